@@ -1,0 +1,199 @@
+"""Training throughput on one core: Frugal's loop against the plain PyTorch loop of tutorials.
+
+    python -m benchmarks.training_throughput data_dir=FOLDER
+
+Both train bertoldi's network on the same 51,000 images of MNIST, batch 128, Adam 1e-3, in turns (A B A B ...), a seed
+after another. Timed is an epoch of training from its first batch to its last step: fetching images, forward, backward,
+optimizer. Not timed, in either: reading MNIST's files, building network and optimizer, validation. Frugal's loop
+cannot train without validating, so it is given a single image for that; this image counts against it. Both are
+validated after their last epoch, on the same 9,000 images.
+
+An epoch of Frugal drops its last, incomplete batch (56 images); only images that were trained on are counted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Subset
+from torchvision import datasets, transforms
+
+from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
+from data.mnist import SPLIT_SEED, VAL_FRACTION
+from data.splits import Splits, stratified_split
+from search.config import key
+from search.tasks.tiny10k import BERTOLDI
+from trainables.training import DeviceSplit, Training, evaluate
+
+CLAIM = "Claim: Frugal trains at least 3 times as many images a second on one core as a tutorial's loop, and as well."
+MIN_RATIO = 3.0
+PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images, as PyTorch's own example has them
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Settings:
+    data_dir: str | None = key(None, "folder that holds MNIST/raw", "$FRUGAL_DATA_DIR, else a cache in your home")
+    seeds: int = key(5, "trainings of each loop")
+    epochs: int = key(3, "epochs of a training")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch of training, as clock time and as time in which this process had a core."""
+
+    num_images: int
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training."""
+
+    epochs: list[Epoch]
+    val_accuracy: float
+
+    @property
+    def images_per_second(self) -> float:
+        return sum(epoch.num_images for epoch in self.epochs) / sum(epoch.seconds for epoch in self.epochs)
+
+    @property
+    def images_per_cpu_second(self) -> float:
+        return sum(epoch.num_images for epoch in self.epochs) / sum(epoch.cpu_seconds for epoch in self.epochs)
+
+
+def main() -> None:
+    settings = read_settings(Settings, "training_throughput", CLAIM)
+    folder, splits = load_mnist(settings.data_dir)
+    torch.set_num_threads(1)
+    frugal, plain = [], []
+    for seed in range(settings.seeds):
+        frugal.append(train_with_frugal(splits, seed, settings.epochs))
+        print_outcome("frugal", seed, frugal[-1])
+        plain.append(train_plainly(folder, splits, seed, settings.epochs))
+        print_outcome("plain", seed, plain[-1])
+    print_comparison(frugal, plain)
+
+
+def train_with_frugal(splits: Splits, seed: int, num_epochs: int) -> Outcome:
+    train = DeviceSplit.of(splits.train.x, splits.train.y, CPU)
+    val = DeviceSplit.of(splits.val.x, splits.val.y, CPU)
+    one_image = DeviceSplit(val.x[:1], val.y[:1])
+    training = Training(BERTOLDI, train, one_image, seed=seed, epochs=num_epochs)
+    epochs = [timed(lambda: training.advance().num_images) for _ in range(num_epochs)]
+    return Outcome(epochs, evaluate(training.module, val, training.precision)[1])
+
+
+def train_plainly(folder: Path, splits: Splits, seed: int, num_epochs: int) -> Outcome:
+    torch.manual_seed(seed)
+    loader = DataLoader(training_images(folder, splits), batch_size=128, shuffle=True, num_workers=0)
+    model = plain_network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    epochs = [timed(lambda: train_epoch_plainly(model, loader, optimizer)) for _ in range(num_epochs)]
+    return Outcome(epochs, plain_accuracy(model, splits))
+
+
+def train_epoch_plainly(model: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> int:
+    """The loop as tutorials write it; how many images it saw."""
+    model.train()
+    num_images = 0
+    for images, labels in loader:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        num_images += len(images)
+    return num_images
+
+
+def training_images(folder: Path, splits: Splits) -> Subset:
+    """The very images that Frugal trains on, as torchvision serves them."""
+    scaled = transforms.Compose([transforms.ToTensor(), transforms.Normalize((PIXEL_MEAN,), (PIXEL_STD,))])
+    dataset = datasets.MNIST(str(folder), train=True, download=False, transform=scaled)
+    indices, _ = stratified_split(dataset.targets.numpy(), VAL_FRACTION, SPLIT_SEED)
+    assert np.array_equal(dataset.data.numpy()[indices], splits.train.x), "the two loops would train on other images"
+    return Subset(dataset, indices.tolist())
+
+
+def plain_network() -> nn.Module:
+    """bertoldi's network with PyTorch's own initialization; 9,682 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(784, 10),
+    )
+
+
+@torch.inference_mode()
+def plain_accuracy(model: nn.Module, splits: Splits) -> float:
+    model.eval()
+    images = torch.from_numpy(splits.val.x).unsqueeze(1).float().div_(255).sub_(PIXEL_MEAN).div_(PIXEL_STD)
+    labels = torch.cat([model(part).argmax(1) for part in images.split(1024)])
+    return (labels == torch.from_numpy(splits.val.y)).float().mean().item()
+
+
+def timed(train_epoch: Callable[[], int]) -> Epoch:
+    start, cpu_start = time.perf_counter(), time.process_time()
+    num_images = train_epoch()
+    return Epoch(num_images, time.perf_counter() - start, time.process_time() - cpu_start)
+
+
+def print_outcome(name: str, seed: int, outcome: Outcome) -> None:
+    seconds = ", ".join(f"{epoch.seconds:.2f}" for epoch in outcome.epochs)
+    print(
+        f"{name:<6} seed {seed}: {outcome.images_per_second:7,.0f} images/s, validation accuracy "
+        f"{100 * outcome.val_accuracy:.2f}%; epochs of {seconds} s",
+        flush=True,
+    )
+
+
+def print_comparison(frugal: list[Outcome], plain: list[Outcome]) -> None:
+    print("\n| loop | images/s: median (min to max) | images per CPU second: median | validation accuracy: mean ± sd |")
+    print("|---|---|---|---|")
+    for name, outcomes in (("frugal", frugal), ("plain", plain)):
+        rates = [outcome.images_per_second for outcome in outcomes]
+        cpu_rate = statistics.median(outcome.images_per_cpu_second for outcome in outcomes)
+        spread = f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+        accuracy = mean_and_sd([outcome.val_accuracy for outcome in outcomes])
+        print(f"| {name} | {spread} | {cpu_rate:,.0f} | {accuracy} |")
+    ratios = [a.images_per_second / b.images_per_second for a, b in zip(frugal, plain, strict=True)]
+    cpu_ratios = [a.images_per_cpu_second / b.images_per_cpu_second for a, b in zip(frugal, plain, strict=True)]
+    median = statistics.median(ratios)
+    print(
+        f"\nratio, each seed's two trainings against each other: median {median:.2f} ({min(ratios):.2f} to "
+        f"{max(ratios):.2f}); by CPU time {statistics.median(cpu_ratios):.2f} ({min(cpu_ratios):.2f} to "
+        f"{max(cpu_ratios):.2f}); n = {len(ratios)}"
+    )
+    print(f"at least {MIN_RATIO:g} times the plain loop: {'met' if median >= MIN_RATIO else 'NOT MET'}")
+    print(compared_accuracies([o.val_accuracy for o in frugal], [o.val_accuracy for o in plain]))
+
+
+def compared_accuracies(frugal: list[float], plain: list[float]) -> str:
+    """The difference of the means in standard errors (Welch's t); beyond 2 it is taken for real."""
+    if len(frugal) < 2:
+        return "accuracies: one seed says nothing about their spread"
+    difference = statistics.mean(frugal) - statistics.mean(plain)
+    error = ((statistics.variance(frugal) + statistics.variance(plain)) / len(frugal)) ** 0.5
+    verdict = "equal within 2 standard errors" if abs(difference) <= 2 * error else "DIFFERENT"
+    return f"accuracies: frugal minus plain is {100 * difference:+.2f} ± {100 * error:.2f} points (± 1 SE): {verdict}"
+
+
+if __name__ == "__main__":
+    main()

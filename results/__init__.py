@@ -1,0 +1,5 @@
+"""The tables of finished and running searches: what they hold, how they are written, read and drawn."""
+
+from results.tables import load
+
+__all__ = ["load"]

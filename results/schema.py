@@ -1,0 +1,108 @@
+"""What the tables hold: the columns, their types and the version that stands in every file."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+
+
+class Status(StrEnum):
+    """How a trial ended, or that it has not."""
+
+    COMPLETE = "COMPLETE"  # trained to its end: max_epochs, or its recipe's patience
+    PRUNED = "PRUNED"  # stopped by ASHA at a rung
+    STOPPED = "STOPPED"  # by the time budget or Ctrl-C; a resumed run goes on with it
+    FAILED = "FAILED"  # an exception, still there after max_failures retries; `error` tells it
+    FAILED_NAN = "FAILED_NAN"  # its loss or metric was not finite
+    FAILED_OOM = "FAILED_OOM"  # out of device memory, after a retry alone on a device
+    UNAVAILABLE = "UNAVAILABLE"  # a reference that cannot be trained here; `error` tells why
+    RUNNING = "RUNNING"  # not ended yet: a table may be read while the run goes on
+
+
+VERSION_KEY = b"frugal.schema"
+_UTC = pa.timestamp("us", tz="UTC")
+
+LEADERBOARD = pa.schema(
+    [
+        ("run", pa.string()),
+        ("task", pa.string()),
+        ("trial", pa.int64()),
+        ("rank", pa.int64()),  # from 1; null without a score to rank by
+        ("pareto", pa.bool_()),  # no other completed trial is at least as good and as small, and better in one
+        ("status", pa.string()),  # a Status
+        ("score", pa.float64()),  # the objective where the trial ended or stands; what ranks go by
+        ("best_score", pa.float64()),  # the best of its curve
+        ("best_epoch", pa.float64()),
+        ("epochs", pa.float64()),  # trained; a float, since trials may report parts of an epoch
+        ("stop_rung", pa.float64()),  # epochs at the rung where ASHA stopped it
+        ("num_params", pa.int64()),
+        ("num_trainable", pa.int64()),
+        ("num_macs", pa.int64()),
+        ("train_seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+        ("seed", pa.int64()),
+        ("origin", pa.string()),
+        ("reference", pa.string()),  # the published network's name, for a reference
+        ("device", pa.string()),
+        ("node", pa.string()),
+        ("error", pa.string()),
+        ("started_at", _UTC),
+        ("ended_at", _UTC),
+        ("dataset", pa.string()),
+        ("dataset_fingerprint", pa.string()),
+        ("candidate_json", pa.string()),
+    ],
+    metadata={VERSION_KEY: b"leaderboard/1"},
+)
+
+CURVES = pa.schema(
+    [
+        ("run", pa.string()),
+        ("task", pa.string()),
+        ("trial", pa.int64()),
+        ("step", pa.int64()),
+        ("epoch", pa.float64()),
+        ("train_loss", pa.float64()),
+        ("val_loss", pa.float64()),
+        ("val_score", pa.float64()),
+        ("learning_rate", pa.float64()),
+        ("seconds", pa.float64()),
+    ],
+    metadata={VERSION_KEY: b"curves/1"},
+)
+
+SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES}
+
+
+def leaderboard_schema(param_types: Mapping[str, pa.DataType]) -> pa.Schema:
+    """LEADERBOARD with a column `param_NAME` for each of a space's parameters, ahead of candidate_json."""
+    params = [pa.field(f"param_{name}", type_) for name, type_ in param_types.items()]
+    fields = list(LEADERBOARD)
+    return pa.schema([*fields[:-1], *params, fields[-1]], metadata=LEADERBOARD.metadata)
+
+
+def curves_schema(metric_names: Iterable[str]) -> pa.Schema:
+    """CURVES with a float64 column for each of a task's further metrics.
+
+    Raises ValueError if a metric has the name of a column that is there already.
+    """
+    names = list(metric_names)
+    taken = set(names) & set(CURVES.names)
+    if taken or len(set(names)) < len(names):
+        raise ValueError(
+            f"further metrics {names}: each needs a name of its own, other than {', '.join(CURVES.names)}; "
+            f"rename {', '.join(sorted(taken)) or 'the one given twice'}"
+        )
+    return pa.schema([*CURVES, *(pa.field(name, pa.float64()) for name in names)], metadata=CURVES.metadata)
+
+
+def check_version(found: pa.Schema, table: str, path: Path) -> None:
+    """Raises ValueError unless `found`, read from `path`, is of the version of `table` that this code reads."""
+    expected = SCHEMAS[table].metadata[VERSION_KEY].decode()
+    version = (found.metadata or {}).get(VERSION_KEY, b"no version").decode()
+    if version != expected:
+        raise ValueError(
+            f"{path} holds {version}, and this version of Frugal reads {expected}; read it with the version that wrote "
+            "it (the run's config.yaml names the commit), or run the search again"
+        )

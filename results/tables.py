@@ -1,0 +1,196 @@
+"""The tables made, written, read."""
+
+import math
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from results.schema import SCHEMAS, Status, check_version, curves_schema, leaderboard_schema
+
+RUNS = Path(__file__).parent / "runs"
+
+_UNFINISHED = (Status.RUNNING, Status.STOPPED, Status.PRUNED)
+_NULLABLE = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+}
+
+Row = dict[str, Any]
+
+
+def leaderboard(
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    direction: Literal["maximize", "minimize"],
+    param_types: Mapping[str, pa.DataType],
+) -> pa.Table:
+    """The leaderboard of trials, best first: ranked, and marked where they are on the Pareto front.
+
+    A row holds a trial's columns but rank and pareto, and in `params` its parameters by name; what is missing is
+    null. Completed trials rank first, then running, stopped and pruned ones, each by score, ties to the earlier
+    trial. Other trials, and those without a finite score, have no rank and come last. A score that is not finite is
+    null in the table, since a NaN would spoil every mean that a reader takes; the status says what happened.
+    Raises ValueError on a column, parameter, status or direction that does not exist.
+    """
+    if direction not in ("maximize", "minimize"):
+        raise ValueError(f"direction is {direction!r}: it must be 'maximize' or 'minimize'")
+    schema = leaderboard_schema(param_types)
+    trials = [_flat(row, schema) for row in rows]
+    sign = -1.0 if direction == "maximize" else 1.0  # below, less is better
+    _rank(trials, sign)
+    _mark_pareto(trials, sign)
+    trials.sort(key=lambda trial: (_nulls_last(trial["rank"]), _nulls_last(trial.get("trial"))))
+    return pa.Table.from_pylist(trials, schema=schema)
+
+
+def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = ()) -> pa.Table:
+    """The table of learning curves, a row a report, values as reported; what is missing is null.
+
+    Raises ValueError on a column that is neither in CURVES nor one of the task's further metrics.
+    """
+    schema = curves_schema(metric_names)
+    reports = [dict(row) for row in rows]
+    for report in reports:
+        _check_names(report, schema.names, "curves")
+    return pa.Table.from_pylist(reports, schema=schema)
+
+
+def write(table: pa.Table, path: Path | str) -> None:
+    """Puts the table at `path` as Parquet, atomically: a reader sees the old file or the new one, never half.
+
+    On failure the old file is as it was, and nothing is left beside it.
+    """
+    path = Path(path)
+    # Beside its target, as a rename is atomic only within one file system. Not from tempfile, whose files only
+    # their owner may read.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path | str, table: str) -> pa.Table:
+    """The table in one file.
+
+    Raises ValueError if the file is not Parquet, or of a version that this code does not read.
+    """
+    path = Path(path)
+    content = path.read_bytes()  # at once, so that a writer may replace the file meanwhile
+    try:
+        found = pq.read_table(pa.BufferReader(content))
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is not a Parquet file: {error}") from error
+    check_version(found.schema, table, path)
+    return found
+
+
+def load(task: str | None = None, root: Path | str | None = None, table: str = "leaderboard") -> pd.DataFrame:
+    """One table over all runs of a task (of every task if None), with nullable dtypes.
+
+    `root` is a folder of runs or one run's own folder, by default `runs/` beside this package. Where runs differ in
+    their parameters the columns are their union, and what a run does not have is <NA>. A run that has no such table
+    yet is left out; without any run the frame is empty, with the table's columns.
+    Raises ValueError if there is no such table or folder, or if the types of two runs do not go together.
+    """
+    if table not in SCHEMAS:
+        raise ValueError(f"there is no table {table!r}: it must be one of {', '.join(SCHEMAS)}")
+    root = RUNS if root is None else Path(root)
+    if not root.is_dir():
+        raise ValueError(
+            f"no runs at {root}: there is no such folder; `python -m search.run task={task or 'tiny10k'}` makes a run, "
+            "and root= names another folder of runs"
+        )
+    paths = sorted({*root.glob(f"{table}.parquet"), *root.glob(f"*/{table}.parquet")})
+    return frame(_concatenate([_of_task(read(path, table), task) for path in paths], table))
+
+
+def frame(table: pa.Table) -> pd.DataFrame:
+    """The table as a DataFrame with nullable dtypes: an integer stays one, and a null is <NA>."""
+    return table.to_pandas(types_mapper=_NULLABLE.get)
+
+
+def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:
+    flat = {key: value for key, value in row.items() if key != "params"}
+    flat |= {f"param_{name}": value for name, value in (row.get("params") or {}).items()}
+    _check_names(flat, schema.names, "leaderboard")
+    flat["status"] = str(_status(flat.get("status")))
+    for key in ("score", "best_score"):
+        value = flat.get(key)
+        flat[key] = float(value) if value is not None and math.isfinite(value) else None
+    return flat
+
+
+def _status(value: Any) -> Status:
+    try:
+        return Status(value)
+    except ValueError:
+        raise ValueError(f"status is {value!r}: it must be one of {', '.join(Status)}") from None
+
+
+def _check_names(row: Row, names: list[str], table: str) -> None:
+    unknown = sorted(set(row) - set(names))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: no such column in {table}; it has {', '.join(names)}")
+
+
+def _rank(trials: list[Row], sign: float) -> None:
+    def place(trial: Row) -> tuple:
+        return trial["status"] != Status.COMPLETE, sign * trial["score"], _nulls_last(trial.get("trial"))
+
+    rankable = [t for t in trials if t["status"] in (Status.COMPLETE, *_UNFINISHED) and t["score"] is not None]
+    for trial in trials:
+        trial["rank"] = None
+    for rank, trial in enumerate(sorted(rankable, key=place), start=1):
+        trial["rank"] = rank
+
+
+def _mark_pareto(trials: list[Row], sign: float) -> None:
+    by_size: dict[int, list[Row]] = defaultdict(list)
+    for trial in trials:
+        trial["pareto"] = False
+        complete = trial["status"] == Status.COMPLETE and trial["score"] is not None
+        if complete and trial.get("num_params") is not None:
+            by_size[trial["num_params"]].append(trial)
+    best = math.inf  # of all smaller networks
+    for size in sorted(by_size):
+        best_here = min(sign * trial["score"] for trial in by_size[size])
+        for trial in by_size[size]:
+            trial["pareto"] = sign * trial["score"] == best_here and best_here < best
+        best = min(best, best_here)
+
+
+def _nulls_last(value: float | None) -> tuple:
+    return value is None, value or 0
+
+
+def _of_task(table: pa.Table, task: str | None) -> pa.Table:
+    return table if task is None else table.filter(pc.equal(table["task"], task))  # pyright: ignore
+
+
+def _concatenate(tables: list[pa.Table], name: str) -> pa.Table:
+    schema = SCHEMAS[name]
+    full = [table for table in tables if table.num_rows]
+    try:
+        union = pa.concat_tables([schema.empty_table(), *full], promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        raise ValueError(
+            f"the runs' {name} tables do not go together: {error}; load those of one task, task=..., or of one run, "
+            "root=..."
+        ) from error
+    last = [column for column in union.column_names if column == "candidate_json"]
+    return union.select([column for column in union.column_names if column not in last] + last)

@@ -1,0 +1,1 @@
+"""The driver: from the command line to a finished run."""

@@ -1,0 +1,77 @@
+"""Ray for the time of a run: started or joined, quiet, and left as it was found."""
+
+from __future__ import annotations
+
+import logging
+import os
+from types import TracebackType
+
+from search.config import RunConfig
+from search.slots import Slot, count_slots
+from search.tasks import Task
+
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # else a dozen files a trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is search.tuning's
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the journal is the record
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "10",
+}
+
+
+class Cluster:
+    """Ray is connected in it: to a running cluster if there is one, by Ray's own rule, else to a local one."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+
+    def __enter__(self) -> Cluster:
+        os.environ.update(QUIET)
+        import ray
+
+        if ray.is_initialized():
+            raise RuntimeError("Ray is initialized already in this process; a run starts and ends its own connection")
+        try:
+            ray.init(
+                address=self.config.address,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+            )
+        except ConnectionError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"address={self.config.address}: no Ray cluster answers there: {reason}") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def slot(self, task: Task) -> Slot:
+        """What a trial takes: of a GPU the task's share, where the cluster has GPUs, unless told otherwise."""
+        gpus = self.config.gpus_per_trial
+        if gpus is None:
+            gpus = task.gpus_per_trial if any(node.get("GPU") for node in self._nodes()) else 0.0
+        return Slot(cpus=self.config.cpus_per_trial, gpus=gpus)
+
+    def concurrency(self, slot: Slot) -> int:
+        """How many trials run side by side. Raises ValueError if more are asked for than fit."""
+        slots = count_slots(slot, self._nodes())
+        asked = self.config.concurrency
+        if asked is not None and asked > slots:
+            raise ValueError(
+                f"concurrency={asked}: the cluster has {slots} slots of {slot.cpus:g} CPUs, {slot.gpus:g} GPUs"
+            )
+        return asked or slots
+
+    def _nodes(self) -> list[dict[str, float]]:
+        import ray
+
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -1,0 +1,100 @@
+"""The study's tables: rows derived from it alone, so that a table can always be made again from the journal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from results import tables
+from results.schema import Status
+from search.study import Study, TrialRecord
+from spaces.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What every row of a run says of where it comes from."""
+
+    run: str
+    task: str
+    dataset: str
+    dataset_fingerprint: str
+
+
+def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -> None:
+    """Writes both tables; in a run that is not live, trials that have not ended are STOPPED."""
+    direction = study.objective.direction
+    rows = [_trial_row(trial, study, origin, is_live) for trial in study.trials]
+    leaderboard = tables.leaderboard(rows, direction=direction, param_types=param_types(study.space))
+    tables.write(leaderboard, folder / "leaderboard.parquet")
+    names = sorted({name for trial in study.trials for report in trial.reports for name in report["metrics"]})
+    curves = tables.curves(_curve_rows(study, origin), metric_names=names)
+    tables.write(curves, folder / "curves.parquet")
+
+
+def param_types(space: Space) -> dict[str, pa.DataType]:
+    """The column type of each of a space's parameters."""
+    return {parameter.name: _arrow_type(parameter.distribution) for parameter in space.parameters}
+
+
+def _arrow_type(distribution: BaseDistribution) -> pa.DataType:
+    if isinstance(distribution, CategoricalDistribution):
+        kinds = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+        return kinds[type(distribution.choices[0])]
+    return pa.int64() if isinstance(distribution, IntDistribution) else pa.float64()
+
+
+def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) -> dict[str, Any]:
+    network, reports = trial.candidate.network, trial.reports
+    is_stopped = trial.status == Status.RUNNING and not is_live
+    seconds, images = sum(r["seconds"] for r in reports), sum(r["num_images"] for r in reports)
+    last = reports[-1] if reports else {}
+    best = _best_report(trial, study)
+    return {
+        "run": origin.run,
+        "task": origin.task,
+        "trial": trial.number,
+        "status": Status.STOPPED if is_stopped else trial.status,
+        "score": last.get("val_score"),
+        "best_score": best.get("val_score"),
+        "best_epoch": best.get("epoch"),
+        "epochs": last.get("epoch", 0.0),
+        "stop_rung": trial.stop_rung,
+        "num_params": network.num_params,
+        "num_trainable": network.num_trainable,
+        "num_macs": network.num_macs,
+        "train_seconds": seconds,
+        "images_per_second": images / seconds if seconds else None,
+        "seed": trial.seed,
+        "origin": trial.origin,
+        "reference": trial.reference,
+        "device": last.get("device"),
+        "node": last.get("node"),
+        "error": trial.error,
+        "started_at": trial.started_at,
+        "ended_at": trial.ended_at,
+        "dataset": origin.dataset,
+        "dataset_fingerprint": origin.dataset_fingerprint,
+        "params": trial.params,
+        "candidate_json": trial.candidate.to_json(),
+    }
+
+
+def _best_report(trial: TrialRecord, study: Study) -> dict[str, Any]:
+    sign = 1 if study.objective.direction == "maximize" else -1
+    finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
+    return max(finite, key=lambda report: sign * report["val_score"], default={})
+
+
+def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:
+    columns = ("step", "epoch", "train_loss", "val_loss", "val_score", "learning_rate", "seconds")
+    for trial in study.trials:
+        for report in trial.reports:
+            row = {name: report[name] for name in columns}
+            yield {"run": origin.run, "task": origin.task, "trial": trial.number, **row, **report["metrics"]}

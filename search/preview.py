@@ -1,0 +1,67 @@
+"""dry_run=true: the space, what the budget rejects and a predicted time; and the check that a search can begin."""
+
+from __future__ import annotations
+
+import os
+
+from rich.console import Console
+from rich.table import Table
+
+from search.plan import Plan
+from search.progress import short_number
+from search.survey import Survey, predict_epochs, survey, time_epoch
+from spaces.recipe import Candidate
+from spaces.space import describe
+
+
+def check_feasible(plan: Plan) -> None:
+    """Raises ValueError, with the rejection rate and the smallest network seen, if nothing in the space fits."""
+    seen = survey(plan.space, plan.budget, plan.config.seed)
+    if seen.feasible:
+        return
+    smallest = seen.smallest()
+    hint = f"; the smallest network seen has {_size(smallest)}" if smallest else ""
+    raise ValueError(
+        f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits, "
+        f"100% of {seen.num_draws} draws were rejected ({seen.rates()}){hint}"
+    )
+
+
+def print_preview(plan: Plan, console: Console) -> None:
+    console.print(f"[bold]{plan.task.name}[/]: {plan.task.sentence}", highlight=False)
+    table = Table("parameter", "values", box=None, padding=(0, 2), title="space", title_justify="left")
+    for parameter in plan.space.parameters:
+        table.add_row(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
+    console.print(table)
+    check_feasible(plan)
+    seen = survey(plan.space, plan.budget, plan.config.seed)
+    for line in [*_budget_lines(seen), _time_line(plan, seen)]:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _budget_lines(seen: Survey) -> list[str]:
+    smallest = min(seen.feasible, key=lambda candidate: candidate.network.num_params)
+    rates = f": {seen.rates()}" if seen.rejected else ""
+    return [
+        f"budget: {1 - seen.acceptance:.1%} of {seen.num_draws} random draws rejected{rates}",
+        f"smallest feasible network seen: {_size(smallest)}",
+        f"largest feasible network seen: {_size(seen.largest())}",
+    ]
+
+
+def _time_line(plan: Plan, seen: Survey) -> str:
+    splits = plan.load_data(lambda text: None)
+    epochs = predict_epochs(plan.asha(), plan.config.num_trials, plan.config.reports_per_epoch, plan.config.seed)
+    epochs += len(plan.references()) * plan.max_epochs
+    seconds = time_epoch(seen.feasible, len(splits.train), len(splits.val), plan.config.seed)
+    slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
+    total = epochs * seconds / slots
+    return (
+        f"predicted time: {total / 60:.0f} minutes on {slots} slots of this machine's CPU: about {epochs:.0f} epochs "
+        f"of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images) timed on noise; ASHA as on random scores"
+    )
+
+
+def _size(candidate: Candidate | None) -> str:
+    assert candidate is not None
+    return f"{candidate.network.num_params:,} parameters and {short_number(candidate.network.num_macs)} MACs"

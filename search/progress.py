@@ -1,0 +1,123 @@
+"""The live view in the terminal, and plain lines where the output is none."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import timedelta
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from results.schema import Status
+from search.study import Study, TrialRecord
+
+PLAIN_SECONDS = 15.0
+LIVE_SECONDS = 0.5
+
+
+class Progress:
+    """Shows how a study stands: in place on a terminal, else in a line every 15 seconds.
+
+    Use it as a context manager, and call `refresh` as often as you like.
+    """
+
+    def __init__(self, console: Console, study: Study, *, num_expected: int, num_slots: int, max_epochs: int) -> None:
+        self.console, self.study = console, study
+        self.num_expected, self.num_slots, self.max_epochs = num_expected, num_slots, max_epochs
+        self.started = self.shown = time.monotonic()
+        self.ended_before = sum(trial.status != Status.RUNNING for trial in study.trials)
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self.live:
+            self.live.start()
+        self._show()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._show()
+        if self.live:
+            self.live.stop()
+
+    def refresh(self) -> None:
+        if time.monotonic() - self.shown >= (LIVE_SECONDS if self.live else PLAIN_SECONDS):
+            self._show()
+
+    def _show(self) -> None:
+        self.shown = time.monotonic()
+        if self.live:
+            self.live.update(self._picture(), refresh=True)
+        else:
+            self.console.print(self._line(), highlight=False, soft_wrap=True)
+
+    def _picture(self) -> RenderableType:
+        ended = self._num_ended()
+        head = Table.grid(padding=(0, 1))
+        head.add_row(ProgressBar(total=self.num_expected, completed=ended, width=40), Text(self._line()))
+        trials = Table(box=None, padding=(0, 2), header_style="dim")
+        for column in ("trial", "params", "MACs", "epoch", "score", "optimizer"):
+            trials.add_column(column, justify="left" if column == "optimizer" else "right")
+        for trial in self.study.running()[: max(self.console.height - 6, 4)]:
+            trials.add_row(*self._cells(trial))
+        return Group(head, trials)
+
+    def _cells(self, trial: TrialRecord) -> list[str]:
+        network, last = trial.candidate.network, trial.reports[-1] if trial.reports else None
+        return [
+            trial.reference or str(trial.number),
+            f"{network.num_params:,}",
+            short_number(network.num_macs),
+            f"{last['epoch']:g}/{self.max_epochs}" if last else f"0/{self.max_epochs}",
+            f"{last['val_score']:.4f}" if last else "",
+            trial.candidate.recipe.optimizer,
+        ]
+
+    def _line(self) -> str:
+        counts = Counter(trial.status for trial in self.study.trials)
+        failed = sum(counts[status] for status in (Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM))
+        best = self.study.best()
+        parts = [
+            f"{self._num_ended()}/{self.num_expected} trials",
+            f"{counts[Status.RUNNING]} running",
+            f"{counts[Status.COMPLETE]} complete",
+            f"{counts[Status.PRUNED]} pruned",
+            *([f"{failed} failed"] if failed else []),
+            f"best {self._score(best)}" if best else "none complete yet",
+            f"{_clock(time.monotonic() - self.started)} gone",
+            *([f"about {_clock(left)} left"] if (left := self._seconds_left()) is not None else []),
+        ]
+        return " · ".join(parts)
+
+    def _score(self, trial: TrialRecord) -> str:
+        return f"{trial.reports[-1]['val_score']:.4f} ({trial.reference or f'trial {trial.number}'})"
+
+    def _num_ended(self) -> int:
+        return sum(trial.status != Status.RUNNING for trial in self.study.trials)
+
+    def _seconds_left(self) -> float | None:
+        """From the training seconds that ended trials took on average, over the slots."""
+        ended = [trial for trial in self.study.trials if trial.status != Status.RUNNING]
+        if len(ended) < max(3, self.num_slots):
+            return None
+        mean = sum(report["seconds"] for trial in ended for report in trial.reports) / len(ended)
+        under_way = sum(report["seconds"] for trial in self.study.running() for report in trial.reports)
+        return max(mean * (self.num_expected - len(ended)) - under_way, 0.0) / self.num_slots
+
+
+def short_number(value: int) -> str:
+    """1,234,567 as 1.23M."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.3g}{unit}"
+    return str(value)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

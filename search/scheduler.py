@@ -1,0 +1,77 @@
+"""ASHA as a Ray TrialScheduler: takes each report to the study, and stops what the study has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.exceptions import RayTaskError
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from results.schema import Status
+from search.study import Study
+
+
+class StudyScheduler(FIFOScheduler):
+    """First come, first served; the study decides on each report. `on_end` is told the number of each ended trial."""
+
+    def __init__(self, study: Study, on_end: Callable[[int], None]) -> None:
+        super().__init__()
+        self.study, self.on_end = study, on_end
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        report = _unflatten(result)
+        status = self.study.report(_number(trial), report)
+        if status == Status.RUNNING:
+            return TrialScheduler.CONTINUE
+        self.on_end(_number(trial))
+        return TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Called before a restart too, when Ray has set the trial's status to ERROR already; it has not at the last."""
+        error = trial.get_pickled_error()
+        if trial.status == Trial.ERROR:
+            if _is_out_of_memory(error):
+                _give_whole_device(trial)
+            return
+        status = Status.FAILED_OOM if _is_out_of_memory(error) else Status.FAILED
+        self.study.end(_number(trial), status, error=_text(error))
+        self.on_end(_number(trial))
+
+
+def _number(trial: Trial) -> int:
+    return trial.config["number"]
+
+
+def _unflatten(result: dict[str, Any]) -> dict[str, Any]:
+    """The report and where it was made, out of Ray's flat result."""
+    parts = {"report": {}, "where": {}}
+    for key, value in result.items():
+        head, _, name = key.partition("/")
+        if head in parts:
+            parts[head][name] = value
+    metrics = {name.removeprefix("metrics/"): v for name, v in parts["report"].items() if name.startswith("metrics/")}
+    plain = {name: v for name, v in parts["report"].items() if not name.startswith("metrics")}
+    return {**plain, "metrics": metrics, **parts["where"]}
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    return type(cause).__name__ in ("OutOfMemoryError", "MemoryError") or "out of memory" in str(cause).lower()
+
+
+def _give_whole_device(trial: Trial) -> None:
+    """A trial that shared a GPU when its memory ran out is tried again alone on one."""
+    factory: Any = trial.placement_group_factory
+    needed = factory.required_resources if factory else {}
+    if 0 < needed.get("GPU", 0) < 1:
+        trial.update_resources({"cpu": needed.get("CPU", 1), "gpu": 1})
+
+
+def _text(error: BaseException | None) -> str:
+    """The cause in one line: a table is no place for a worker's stack."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if cause is None:
+        return "the worker was lost"
+    return f"{type(cause).__name__}: {str(cause).strip().splitlines()[0] if str(cause).strip() else ''}"

@@ -1,0 +1,76 @@
+"""Ray's Searcher: hands out orphans, references and the study's suggestions, no more at a time than there are slots."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from search.study import SearchEnded, Study, TrialRecord
+from spaces.recipe import Candidate
+
+
+class StudySearcher(Searcher):
+    """Asked by Ray for a configuration whenever a slot may be free.
+
+    It answers None while as many trials run as there are slots, so that each suggestion knows every ending before it.
+    `config_of` turns a trial into what a worker is given; `on_end` is told why the search ended before `num_trials`.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        num_trials: int,
+        references: Mapping[str, Candidate],
+        concurrency: int,
+        config_of: Callable[[TrialRecord], dict[str, Any]],
+        on_end: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self.study, self.num_trials, self.concurrency = study, num_trials, concurrency
+        self.config_of, self.on_end = config_of, on_end
+        self.orphans = deque(study.running())
+        self.issued: set[int] = set()
+        known = {trial.reference for trial in study.trials}
+        self.references = deque((name, c) for name, c in references.items() if name not in known)
+        self.has_ended = False
+
+    def suggest(self, trial_id: str) -> Any:
+        """A configuration, None for not now, or FINISHED."""
+        if len(self._live()) >= self.concurrency:
+            return None
+        trial = self._next()
+        if trial is None:
+            return Searcher.FINISHED
+        self.issued.add(trial.number)
+        return self.config_of(trial)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the scheduler, which knows why a trial ends, tells the study."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the journal is the record."""
+
+    def _live(self) -> list[TrialRecord]:
+        return [trial for trial in self.study.running() if trial.number in self.issued]
+
+    def _next(self) -> TrialRecord | None:
+        if self.orphans:
+            return self.orphans.popleft()
+        if self.references:
+            return self.study.add_reference(*self.references.popleft())
+        drawn = sum(trial.reference is None for trial in self.study.trials)
+        if self.has_ended or drawn >= self.num_trials:
+            return None
+        try:
+            return self.study.suggest()
+        except SearchEnded as ended:
+            self.has_ended = True
+            self.on_end(str(ended))
+            return None

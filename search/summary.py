@@ -1,0 +1,123 @@
+"""What a run says at its start and at its end."""
+
+from __future__ import annotations
+
+import math
+
+from pandas import DataFrame
+from rich.console import Console
+from rich.table import Table
+
+from data.splits import Splits
+from results import tables
+from results.schema import Status
+from search.plan import Plan
+from search.progress import short_number
+from search.slots import Slot
+from search.study import Study
+from search.tuning import Outcome
+
+BEST = 10
+
+
+def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: int) -> None:
+    config, budget = plan.config, plan.budget
+    limits = [
+        f"at most {budget.max_params:,} parameters" if budget.max_params else "no limit of parameters",
+        f"{short_number(budget.max_macs)} MACs" if budget.max_macs else "no limit of MACs",
+    ]
+    device = f"{slot.gpus:g} GPUs and {slot.cpus:g} CPUs" if slot.gpus else f"{slot.cpus:g} CPUs"
+    lines = [
+        f"[bold]{plan.task.name}[/]: {plan.task.sentence}",
+        f"data     {_data(splits)}",
+        f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
+        f"{config.sampler.value} + ASHA, seed {config.seed}",
+        f"slots    {num_slots} of {device}",
+        f"run      {plan.folder}",
+    ]
+    if study.trials:
+        ended = sum(trial.status != Status.RUNNING for trial in study.trials)
+        lines.append(f"resumed  {ended} trials had ended, {len(study.running())} go on from their last checkpoint")
+    for name in plan.task.references if config.references else ():
+        if name not in plan.references():
+            lines.append(f"skipped  reference {name}: {plan.budget.rejection(plan.task.references[name])}")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
+    leaderboard = tables.frame(tables.read(plan.folder / "leaderboard.parquet", "leaderboard"))
+    console.print(_best_table(leaderboard, plan))
+    for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
+        console.print(line, highlight=False, soft_wrap=True)
+    if splits.origin == "made":
+        console.print(
+            f"NOTICE: these are results on {splits.name}, NOT on {plan.task.dataset.name}, whose files were not used.",
+            style="bold yellow",
+            soft_wrap=True,
+        )
+    if outcome.ended_early:
+        console.print(
+            f"The search ended before its {plan.config.num_trials} trials: {outcome.ended_early}.", soft_wrap=True
+        )
+    if outcome.interrupted or outcome.out_of_time:
+        reason = "Ctrl-C" if outcome.interrupted else "time_budget_seconds"
+        console.print(f"Stopped by {reason}. To go on: the same command with run={plan.folder.name}", soft_wrap=True)
+
+
+def _best_table(leaderboard: DataFrame, plan: Plan) -> Table:
+    table = Table(
+        title=f"the {BEST} best by {plan.task.objective.name}", title_justify="left", box=None, padding=(0, 2)
+    )
+    for column in ("rank", "trial", plan.task.objective.name, "parameters", "MACs", "epochs", "status"):
+        table.add_column(column, justify="left" if column == "status" else "right")
+    ranked = leaderboard[leaderboard["rank"].notna()]
+    references = ranked[ranked["reference"].notna() & (ranked["rank"] > BEST)]
+    for frame in (ranked.head(BEST), references):
+        for row in frame.to_dict("records"):
+            is_reference = isinstance(row["reference"], str)
+            table.add_row(
+                str(row["rank"]),
+                row["reference"] if is_reference else str(row["trial"]),
+                f"{row['score']:.4f}",
+                f"{row['num_params']:,}",
+                short_number(row["num_macs"]),
+                f"{row['epochs']:g}",
+                row["status"],
+                style="cyan" if is_reference else None,
+            )
+    return table
+
+
+def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
+    counts = {status: sum(trial.status == status for trial in study.trials) for status in Status}
+    stopped = counts.pop(Status.RUNNING)
+    named = [f"{count} {status.lower()}" for status, count in counts.items() if count]
+    lines = [f"{len(study.trials)} trials: {', '.join(named)}" + (f", {stopped} stopped" if stopped else "")]
+    if study.num_draws:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in study.rejected.most_common())
+        rejected = f"{study.rejected.total()} of {study.num_draws} draws rejected ({1 - study.acceptance():.0%})"
+        lines.append(f"budget: {rejected}" + (f": {reasons}" if reasons else ""))
+    share = _training_share(study, outcome)
+    if not math.isnan(share):
+        lines.append(f"slots: {share:.1%} of slot time was forward, backward, optimizer and validation work")
+    return lines
+
+
+def _training_share(study: Study, outcome: Outcome) -> float:
+    reports = [report for trial in study.trials for report in trial.reports if report["order"] >= outcome.first_report]
+    slot_seconds = outcome.slot_seconds()
+    return sum(report["seconds"] for report in reports) / slot_seconds if slot_seconds else math.nan
+
+
+def _files(plan: Plan, study: Study) -> list[str]:
+    lines = [f"tables: {plan.folder}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
+    if study.best() is not None:
+        model = plan.folder / "models" / "best.pt"
+        lines.append(f"best model: {model}; try: python -m search.predict model={model} input=IMAGES output=labels.csv")
+    return lines
+
+
+def _data(splits: Splits) -> str:
+    sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
+    return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {len(splits.test):,} test images untouched"

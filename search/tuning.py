@@ -1,0 +1,220 @@
+"""The trials of a run: Ray Tune with our searcher, scheduler and workers, until the study is complete or stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray import tune
+from rich.console import Console
+
+from data.splits import Splits
+from results.schema import Status
+from search.checkpoints import start_store
+from search.export import Origin, write_tables
+from search.plan import Plan
+from search.progress import Progress
+from search.scheduler import StudyScheduler
+from search.searcher import StudySearcher
+from search.slots import Slot
+from search.study import Study, TrialRecord
+from trainables.trainable import TrialTrainable
+
+TABLES_SECONDS = 8.0
+
+
+@dataclass
+class Outcome:
+    """How a run's session went."""
+
+    num_slots: int
+    interrupted: bool = False
+    out_of_time: bool = False
+    ended_early: str | None = None
+    """Why no further candidate could be had."""
+    started: float | None = None
+    ended: float | None = None
+    first_report: int = 0
+    """The first report of this session, by its place among all of the run."""
+
+    def slot_seconds(self) -> float:
+        """Slots times the time from the first start to the last end."""
+        return self.num_slots * (self.ended - self.started) if self.started and self.ended else 0.0
+
+
+def run_trials(plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: int, console: Console) -> Outcome:
+    """Runs the study's trials to their ends, and keeps its tables and its best model up to date meanwhile."""
+    outcome = Outcome(num_slots=num_slots, first_report=sum(len(trial.reports) for trial in study.trials))
+    origin = plan.origin(splits)
+    store = start_store(plan.folder)
+    keeper = _Keeper(study, store)
+    keeper.catch_up()
+    searcher = StudySearcher(
+        study,
+        num_trials=plan.config.num_trials,
+        references=plan.references(),
+        concurrency=num_slots,
+        config_of=lambda trial: _trial_config(trial, plan, origin, outcome),
+        on_end=lambda reason: setattr(outcome, "ended_early", reason),
+    )
+    scheduler = StudyScheduler(study, keeper.ended)
+    num_expected = max(plan.config.num_trials + len(plan.references()), len(study.trials))
+    progress = Progress(console, study, num_expected=num_expected, num_slots=num_slots, max_epochs=plan.max_epochs)
+    try:
+        with _interrupts(outcome), progress:
+            callback = _Housekeeping(plan, study, origin, outcome, progress)
+            _run(
+                plan,
+                splits,
+                store,
+                slot,
+                num_slots,
+                searcher=searcher,
+                scheduler=scheduler,
+                callback=callback,
+                outcome=outcome,
+            )
+    finally:
+        write_tables(study, origin, plan.folder, is_live=False)
+    return outcome
+
+
+def _run(
+    plan: Plan,
+    splits: Splits,
+    store: Any,
+    slot: Slot,
+    num_slots: int,
+    *,
+    searcher: StudySearcher,
+    scheduler: StudyScheduler,
+    callback: tune.Callback,
+    outcome: Outcome,
+) -> None:
+    # With a searcher of one's own, Tune keeps but one trial pending unless told otherwise
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_slots)
+    # The test images stay here: no worker ever sees them
+    arrays = {
+        "train_x": splits.train.x,
+        "train_y": splits.train.y,
+        "val_x": splits.val.x,
+        "val_y": splits.val.y,
+    }
+    # Not tune.Tuner, which pickles searcher and scheduler for a restore of its own; the journal is what we resume from
+    tune.run(
+        tune.with_parameters(TrialTrainable, arrays=arrays, store=store),
+        name="trials",
+        storage_path=str(plan.scratch.absolute()),
+        resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
+        num_samples=-1,
+        search_alg=searcher,
+        scheduler=scheduler,
+        reuse_actors=True,
+        max_failures=plan.config.max_failures,
+        raise_on_failed_trial=False,
+        trial_dirname_creator=lambda trial: str(trial.config["number"]),
+        callbacks=[callback],
+        stop=_StopWhen(outcome, plan.config.time_budget_seconds),
+        verbose=0,
+    )
+
+
+def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outcome) -> dict[str, Any]:
+    outcome.started = outcome.started or time.monotonic()
+    return {
+        "number": trial.number,
+        "candidate": trial.candidate.to_json(),
+        "seed": trial.seed,
+        "epochs": plan.max_epochs,
+        "reports_per_epoch": plan.config.reports_per_epoch,
+        "facts": {
+            "run": origin.run,
+            "task": origin.task,
+            "dataset": origin.dataset,
+            "dataset_fingerprint": origin.dataset_fingerprint,
+        },
+    }
+
+
+@dataclass
+class _Keeper:
+    """Tells the store what becomes of an ended trial's files."""
+
+    study: Study
+    store: Any
+    pending: list[Any] = field(default_factory=list)
+
+    def ended(self, number: int) -> None:
+        self.pending = [*self.pending[-8:], self.store.end.remote(number, self._is_best(number))]
+
+    def catch_up(self) -> None:
+        """Does what a killed driver left undone."""
+        for number in ray.get(self.store.left_over.remote()):
+            if number >= len(self.study.trials) or self.study.trials[number].status != Status.RUNNING:
+                self.ended(number)
+
+    def _is_best(self, number: int) -> bool:
+        best = self.study.best()
+        return best is not None and best.number == number
+
+
+class _Housekeeping(tune.Callback):
+    """Between Ray Tune's steps: the tables, the terminal, the clock."""
+
+    def __init__(self, plan: Plan, study: Study, origin: Origin, outcome: Outcome, progress: Progress) -> None:
+        self.plan, self.study, self.origin = plan, study, origin
+        self.outcome, self.progress = outcome, progress
+        self.written = time.monotonic()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.progress.refresh()
+        if time.monotonic() - self.written >= TABLES_SECONDS:
+            write_tables(self.study, self.origin, self.plan.folder, is_live=True)
+            self.written = time.monotonic()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.outcome.ended = time.monotonic()
+
+    on_trial_error = on_trial_complete
+
+
+class _StopWhen(tune.Stopper):
+    """Stops all trials after Ctrl-C or when the time is up; they can be resumed."""
+
+    def __init__(self, outcome: Outcome, time_budget_seconds: float | None) -> None:
+        self.outcome = outcome
+        self.deadline = None if time_budget_seconds is None else time.monotonic() + time_budget_seconds
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        self.outcome.out_of_time = self.deadline is not None and time.monotonic() >= self.deadline
+        if self.outcome.out_of_time or self.outcome.interrupted:
+            self.outcome.ended = time.monotonic()
+            return True
+        return False
+
+
+@contextmanager
+def _interrupts(outcome: Outcome) -> Iterator[None]:
+    """Ctrl-C once ends the run in order; twice, at once."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        outcome.interrupted = True
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

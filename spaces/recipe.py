@@ -1,0 +1,68 @@
+"""Recipe: how a network is trained. Candidate: a network with its recipe, which is what a trial is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from spaces.network import Network
+
+OptimizerName = Literal["adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta"]
+ScheduleName = Literal["constant", "cosine", "one_cycle"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Each image of a batch is turned, moved and zoomed at random, up to these strengths; 0 everywhere is none."""
+
+    rotation_degrees: float = 0.0
+    shift_pixels: float = 0.0
+    zoom: float = 0.0
+    """As a share of the size: 0.1 is from 10% smaller to 10% larger."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rotation_degrees or self.shift_pixels or self.zoom)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train: `sgd` has Nesterov momentum 0.9; the other optimizers keep PyTorch's defaults.
+
+    `ema_decay` is the decay for each step of the average of weights that is validated and kept instead of the last
+    weights; `patience` ends training after so many epochs without a better validation score.
+    """
+
+    optimizer: OptimizerName = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: ScheduleName = "constant"
+    batch_size: int = 128
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    label_smoothing: float = 0.0
+    ema_decay: float | None = None
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a trial is. Two candidates are the same trial if their JSON is equal."""
+
+    network: Network
+    recipe: Recipe
+
+    def to_json(self) -> str:
+        """One line with sorted keys: equal candidates give equal text."""
+        value = {"network": self.network.to_json(), "recipe": dataclasses.asdict(self.recipe)}
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Candidate:
+        """The inverse of `to_json`. Raises ValueError where the text is not a candidate's."""
+        try:
+            value: dict[str, Any] = json.loads(text)
+            recipe = dict(value["recipe"], augmentation=Augmentation(**value["recipe"]["augmentation"]))
+            return cls(Network.from_json(value["network"]), Recipe(**recipe))
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"not a candidate as this version of Frugal writes them: {error!r}") from None

@@ -1,0 +1,107 @@
+"""Space: what may be tried, as a list of typed parameters, some of them conditional."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from spaces.recipe import Candidate
+
+Value = bool | int | float | str
+Params = dict[str, Value]
+
+
+class Suggest(Protocol):
+    """Gives a value of a parameter: a sampler, or a test."""
+
+    def __call__(self, name: str, distribution: BaseDistribution) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named choice, which a candidate has only `when` the choices before it say so."""
+
+    name: str
+    distribution: BaseDistribution
+    when: Callable[[Params], bool] | None = None
+
+    def applies(self, params: Params) -> bool:
+        return self.when is None or self.when(params)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Parameters in the order in which they are drawn, and `build`, which turns a draw into a Candidate.
+
+    `build` may raise InvalidNetwork for a draw whose image shrinks to nothing.
+    """
+
+    parameters: tuple[Parameter, ...]
+    build: Callable[[Params], Candidate]
+
+    def draw(self, suggest: Suggest) -> Params:
+        """A value for each parameter that applies."""
+        params: Params = {}
+        for parameter in self.parameters:
+            if parameter.applies(params):
+                params[parameter.name] = suggest(parameter.name, parameter.distribution)
+        return params
+
+    def distributions(self, params: Params) -> dict[str, BaseDistribution]:
+        """The distribution of each parameter that a draw has."""
+        return {p.name: p.distribution for p in self.parameters if p.name in params}
+
+    def pinned(self, values: Mapping[str, Any]) -> Space:
+        """The same space with some parameters pinned to one value. Raises ValueError for what lies outside."""
+        names = [parameter.name for parameter in self.parameters]
+        for name in values:
+            if name not in names:
+                raise ValueError(f"fix.{name}: the space has no parameter {name!r}; it has {', '.join(names)}")
+        pinned = tuple(_pin(p, values[p.name]) if p.name in values else p for p in self.parameters)
+        return replace(self, parameters=pinned)
+
+
+def describe(distribution: BaseDistribution) -> str:
+    """A distribution in a few words, for people: '4 to 12', '0.0001 to 0.03 (log)', 'max, average, strided'."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return ", ".join(str(choice) for choice in choices)
+        case IntDistribution(low=low, high=high, log=log) | FloatDistribution(low=low, high=high, log=log):
+            return f"{low:g}" if low == high else f"{low:g} to {high:g}" + (" (log)" if log else "")
+    raise TypeError(f"unknown distribution {distribution!r}")
+
+
+def _pin(parameter: Parameter, value: Any) -> Parameter:
+    distribution = parameter.distribution
+    try:
+        inside = _contains(distribution, value)
+    except (TypeError, ValueError, OverflowError):  # the last for infinity
+        inside = False
+    if not inside:
+        raise ValueError(f"fix.{parameter.name}={value}: outside the space, which has {describe(distribution)}")
+    match distribution:
+        case IntDistribution():
+            return replace(parameter, distribution=IntDistribution(int(value), int(value)))
+        case FloatDistribution():
+            return replace(parameter, distribution=FloatDistribution(float(value), float(value)))
+    return replace(parameter, distribution=CategoricalDistribution([value]))
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return any(value == choice and type(value) is type(choice) for choice in choices)
+        case IntDistribution(low=low, high=high, step=step):
+            return (
+                not isinstance(value, bool)
+                and value == int(value)
+                and low <= value <= high
+                and not (value - low) % step
+            )
+        case FloatDistribution(low=low, high=high):
+            return not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
+    return False

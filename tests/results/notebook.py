@@ -1,0 +1,27 @@
+"""Runs a notebook as a reader would, for tests here and for those that end in a real search."""
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "results" / "analysis.ipynb"
+
+
+def execute(notebook: Path, runs_dir: Path, task: str = "tiny10k", timeout_seconds: int = 120) -> nbformat.NotebookNode:
+    """The notebook with its outputs, run in a kernel of this interpreter on the runs in `runs_dir`.
+
+    The file stays as it is. Raises nbclient.exceptions.CellExecutionError if a cell fails.
+    """
+    # PYTHONPATH, so that it runs without the project being installed; the rest is for the notebook's first cell.
+    environment = {"FRUGAL_RUNS_DIR": str(runs_dir), "FRUGAL_TASK": task, "PYTHONPATH": str(ROOT)}
+    content = nbformat.read(notebook, as_version=4)
+    # "python3" is the kernel that ipykernel puts into every environment; it starts the interpreter in use.
+    client = NotebookClient(
+        content, kernel_name="python3", timeout=timeout_seconds, resources={"metadata": {"path": str(notebook.parent)}}
+    )
+    with mock.patch.dict(os.environ, environment):
+        return client.execute()

@@ -1,0 +1,31 @@
+"""The notebook is committed without outputs and runs from its first cell to its last."""
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from tests.results.notebook import NOTEBOOK, execute
+
+
+def test_it_is_committed_without_outputs():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert cell.cell_type == "markdown" or (not cell.outputs and cell.execution_count is None)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_it_runs_on_a_folder_of_runs(runs):
+    before = NOTEBOOK.read_bytes()
+    cells = {cell.id: cell for cell in execute(NOTEBOOK, runs).cells if cell.cell_type == "code"}
+    assert cells["load"].outputs[0].text.startswith("tiny10k-1: ")
+    assert "bertoldi" in cells["best"].outputs[0].data["text/html"]
+    for name in ("size", "curves", "choices"):
+        assert "application/vnd.plotly.v1+json" in cells[name].outputs[0].data
+    assert "adam" in cells["question"].outputs[0].data["text/html"]
+    assert NOTEBOOK.read_bytes() == before
+
+
+def test_it_says_what_to_do_without_a_run(runs):
+    with pytest.raises(CellExecutionError, match=r"no run of digits yet: `python -m search\.run task=digits`"):
+        execute(NOTEBOOK, runs, task="digits")

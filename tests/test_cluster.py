@@ -1,0 +1,74 @@
+"""cluster.yaml passes Ray's own checks, trains nothing on its head, and names files that are there."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> dict:
+    """As `ray up` sees it, with AWS's defaults filled in; needs neither boto3 nor a network."""
+    return prepare_config(yaml.safe_load((ROOT / "cluster.yaml").read_text()))
+
+
+def test_ray_accepts_it(cluster):
+    validate_config(cluster)
+
+
+def test_the_head_trains_nothing(cluster):
+    head = cluster["available_node_types"][cluster["head_node_type"]]
+    assert head["resources"] == {"CPU": 0}
+    assert head["max_workers"] == 0
+    assert "InstanceMarketOptions" not in head["node_config"]
+    assert "--num-cpus=0" in cluster["head_start_ray_commands"][-1]
+
+
+def test_none_to_eight_spot_workers_with_a_gpu_each(cluster):
+    (worker,) = (node for name, node in cluster["available_node_types"].items() if name != cluster["head_node_type"])
+    assert (worker["min_workers"], worker["max_workers"], cluster["max_workers"]) == (0, 8, 8)
+    assert worker["resources"]["GPU"] == 1
+    assert worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
+
+
+def test_every_mounted_file_is_there(cluster):
+    missing = [source for source in cluster["file_mounts"].values() if not (ROOT / source).exists()]
+    assert not missing
+
+
+def test_every_package_is_mounted(cluster):
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    packages = re.search(r"^packages = \[(.*)\]", pyproject, re.MULTILINE)
+    assert packages
+    tops = {name.split(".")[0] for name in re.findall(r'"([^"]+)"', packages[1])}
+    assert tops <= set(cluster["file_mounts"].values())
+
+
+def test_every_node_installs_the_constrained_project(cluster):
+    for kind in ("head", "worker"):
+        commands = " ".join(cluster[f"{kind}_setup_commands"])
+        assert "pip install --quiet -e . -c constraints.txt" in commands
+
+
+def test_every_command_is_shell(cluster):
+    for kind in ("head", "worker"):
+        for command in [*cluster[f"{kind}_setup_commands"], *cluster[f"{kind}_start_ray_commands"]]:
+            subprocess.run(["bash", "-n", "-c", command], check=True)
+
+
+def test_the_head_starts_workers_from_its_own_image(cluster, tmp_path):
+    image = cluster["available_node_types"]["gpu_worker"]["node_config"]["ImageId"]
+    assert image.startswith("resolve:ssm:/aws/service/")
+    bootstrap = tmp_path / "ray_bootstrap_config.yaml"
+    bootstrap.write_text(json.dumps({"node_config": {"ImageId": image, "InstanceType": "g6.xlarge"}}))
+    (command,) = (c for c in cluster["head_start_ray_commands"] if "resolve:ssm" in c)
+    # In place of the machine's metadata service, one that answers everything with an image.
+    shell = f"curl() {{ echo ami-123; }}; {command}"
+    subprocess.run(["bash", "-c", shell], check=True, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    assert yaml.safe_load(bootstrap.read_text())["node_config"] == {"ImageId": "ami-123", "InstanceType": "g6.xlarge"}

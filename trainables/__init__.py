@@ -1,0 +1,1 @@
+"""What a trial does: PyTorch modules, the training loop, and the loop as a Ray Trainable."""

@@ -1,0 +1,225 @@
+"""A Network becomes a module, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spaces.network import (
+    Activation,
+    Backbone,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Join,
+    Layer,
+    Network,
+    Norm,
+    Pool,
+    Save,
+    Shape,
+    Upsample,
+)
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Module:
+    """The module of a network, its weights drawn from `seed` alone: on the CPU, so that every device starts alike.
+
+    Weights are initialized as Keras does by default, Glorot uniform (Glorot & Bengio 2010, eq. 16) with zero biases,
+    which is what the published networks were trained from. With device `meta` nothing is allocated and nothing drawn.
+    """
+    device = torch.device(device)
+    generator = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(seed)
+    with torch.device("meta"):
+        module = Module(network, generator)
+    if device.type != "meta":
+        module.to_empty(device="cpu")
+        _initialize(module, torch.Generator().manual_seed(seed))
+        _load_pretrained(module)
+        module.to(device)
+    return module
+
+
+class Module(nn.Module):
+    """The layers of a network in order, with the values saved for joins.
+
+    Input [N, C, H, W], output [N, *network.output_shape]. Dropout draws from `generator`, on the module's device.
+    """
+
+    def __init__(self, network: Network, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+        shapes = [network.input_shape, *(step.shape for step in network.trace())]
+        self.layers = nn.ModuleList(_modules(network.layers, shapes, generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        saved: dict[str, Tensor] = {}
+        for layer in self.layers:
+            match layer:
+                case _Save():
+                    saved[layer.name] = x
+                case _Join():
+                    x = layer(x, saved[layer.name])
+                case _:
+                    x = layer(x)
+        return x
+
+
+class _Save(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class _Join(nn.Module):
+    def __init__(self, join: Join, saved: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.name, self.mode = join.name, join.mode
+        self.projection = Module(Network(saved, join.projection), generator)
+
+    def forward(self, x: Tensor, saved: Tensor) -> Tensor:
+        side = self.projection(saved)
+        return x + side if self.mode == "add" else torch.cat([x, side], dim=1)
+
+
+class _Dropout(nn.Module):
+    """Dropout from a generator of its own: torch's draws from the global one, which trials would share."""
+
+    def __init__(self, rate: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.rate, self.generator = rate, generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        mask = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
+        return x * mask.div_(1 - self.rate)
+
+
+class _PaddedConv(nn.Module):
+    """A convolution whose padding differs before and after the image, which Conv2d cannot say."""
+
+    def __init__(self, conv: nn.Conv2d, pads: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.conv, self.pads = conv, pads
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(functional.pad(x, self.pads))
+
+
+def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Generator) -> list[nn.Module]:
+    saved: dict[str, Shape] = {}
+    modules: list[nn.Module] = []
+    for layer, shape in zip(layers, shapes, strict=False):
+        if isinstance(layer, Save):
+            saved[layer.name] = shape
+        if isinstance(layer, Join):
+            modules.append(_Join(layer, saved[layer.name], generator))
+        else:
+            modules.append(_BUILDERS[type(layer)](layer, shape, generator))
+    return modules
+
+
+def _conv(layer: Conv, shape: Shape, generator: torch.Generator) -> nn.Module:
+    (top, bottom), (left, right) = layer.pads(shape[1]), layer.pads(shape[2])
+    even = top == bottom and left == right
+    conv = nn.Conv2d(
+        shape[0],
+        layer.filters,
+        layer.kernel,
+        stride=layer.stride,
+        padding=(top, left) if even else 0,
+        dilation=layer.dilation,
+        bias=layer.bias,
+    )
+    return conv if even else _PaddedConv(conv, (left, right, top, bottom))
+
+
+def _pool(layer: Pool, shape: Shape, generator: torch.Generator) -> nn.Module:
+    if layer.kind == "max":
+        return nn.MaxPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
+    return nn.AvgPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
+
+
+def _norm(layer: Norm, shape: Shape, generator: torch.Generator) -> nn.Module:
+    return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+
+
+def _backbone(layer: Backbone, shape: Shape, generator: torch.Generator) -> nn.Module:
+    from torchvision import models  # 3 seconds, which only networks with a backbone pay
+
+    return _Backbone(_features(models.get_model(layer.name)), layer)
+
+
+class _Backbone(nn.Module):
+    def __init__(self, features: nn.Module, layer: Backbone) -> None:
+        super().__init__()
+        self.features, self.layer = features, layer
+        self.requires_grad_(not layer.frozen)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.features(x)
+
+    def train(self, mode: bool = True) -> _Backbone:
+        return super().train(mode and not self.layer.frozen)  # frozen norms keep their running statistics
+
+
+_BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]] = {
+    Conv: _conv,
+    Pool: _pool,
+    Norm: _norm,
+    Activation: lambda layer, shape, generator: ACTIVATIONS[layer.name](),
+    Dropout: lambda layer, shape, generator: _Dropout(layer.rate, generator),
+    Upsample: lambda layer, shape, generator: nn.Upsample(scale_factor=layer.factor),
+    Flatten: lambda layer, shape, generator: nn.Flatten(),
+    GlobalPool: lambda layer, shape, generator: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    Dense: lambda layer, shape, generator: nn.Linear(shape[0], layer.units, bias=layer.bias),
+    Save: lambda layer, shape, generator: _Save(layer.name),
+    Backbone: _backbone,
+}
+
+
+def _initialize(module: nn.Module, generator: torch.Generator) -> None:
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(part.weight, generator=generator)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            part.reset_parameters()
+
+
+def _load_pretrained(module: nn.Module) -> None:
+    """Puts ImageNet's weights into backbones that ask for them, through torchvision's own download and cache."""
+    for part in module.modules():
+        if isinstance(part, _Backbone) and part.layer.weights == "imagenet":
+            from torchvision import models
+
+            with torch.device("meta"):
+                whole = models.get_model(part.layer.name)
+            weights = models.get_model_weights(part.layer.name)["DEFAULT"]
+            whole.load_state_dict(weights.get_state_dict(check_hash=True), assign=True)
+            part.features.load_state_dict(_features(whole).state_dict())
+
+
+def _features(whole: Any) -> nn.Module:
+    """A torchvision classifier's convolutional part."""
+    if hasattr(whole, "features"):
+        return whole.features
+    stages = [whole.layer1, whole.layer2, whole.layer3, whole.layer4]
+    return nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool, *stages)
