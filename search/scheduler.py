@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -30,7 +32,7 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Called before a restart too, when Ray has set the trial's status to ERROR already; it has not at the last."""
-        error = trial.get_pickled_error()
+        error = _last_error(trial)
         if trial.status == Trial.ERROR:
             if _is_out_of_memory(error):
                 _give_whole_device(trial)
@@ -54,6 +56,14 @@ def _unflatten(result: dict[str, Any]) -> dict[str, Any]:
     metrics = {name.removeprefix("metrics/"): v for name, v in parts["report"].items() if name.startswith("metrics/")}
     plain = {name: v for name, v in parts["report"].items() if not name.startswith("metrics")}
     return {**plain, "metrics": metrics, **parts["where"]}
+
+
+def _last_error(trial: Trial) -> BaseException | None:
+    """What Ray has just written down; Trial.get_pickled_error looks where it is copied to only later."""
+    path = trial.pickled_error_file
+    if path is None or not Path(path).exists():
+        return None
+    return cloudpickle.loads(Path(path).read_bytes())
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:

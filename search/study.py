@@ -400,6 +400,6 @@ def _finite_json(report: dict[str, Any]) -> dict[str, Any]:
 
 def _why_ended(rejected: Counter[str]) -> str:
     rates = ", ".join(f"{count / MAX_DRAWS:.0%} {reason}" for reason, count in rejected.most_common())
-    if rejected["equal to an earlier trial"] == max(rejected.values()):
-        return f"the space is exhausted: {MAX_DRAWS} draws gave no candidate that was not tried before ({rates})"
+    if rejected["equal to an earlier trial"]:
+        return f"the space is exhausted: {MAX_DRAWS} draws gave nothing new that keeps the budget ({rates})"
     return f"the budget is too tight for the space: {MAX_DRAWS} draws in a row were rejected ({rates})"

@@ -30,9 +30,9 @@ def test_the_head_trains_nothing(cluster):
     assert "--num-cpus=0" in cluster["head_start_ray_commands"][-1]
 
 
-def test_none_to_eight_spot_workers_with_a_gpu_each(cluster):
+def test_two_to_eight_spot_workers_with_a_gpu_each(cluster):
     (worker,) = (node for name, node in cluster["available_node_types"].items() if name != cluster["head_node_type"])
-    assert (worker["min_workers"], worker["max_workers"], cluster["max_workers"]) == (0, 8, 8)
+    assert (worker["min_workers"], worker["max_workers"], cluster["max_workers"]) == (2, 8, 8)
     assert worker["resources"]["GPU"] == 1
     assert worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -89,7 +90,7 @@ class Training:
         self.precision = fastest_precision(self.device)
         self.module = build(candidate.network, seed, self.device).to(memory_format=torch.channels_last)
         self.optimizer = make_optimizer(self.recipe, self.module.parameters())
-        self.average = _copy(self.module) if self.recipe.ema_decay is not None else None
+        self.average = _copy(self.module.state_dict()) if self.recipe.ema_decay is not None else None
         self.num_steps = self.num_reports = 0
         self.best_score, self.best_report = -math.inf, 0
         self.last_report: Report | None = None
@@ -118,7 +119,7 @@ class Training:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that were validated: the averaged ones where the recipe asks for them."""
-        return self.average if self.average is not None else _copy(self.module)
+        return _copy(self.module.state_dict() if self.average is None else self.average)
 
     def save(self) -> bytes:
         """All that `load` needs to go on as if nothing had happened."""
@@ -237,5 +238,5 @@ def fastest_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
-def _copy(module: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in weights.items()}

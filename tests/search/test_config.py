@@ -1,0 +1,101 @@
+"""The command line: what it takes, and what it says of a user's mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.config import RunConfig, Sampler, help_text, parse
+from search.run import main
+
+
+def test_the_defaults_are_the_tasks():
+    config = parse([])
+    assert (config.task, config.num_trials, config.max_params, config.max_macs) == ("tiny10k", 64, 9_999, 3_000_000)
+    assert config.run is not None
+    assert config.run.startswith("tiny10k-")
+
+
+def test_the_command_line_is_typed():
+    config = parse(
+        ["num_trials=8", "seed=3", "sampler=random", "references=false", "fix.optimizer=adam", "fix.stages=3"]
+    )
+    assert (config.num_trials, config.seed, config.sampler, config.references) == (8, 3, Sampler.random, False)
+    assert config.fix == {"optimizer": "adam", "stages": 3}
+
+
+def test_the_command_line_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("FRUGAL_DATA_DIR", "from/environment")
+    assert parse([]).data_dir == "from/environment"
+    assert parse(["data_dir=from/line"]).data_dir == "from/line"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("task=tiny", r"no such task; there are .*tiny10k"),
+        ("num_trals=3", r"num_trals: there is no such key \(did you mean num_trials\?\)"),
+        ("num_trials", r"'num_trials' is not key=value"),
+        ("num_trials=many", r"num_trials: Value 'many'.*takes a number"),
+        ("num_trials=0", r"num_trials=0: must be above 0"),
+        ("num_trials=-4", r"num_trials=-4: must be above 0"),
+        ("max_epochs=2.5", r"max_epochs: Value '2.5'"),
+        ("time_budget_seconds=nan", r"time_budget_seconds=nan: must be above 0"),
+        ("seed=-1", r"seed=-1: must be 0 or more"),
+        ("reduction_factor=1", r"must be 2 or more"),
+        ("grace_epochs=99", r"longer than a whole trial of max_epochs=18"),
+        ("sampler=grid", r"expected one of \[tpe, random\]"),
+        ("data=fake", r"expected one of \[auto, original, made\]"),
+        ("run=a/b", r"a plain name, without slashes"),
+        ("run=..", r"a plain name"),
+        ("fix.optimizer=adm", r"fix.optimizer=adm: outside the space, which has adam, adamw"),
+        ("fix.stages=9", r"fix.stages=9: outside the space, which has 2 to 3"),
+        ("fix.stages=2.5", r"outside the space"),
+        ("fix.depth=3", r"the space has no parameter 'depth'; it has stages"),
+        ("fix=3", r"fix: "),
+        ("references=perhaps", r"references: .*true\|false"),
+    ],
+)
+def test_a_users_mistake_is_told_in_one_paragraph_with_exit_code_2(argument, message, capsys):
+    with pytest.raises(ValueError, match=message):
+        parse([argument])
+    assert main([argument]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("search.run: ")
+    assert "Traceback" not in told
+    assert len(told.splitlines()) == 1
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_any_other_line_is_a_configuration_or_a_value_error(arguments):
+    try:
+        config = parse(arguments)
+    except ValueError:
+        return
+    assert isinstance(config, RunConfig)
+
+
+def test_help_names_every_task_and_key():
+    text = help_text()
+    for word in ("tiny10k", *RunConfig.__dataclass_fields__):
+        assert word in text
+
+
+def test_help_imports_neither_torch_nor_ray():
+    code = (
+        "import sys; from search.run import main; main(['--help']); print(sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_budget_that_nothing_keeps_is_refused_before_anything_starts(capsys):
+    assert main(["max_params=50", "data=made"]) == 2
+    told = capsys.readouterr().err
+    assert "100% of 1000 draws were rejected" in told
+    assert "the smallest network seen has" in told

@@ -1,0 +1,303 @@
+"""The study: the budget's gate, endings, and a journal that is the one record. Names the engines' faults it avoids."""
+
+import math
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from results.schema import Status
+from search.asha import Asha
+from search.study import Budget, SearchEnded, Study, cut_torn_line
+from spaces.network import InvalidNetwork
+from spaces.space import Space
+from tests.search.toy import TOY, open_study, report, toy_candidate
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.log"
+
+
+def stored(path: Path) -> list[optuna.trial.FrozenTrial]:
+    """The journal as Optuna alone reads it."""
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    storage = optuna.storages.JournalStorage(backend)
+    return optuna.load_study(study_name="toy", storage=storage).get_trials()
+
+
+def score_of(study: Study, number: int) -> float:
+    return study.trials[number].candidate.network.num_params / 1000
+
+
+def run(study: Study, num_trials: int, last: int = 9) -> None:
+    """Trains `num_trials` of the toy space, one after the other."""
+    for _ in range(num_trials):
+        number = study.suggest().number
+        for step in range(1, last + 1):
+            value = score_of(study, number) + step / 100
+            if study.report(number, report(step, value, finished=step == last)) != Status.RUNNING:
+                break
+
+
+def picture(study: Study) -> list[tuple]:
+    """All of a study but its times."""
+    reports = [[{**r, "seconds": 0} for r in trial.reports] for trial in study.trials]
+    return [
+        (t.number, t.status, t.seed, t.candidate, t.params, t.rejected, t.stop_rung, t.error, reports[t.number])
+        for t in study.trials
+    ]
+
+
+class TestTheGate:
+    def test_no_candidate_over_the_budget_is_started_and_rejections_are_counted(self, path):
+        study = open_study(path)
+        for _ in range(15):
+            study.end(study.suggest().number, Status.FAILED)
+        assert max(trial.candidate.network.num_params for trial in study.trials) <= 200
+        assert study.rejected["over max_params"] > 0
+        assert study.num_draws == 15 + study.rejected.total()
+        assert study.acceptance() == pytest.approx(15 / study.num_draws)
+
+    @pytest.mark.parametrize("limit", ["params", "macs"])
+    def test_the_boundary_itself_is_inside(self, limit):
+        candidate = toy_candidate({"filters": 5, "optimizer": "adam"})
+        cost = getattr(candidate.network, f"num_{limit}")
+        assert Budget(**{f"max_{limit}": cost}).rejection(candidate) is None
+        assert Budget(**{f"max_{limit}": cost - 1}).rejection(candidate) == f"over max_{limit}"
+
+    def test_a_rejected_draw_leaves_no_trace_in_the_journal(self, path):
+        study = open_study(path)
+        run(study, 5)
+        assert study.rejected.total() > 0
+        assert [trial.number for trial in stored(path)] == list(range(5))
+
+    def test_an_exception_inside_the_space_leaves_no_running_trial_behind(self, path):
+        """Optuna's define-by-run leaves one."""
+
+        def broken(params):
+            raise RuntimeError("a fault in the space")
+
+        study = open_study(path, space=Space(TOY.parameters, broken))
+        with pytest.raises(RuntimeError, match="a fault"):
+            study.suggest()
+        assert stored(path) == []
+
+    def test_invalid_networks_are_counted_with_their_reason(self, path):
+        def shrunk(params):
+            if params["filters"] > 10:
+                raise InvalidNetwork("nothing left")
+            return toy_candidate(params)
+
+        study = open_study(path, space=Space(TOY.parameters, shrunk), budget=Budget())
+        run(study, 8)
+        assert set(study.rejected) <= {"image shrinks to nothing", "equal to an earlier trial"}
+        assert study.rejected["image shrinks to nothing"] > 0
+
+    def test_a_budget_that_nothing_keeps_ends_the_search_with_the_rate(self, path):
+        study = open_study(path, budget=Budget(max_params=10))
+        with pytest.raises(SearchEnded, match=r"too tight.*100% over max_params"):
+            study.suggest()
+
+    def test_equal_candidates_are_not_tried_twice_and_an_exhausted_space_ends_the_search(self, path):
+        study = open_study(path, space=TOY.pinned({"optimizer": "adam"}), budget=Budget(max_params=100))
+        feasible = [
+            n for n in range(1, 21) if toy_candidate({"filters": n, "optimizer": "adam"}).network.num_params <= 100
+        ]
+        for _ in feasible:
+            number = study.suggest().number
+            study.report(number, report(1, 0.5))
+            study.end(number, Status.COMPLETE)
+        assert sorted(trial.params["filters"] for trial in study.trials) == feasible
+        with pytest.raises(SearchEnded, match="exhausted"):
+            study.suggest()
+
+
+class TestEndings:
+    def ended(self, path: Path, status: Status) -> optuna.trial.FrozenTrial:
+        study = open_study(path)
+        number = study.suggest().number
+        study.report(number, report(1, 0.3))
+        study.report(number, report(2, 0.4))
+        study.end(number, status, error="why")
+        assert study.trials[number].status == status
+        return stored(path)[number]
+
+    def test_a_complete_trial_is_told_with_its_final_value(self, path):
+        told = self.ended(path, Status.COMPLETE)
+        assert (told.state, told.value) == (TrialState.COMPLETE, 0.4)
+
+    def test_a_pruned_trial_is_told_as_pruned_with_its_reports(self, path):
+        """Stock OptunaSearch tells it as COMPLETE with its early value."""
+        study = open_study(path)
+        for score in (0.9, 0.1):
+            number = study.suggest().number
+            status = study.report(number, report(1, score))
+        assert status == Status.PRUNED
+        assert study.trials[1].stop_rung == 1.0
+        told = stored(path)[1]
+        assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {1: 0.1})
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM])
+    def test_failures_are_told_as_failures(self, path, status):
+        assert self.ended(path, status).state == TrialState.FAIL
+
+    @pytest.mark.parametrize("field", ["val_score", "val_loss", "train_loss"])
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_what_is_not_finite_fails_the_trial_and_reaches_no_rung(self, path, field, value):
+        """With stock parts a NaN passes every rung, and stays RUNNING for ever."""
+        study = open_study(path)
+        number = study.suggest().number
+        status = study.report(number, report(1, 0.5) | {field: value})
+        assert status == Status.FAILED_NAN
+        assert stored(path)[number].state == TrialState.FAIL
+        assert not any(study.asha.rungs.values())
+        assert picture(open_study(path))[0][1] == Status.FAILED_NAN
+
+    def test_a_finished_report_completes_the_trial_even_off_a_rung(self, path):
+        study = open_study(path)
+        number = study.suggest().number
+        study.report(number, report(1, 0.5))
+        assert study.report(number, report(2, 0.6, finished=True)) == Status.COMPLETE
+
+    def test_a_trial_has_one_ending(self, path):
+        study = open_study(path)
+        number = study.suggest().number
+        study.report(number, report(1, 0.5, finished=True))
+        study.end(number, Status.FAILED, error="too late")
+        assert study.report(number, report(2, 0.9)) == Status.COMPLETE
+        assert len(study.trials[number].reports) == 1
+
+    def test_references_are_never_pruned_and_take_no_place_in_a_rung(self, path):
+        study = open_study(path)
+        run(study, 3)
+        rungs = {step: list(scores) for step, scores in study.asha.rungs.items()}
+        reference = study.add_reference("published", toy_candidate({"filters": 20, "optimizer": "adam"}))
+        for step in range(1, 9):
+            assert study.report(reference.number, report(step, 0.0)) == Status.RUNNING
+        assert study.report(reference.number, report(9, 0.0, finished=True)) == Status.COMPLETE
+        assert study.asha.rungs == rungs
+
+    def test_the_best_is_the_completed_one_with_the_best_final_value(self, path):
+        study = open_study(path, asha=Asha(5, 3, 5))
+        for final in (0.5, 0.7, 0.7, 0.6):
+            number = study.suggest().number
+            study.report(number, report(1, 0.99))
+            study.report(number, report(2, final, finished=True))
+        best = study.best()
+        assert best is not None
+        assert best.number == 1
+
+
+class TestTheJournal:
+    def test_a_reopened_study_is_the_same_and_its_rungs_are_too(self, path):
+        """Stock rungs are empty after a restore."""
+        study = open_study(path)
+        run(study, 12)
+        again = open_study(path)
+        assert picture(again) == picture(study)
+        assert again.asha.rungs == study.asha.rungs
+        assert (again.rejected, again.num_draws) == (study.rejected, study.num_draws)
+
+    @pytest.mark.parametrize("sampler", ["tpe", "random"])
+    def test_reopening_between_any_two_trials_changes_nothing(self, tmp_path, sampler):
+        whole = open_study(tmp_path / "whole.log", sampler=sampler)
+        run(whole, 16)
+        for _ in range(16):
+            run(open_study(tmp_path / "parts.log", sampler=sampler), 1)
+        assert picture(open_study(tmp_path / "parts.log", sampler=sampler)) == picture(whole)
+
+    def test_cut_off_at_any_line_and_gone_on_with_it_is_the_same_study(self, tmp_path):
+        whole = open_study(tmp_path / "whole.log")
+        run(whole, 4, last=4)
+        lines = (tmp_path / "whole.log").read_bytes().splitlines(keepends=True)
+        for kept in range(len(lines) + 1):
+            path = tmp_path / f"{kept}.log"
+            path.write_bytes(b"".join(lines[:kept]) + (lines[kept][:5] if kept < len(lines) else b""))
+            study = open_study(path)
+            for orphan in study.running():
+                self.retrain(study, orphan.number)
+            run(study, 4 - len(study.trials), last=4)
+            assert picture(study) == picture(whole), f"after {kept} lines"
+
+    def retrain(self, study: Study, number: int) -> None:
+        for step in range(1, 5):
+            value = score_of(study, number) + step / 100
+            if study.report(number, report(step, value, finished=step == 4)) != Status.RUNNING:
+                break
+
+    def test_a_report_that_is_known_changes_nothing(self, path):
+        study = open_study(path)
+        number = study.suggest().number
+        study.report(number, report(1, 0.5))
+        size = path.stat().st_size
+        assert study.report(number, report(1, 0.5)) == Status.RUNNING
+        assert (path.stat().st_size, len(study.trials[number].reports)) == (size, 1)
+
+    def test_a_torn_last_line_is_cut_off(self, path):
+        path.write_bytes(b'{"a":1}\n{"b":')
+        cut_torn_line(path)
+        assert path.read_bytes() == b'{"a":1}\n'
+
+    def test_a_lock_left_by_a_killed_process_does_not_block(self, path):
+        """Optuna's own would stall the next process for 30 seconds."""
+        run(open_study(path), 2)
+        (path.parent / "journal.log.lock").symlink_to(path)
+        run(open_study(path), 1)
+        assert len(stored(path)) == 3
+
+    def test_a_run_goes_on_only_as_it_began(self, path):
+        open_study(path, identity={"task": "toy", "seed": 0})
+        with pytest.raises(ValueError, match="seed was 0, is now 1"):
+            open_study(path, identity={"task": "toy", "seed": 1})
+
+    def test_a_journal_of_another_format_says_so(self, path):
+        open_study(path)
+        path.write_text(path.read_text().replace('"format":1', '"format":99'))
+        with pytest.raises(ValueError, match="written in format 99; this version of Frugal reads format 1"):
+            open_study(path)
+
+    def test_the_study_is_named_by_its_run(self, path):
+        """Stock studies are called 'optuna', and two in one storage merge."""
+        open_study(path, name="mine")
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+        assert [study.study_name for study in storage.get_all_studies()] == ["mine"]
+
+
+class TestSampling:
+    def test_suggestions_depend_on_seed_and_number_alone_and_on_no_global_generator(self, tmp_path):
+        def params(name: str, seed: int) -> list:
+            study = open_study(tmp_path / name, seed=seed)
+            run(study, 14)
+            return [trial.params for trial in study.trials]
+
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002 - the very thing that must not matter
+        states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        first = params("a", 0)
+        assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
+        random.seed(2)
+        np.random.seed(2)  # noqa: NPY002
+        assert params("b", 0) == first
+        assert params("c", 1) != first
+
+    def test_tpe_learns(self, path):
+        """After start-up it proposes what scores well: here, a learning rate near 0.03."""
+        study = open_study(path, space=TOY.pinned({"optimizer": "sgd"}), budget=Budget(), asha=Asha(1, 3, 1))
+        misses = []
+        for _ in range(40):
+            trial = study.suggest()
+            misses.append(abs(math.log10(float(trial.params["rate"]) / 0.03)))
+            study.report(trial.number, report(1, -misses[-1], finished=True))
+        assert np.median(misses[20:]) < 0.7 * np.median(misses[:10])
+
+    def test_other_trials_that_run_are_taken_into_account(self, path):
+        """Constant liar: with a dozen trials in flight, suggestions differ."""
+        study = open_study(path, budget=Budget())
+        run(study, 12, last=1)
+        in_flight = Counter(study.suggest().candidate.to_json() for _ in range(8))
+        assert max(in_flight.values()) == 1

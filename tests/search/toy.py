@@ -1,0 +1,64 @@
+"""A toy space and reports by hand, for tests that need a study but no training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search.asha import Asha
+from search.study import Budget, Study
+from search.tasks import Metric
+from spaces.network import Conv, Dense, Flatten, Network
+from spaces.recipe import Candidate, Recipe
+from spaces.space import Parameter, Params, Space
+
+
+def toy_candidate(params: Params) -> Candidate:
+    """10 + 6 * filters parameters... exactly (9 + 1) * filters + 2 * (4 * filters) + 2 on a 4x4 image."""
+    network = Network((1, 4, 4), (Conv(int(params["filters"]), 3, padding="valid"), Flatten(), Dense(2)))
+    return Candidate(network, Recipe(learning_rate=float(params.get("rate", 0.1)), optimizer=params["optimizer"]))  # type: ignore[arg-type]
+
+
+TOY = Space(
+    (
+        Parameter("filters", IntDistribution(1, 20)),
+        Parameter("optimizer", CategoricalDistribution(["adam", "sgd"])),
+        Parameter("rate", FloatDistribution(1e-3, 1.0, log=True), lambda params: params["optimizer"] == "sgd"),
+    ),
+    toy_candidate,
+)
+
+
+def open_study(path: Path, **changes: Any) -> Study:
+    options: dict[str, Any] = {
+        "identity": {"task": "toy"},
+        "name": "toy",
+        "space": TOY,
+        "budget": Budget(max_params=200),
+        "objective": Metric("accuracy", "maximize"),
+        "asha": Asha(1, 3, 9),
+        "sampler": "tpe",
+        "seed": 0,
+        "reports_per_epoch": 1,
+    }
+    return Study.open(path, **{**options, **changes})
+
+
+def report(step: int, score: float, *, finished: bool = False, **changes: Any) -> dict[str, Any]:
+    return {
+        "step": step,
+        "epoch": float(step),
+        "train_loss": 0.5,
+        "val_loss": 0.5,
+        "val_score": score,
+        "learning_rate": 0.1,
+        "seconds": 1.0,
+        "num_images": 100,
+        "finished": finished,
+        "metrics": {},
+        "device": "cpu",
+        "node": "here",
+        **changes,
+    }

@@ -1,0 +1,126 @@
+"""The Ray Trainable: a worker that is reused leaks nothing from trial to trial."""
+
+import numpy as np
+import pytest
+import ray
+
+from data.embedded import load_made
+from spaces.network import Activation, Conv, Dense, Dropout, Flatten, Network, Norm, Pool
+from spaces.recipe import Augmentation, Candidate, Recipe
+from trainables.trainable import TrialTrainable
+
+pytestmark = pytest.mark.ray
+
+
+NETWORK = Network(
+    (1, 28, 28),
+    (Conv(4, 3, stride=2), Norm(), Activation(), Pool("max"), Flatten(), Dropout(0.2), Dense(10)),
+)
+
+PLAIN = Candidate(NETWORK, Recipe())
+
+
+class Store:
+    """Where checkpoints would go; it has none to hand out."""
+
+    def __init__(self):
+        self.saved = {}
+
+    def save(self, number, state):
+        self.saved[number] = state
+
+    def load(self, number):
+        return self.saved.get(number)
+
+    def save_model(self, number, model):
+        pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def store():
+    return ray.remote(num_cpus=0)(Store).remote()
+
+
+def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
+    return {
+        "number": number,
+        "candidate": candidate.to_json(),
+        "seed": seed,
+        "epochs": 2,
+        "reports_per_epoch": 1,
+        "facts": {},
+    }
+
+
+class Bare(TrialTrainable):
+    """The worker as Ray Tune makes it, given what tune.with_parameters would give."""
+
+    def __init__(self, config, arrays, store):
+        self.given = {"arrays": arrays, "store": store}
+        super().__init__(config)
+
+    def setup(self, config):
+        super().setup(config, **self.given)
+
+
+def worker(first: dict, store):
+    splits = load_made().limited(300)
+    arrays = {
+        "train_x": splits.train.x,
+        "train_y": splits.train.y,
+        "val_x": splits.val.x,
+        "val_y": splits.val.y,
+    }
+    return ray.remote(num_cpus=1)(Bare).remote(first, arrays, store)
+
+
+def curve(actor) -> list[tuple]:
+    """Two reports, as the bits of their numbers."""
+    reports = [ray.get(actor.train.remote())["report"] for _ in range(2)]
+    names = ("train_loss", "val_loss", "val_score")
+    return [tuple(np.float64(report[name]).tobytes() for name in names) for report in reports]
+
+
+def others() -> list[Candidate]:
+    """Nineteen different trials: every optimizer, augmentation and averaging among them."""
+    names = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta")
+    recipes = [
+        Recipe(
+            optimizer=names[index % 6],  # type: ignore[arg-type]
+            batch_size=(64, 128)[index % 2],
+            augmentation=Augmentation(rotation_degrees=index % 3 * 5.0),
+            ema_decay=(None, 0.9)[index % 2],
+        )
+        for index in range(19)
+    ]
+    return [Candidate(NETWORK, recipe) for recipe in recipes]
+
+
+def test_the_twentieth_trial_of_a_worker_is_bit_equal_to_the_first_of_another(store):
+    recipe = Recipe(augmentation=Augmentation(shift_pixels=1.0), ema_decay=0.95, label_smoothing=0.1)
+    probe = Candidate(NETWORK, recipe)
+    alone = curve(worker(config(0, probe), store))
+    used = worker(config(1, others()[0]), store)
+    curve(used)
+    for number, other in enumerate(others()[1:], 2):
+        assert ray.get(used.reset.remote(config(number, other)))
+        curve(used)
+    assert ray.get(used.reset.remote(config(100, probe)))
+    assert curve(used) == alone
+
+
+def test_a_trial_that_has_a_checkpoint_first_says_its_last_report_again_and_goes_on(store):
+    whole = worker(config(0, PLAIN), store)
+    expected = curve(whole)
+    cut = worker(config(1, PLAIN), store)
+    ray.get(cut.train.remote())
+    ray.get(cut.stop.remote())
+    ray.kill(cut)
+    assert curve(worker(config(1, PLAIN), store)) == expected
