@@ -19,7 +19,7 @@ from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
 from data.splits import Split, Splits
 from search.config import key
 from search.tasks.tiny10k import BERTOLDI
-from trainables.training import DeviceSplit, Training, evaluate
+from trainables.training import DeviceSplit, Training, evaluate, prepare_process
 
 CLAIM = "Claim: retrained as published, bertoldi comes within half a point of its published 98.65% on the test images."
 PUBLISHED = 0.9865
@@ -36,7 +36,7 @@ class Settings:
 def main() -> None:
     settings = read_settings(Settings, "bertoldi", CLAIM)
     _, splits = load_mnist(settings.data_dir)
-    torch.set_num_threads(1)
+    prepare_process()
     val, test = [], []
     for seed in range(settings.seeds):
         start = time.perf_counter()

@@ -89,9 +89,9 @@ def time_epoch(candidates: Sequence[Candidate], num_train: int, num_val: int, se
     """Median seconds for an epoch of these candidates on one core of this machine, from a few batches of noise."""
     import torch
 
-    from trainables.training import DeviceSplit, Training, evaluate
+    from trainables.training import DeviceSplit, Training, evaluate, prepare_process
 
-    torch.set_num_threads(1)
+    prepare_process()
     cpu, rng = torch.device("cpu"), np.random.default_rng(seed)
     seconds = []
     for candidate in candidates[:TIMED_CANDIDATES]:

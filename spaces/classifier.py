@@ -19,6 +19,7 @@ from spaces.network import (
     Norm,
     Pool,
     Shape,
+    Standardize,
 )
 from spaces.recipe import Augmentation, Candidate, Recipe
 from spaces.space import Parameter, Params, Space
@@ -34,11 +35,15 @@ def classifier_space(
     widths: Sequence[tuple[int, int]],
     max_convs: int,
     min_stages: int = 1,
+    pixels: Standardize,
 ) -> Space:
-    """Classifiers of up to `len(widths)` stages, each of 1 to `max_convs` convolutions of `widths[stage]` filters."""
+    """Classifiers of up to `len(widths)` stages, each of 1 to `max_convs` convolutions of `widths[stage]` filters.
+
+    `pixels` is how images are standardized before the first of them.
+    """
     return Space(
         (*_network_parameters(widths, max_convs, min_stages), *_recipe_parameters()),
-        partial(_candidate, input_shape, num_classes),
+        partial(_candidate, input_shape, num_classes, pixels),
     )
 
 
@@ -106,8 +111,8 @@ def _is_augmented(params: Params) -> bool:
     return params["augmentation"] != "none"
 
 
-def _candidate(input_shape: Shape, num_classes: int, params: Params) -> Candidate:
-    layers: list[Layer] = []
+def _candidate(input_shape: Shape, num_classes: int, pixels: Standardize, params: Params) -> Candidate:
+    layers: list[Layer] = [pixels]
     for stage in range(1, int(params["stages"]) + 1):
         layers += _stage(params, stage)
     layers += _head(params, num_classes)

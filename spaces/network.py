@@ -112,6 +112,17 @@ class Pool(Layer):
 
 
 @dataclass(frozen=True)
+class Standardize(Layer):
+    """Shifts and scales pixels, from 0 to 1 as they come, by the data's mean and standard deviation."""
+
+    mean: float
+    std: float
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape)
+
+
+@dataclass(frozen=True)
 class Norm(Layer):
     """Batch normalization: a scale and a shift for each channel or feature."""
 

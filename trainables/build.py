@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +26,7 @@ from spaces.network import (
     Pool,
     Save,
     Shape,
+    Standardize,
     Upsample,
 )
 
@@ -37,6 +40,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Sigmoid)
+
+
 def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Module:
     """The module of a network, its weights drawn from `seed` alone: on the CPU, so that every device starts alike.
 
@@ -44,12 +50,13 @@ def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -
     which is what the published networks were trained from. With device `meta` nothing is allocated and nothing drawn.
     """
     device = torch.device(device)
-    generator = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(seed)
+    weights_seed, dropout_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2, np.uint64))
+    generator = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(dropout_seed)
     with torch.device("meta"):
         module = Module(network, generator)
     if device.type != "meta":
         module.to_empty(device="cpu")
-        _initialize(module, torch.Generator().manual_seed(seed))
+        _initialize(module, torch.Generator().manual_seed(weights_seed))
         _load_pretrained(module)
         module.to(device)
     return module
@@ -107,8 +114,22 @@ class _Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        mask = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
-        return x * mask.div_(1 - self.rate)
+        return x * (self._uniform_int16(x) >= round(self.rate * 2**16) - 2**15).to(x.dtype).div_(1 - self.rate)
+
+    def _uniform_int16(self, x: Tensor) -> Tensor:
+        """16 random bits a value, four values from one draw: a tenth of what `bernoulli_` takes on a CPU."""
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), None, generator=self.generator)
+        return words.view(torch.int16)[: x.numel()].view(x.shape)
+
+
+class _Standardize(nn.Module):
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean).div_(self.std)
 
 
 class _PaddedConv(nn.Module):
@@ -132,6 +153,14 @@ def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Gene
             modules.append(_Join(layer, saved[layer.name], generator))
         else:
             modules.append(_BUILDERS[type(layer)](layer, shape, generator))
+    return _pool_before_activating(modules)
+
+
+def _pool_before_activating(modules: list[nn.Module]) -> list[nn.Module]:
+    """An activation that never falls gives the same after a max pool as before it, on a quarter of the values."""
+    for place, (first, second) in enumerate(pairwise(modules)):
+        if isinstance(first, RISING) and isinstance(second, nn.MaxPool2d):
+            modules[place], modules[place + 1] = nn.Identity(), nn.Sequential(second, first)
     return modules
 
 
@@ -182,6 +211,7 @@ class _Backbone(nn.Module):
 _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]] = {
     Conv: _conv,
     Pool: _pool,
+    Standardize: lambda layer, shape, generator: _Standardize(layer.mean, layer.std),
     Norm: _norm,
     Activation: lambda layer, shape, generator: ACTIVATIONS[layer.name](),
     Dropout: lambda layer, shape, generator: _Dropout(layer.rate, generator),

@@ -22,9 +22,9 @@ class TrialTrainable(tune.Trainable):
         """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/checkpoints.py."""
         import torch  # here, so that the driver, which needs this class only by name, starts without torch
 
-        from trainables.training import DeviceSplit
+        from trainables.training import DeviceSplit, prepare_process
 
-        torch.set_num_threads(1)
+        prepare_process()
         self.store, self._saving = store, None
         device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         self.where = {"device": _device_name(device), "node": platform.node()}

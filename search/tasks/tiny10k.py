@@ -3,7 +3,7 @@
 from data.mnist import MNIST
 from search.tasks import Metric, Task
 from spaces.classifier import classifier_space
-from spaces.network import Activation, Conv, Dense, Dropout, Flatten, Network, Pool
+from spaces.network import Activation, Conv, Dense, Dropout, Flatten, Network, Pool, Standardize
 from spaces.recipe import Candidate, Recipe
 
 BERTOLDI = Candidate(
@@ -37,6 +37,7 @@ TASK = Task(
         widths=((6, 14), (8, 24), (10, 32)),
         max_convs=2,
         min_stages=2,
+        pixels=Standardize(0.1307, 0.3081),  # of MNIST's training images
     ),
     objective=Metric("validation accuracy", "maximize"),
     max_params=9_999,

@@ -6,13 +6,16 @@ import pytest
 
 from search import tasks
 from spaces.classifier import classifier_space
-from spaces.network import Conv, Dense, Flatten, GlobalPool, InvalidNetwork, Layer, Norm, Pool
+from spaces.network import Conv, Dense, Flatten, GlobalPool, InvalidNetwork, Layer, Norm, Pool, Standardize
 from spaces.recipe import Augmentation, Candidate
 from spaces.space import Params, Space
 from tests.spaces.strategies import draws
 
-SPACE = classifier_space(input_shape=(1, 28, 28), num_classes=10, widths=((4, 8), (6, 12), (8, 16)), max_convs=2)
-COLOURED = classifier_space(input_shape=(3, 32, 24), num_classes=7, widths=((4, 64),), max_convs=3)
+PIXELS = Standardize(0.5, 0.25)
+SPACE = classifier_space(
+    input_shape=(1, 28, 28), num_classes=10, widths=((4, 8), (6, 12), (8, 16)), max_convs=2, pixels=PIXELS
+)
+COLOURED = classifier_space(input_shape=(3, 32, 24), num_classes=7, widths=((4, 64),), max_convs=3, pixels=PIXELS)
 
 
 def layers_of(params: Params, kind: type[Layer], space: Space = SPACE) -> list:
