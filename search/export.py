@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from results import tables
 from results.schema import Status
-from search.study import Study, TrialRecord
+from search.journal import TrialRecord
+from search.study import Study
 from spaces.space import Space
 
 

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from results.schema import Status
-from search.study import Study, TrialRecord
+from search.journal import TrialRecord
+from search.study import Study
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5

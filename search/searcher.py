@@ -8,7 +8,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.study import SearchEnded, Study, TrialRecord
+from search.journal import TrialRecord
+from search.study import SearchEnded, Study
 from spaces.recipe import Candidate
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from pandas import DataFrame
 from rich.console import Console
 from rich.table import Table
 
@@ -46,8 +45,7 @@ def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot
 
 
 def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
-    leaderboard = tables.frame(tables.read(plan.folder / "leaderboard.parquet", "leaderboard"))
-    console.print(_best_table(leaderboard, plan))
+    console.print(_best_table(plan))
     for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
         console.print(line, highlight=False, soft_wrap=True)
     if splits.origin == "made":
@@ -65,26 +63,24 @@ def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, ou
         console.print(f"Stopped by {reason}. To go on: the same command with run={plan.folder.name}", soft_wrap=True)
 
 
-def _best_table(leaderboard: DataFrame, plan: Plan) -> Table:
-    table = Table(
-        title=f"the {BEST} best by {plan.task.objective.name}", title_justify="left", box=None, padding=(0, 2)
-    )
+def _best_table(plan: Plan) -> Table:
+    """The best trials, and the references that are not among them."""
+    rows = tables.read(plan.folder / "leaderboard.parquet", "leaderboard").to_pylist()
+    title = f"the {BEST} best by {plan.task.objective.name}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
     for column in ("rank", "trial", plan.task.objective.name, "parameters", "MACs", "epochs", "status"):
         table.add_column(column, justify="left" if column == "status" else "right")
-    ranked = leaderboard[leaderboard["rank"].notna()]
-    references = ranked[ranked["reference"].notna() & (ranked["rank"] > BEST)]
-    for frame in (ranked.head(BEST), references):
-        for row in frame.to_dict("records"):
-            is_reference = isinstance(row["reference"], str)
+    for row in rows:
+        if row["rank"] is not None and (row["rank"] <= BEST or row["reference"]):
             table.add_row(
                 str(row["rank"]),
-                row["reference"] if is_reference else str(row["trial"]),
+                row["reference"] or str(row["trial"]),
                 f"{row['score']:.4f}",
                 f"{row['num_params']:,}",
                 short_number(row["num_macs"]),
                 f"{row['epochs']:g}",
                 row["status"],
-                style="cyan" if is_reference else None,
+                style="cyan" if row["reference"] else None,
             )
     return table
 

@@ -14,7 +14,8 @@ import numpy as np
 import optuna
 
 from search.asha import Asha
-from search.study import Budget, suggest_value
+from search.proposals import suggest_value
+from search.study import SHRUNK, Budget
 from spaces.network import InvalidNetwork
 from spaces.recipe import Candidate
 from spaces.space import Space
@@ -62,7 +63,7 @@ def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> S
             candidate = space.build(space.draw(partial(suggest_value, trial)))
             reason = budget.rejection(candidate)
         except InvalidNetwork:
-            rejected["image shrinks to nothing"] += 1
+            rejected[SHRUNK] += 1
             continue
         if reason:
             rejected[reason] += 1

@@ -19,12 +19,13 @@ from data.splits import Splits
 from results.schema import Status
 from search.checkpoints import start_store
 from search.export import Origin, write_tables
+from search.journal import TrialRecord
 from search.plan import Plan
 from search.progress import Progress
 from search.scheduler import StudyScheduler
 from search.searcher import StudySearcher
 from search.slots import Slot
-from search.study import Study, TrialRecord
+from search.study import Study
 from trainables.trainable import TrialTrainable
 
 TABLES_SECONDS = 8.0

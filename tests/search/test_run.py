@@ -162,11 +162,14 @@ def test_ctrl_c_ends_in_order_and_says_how_to_go_on(tmp_path):
     assert "STOPPED" in set(results.load("tiny10k", tmp_path)["status"])
 
 
-def test_a_second_process_on_the_same_run_is_told(tmp_path):
-    with start(tmp_path, "num_trials=40", "max_epochs=30", "run=a") as process:
+def test_when_its_time_is_up_a_run_ends_in_order_and_meanwhile_no_second_process_gets_in(tmp_path):
+    arguments = ("num_trials=40", "max_epochs=30", "run=a")
+    with start(tmp_path, *arguments, "time_budget_seconds=12") as process:
         wait_for_lines(tmp_path / "a" / "journal.log", 3, process)
-        code, output = run(tmp_path, "num_trials=40", "max_epochs=30", "run=a")
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        code, refused = run(tmp_path, *arguments)
+        output, _ = process.communicate(timeout=60)
     assert code == 2
-    assert "another process is running it" in output
+    assert "another process is running it" in refused
+    assert process.returncode == 0, output
+    assert "Stopped by time_budget_seconds" in output
+    assert "RUNNING" not in set(results.load("tiny10k", tmp_path)["status"])

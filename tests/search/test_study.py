@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 
 from results.schema import Status
 from search.asha import Asha
-from search.study import Budget, SearchEnded, Study, cut_torn_line
+from search.journal import cut_torn_line
+from search.study import Budget, SearchEnded, Study
 from spaces.network import InvalidNetwork
 from spaces.space import Space
 from tests.search.toy import TOY, open_study, report, toy_candidate
@@ -163,6 +164,13 @@ class TestEndings:
         number = study.suggest().number
         study.report(number, report(1, 0.5))
         assert study.report(number, report(2, 0.6, finished=True)) == Status.COMPLETE
+
+    def test_no_trial_runs_past_its_length(self, path):
+        """With stock parts, a result without its time attribute lets a trial run past max_t."""
+        study = open_study(path, asha=Asha(1, 3, 3))
+        number = study.suggest().number
+        statuses = [study.report(number, report(step, 0.5)) for step in (1, 2, 3)]
+        assert statuses == [Status.RUNNING, Status.RUNNING, Status.COMPLETE]
 
     def test_a_trial_has_one_ending(self, path):
         study = open_study(path)

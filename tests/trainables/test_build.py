@@ -29,10 +29,11 @@ from spaces.network import (
     Norm,
     Pool,
     Save,
+    Standardize,
 )
 from tests.spaces.published import PUBLISHED
 from tests.spaces.strategies import draws, networks
-from trainables.build import Module, build
+from trainables.build import ACTIVATIONS, Module, build
 
 
 def check(network: Network, device: str = "meta") -> None:
@@ -229,3 +230,29 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def global_states() -> tuple[object, ...]:
     """The states of the global generators of torch, numpy and Python."""
     return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "sigmoid", "gelu", "silu"])
+def test_activating_behind_a_max_pool_changes_nothing(name):
+    """Those that never fall are moved there; gelu and silu, which fall at first, are not."""
+    network = Network((1, 8, 8), (Conv(3, 3), Activation(name), Pool("max", 2), Flatten(), Dense(2)))
+    module, x = build(network, seed=4), torch.randn(5, 1, 8, 8)
+    conv, dense = module.layers[0], module.layers[-1]
+    activated = ACTIVATIONS[name]()(conv(x))
+    assert torch.equal(module(x), dense(functional.max_pool2d(activated, 2).flatten(1)))
+    assert isinstance(module.layers[1], nn.Identity) == (name not in ("gelu", "silu"))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_scales_it_up(rate):
+    module = build(Network((40_000,), (Dropout(rate),)), seed=2)
+    y = module(torch.ones(1, 40_000))
+    assert y.unique().tolist() == pytest.approx([0.0, 1 / (1 - rate)])
+    assert (y > 0).float().mean().item() == pytest.approx(1 - rate, abs=0.01)
+    assert not torch.equal(y, module(torch.ones(1, 40_000)))
+    assert torch.equal(module.eval()(torch.ones(1, 4)), torch.ones(1, 4))
+
+
+def test_pixels_are_standardized():
+    module = build(Network((1, 1, 2), (Standardize(0.5, 0.25),)))
+    assert module(torch.tensor([[[[0.0, 1.0]]]])).flatten().tolist() == [-2.0, 2.0]

@@ -1,0 +1,204 @@
+"""The journal of a run: an Optuna JournalStorage on disk, written through at once, and read back after any crash.
+
+A trial's start is one record. A report is two, its fields and then the value that makes it count; an end is two, why
+and then the state. A journal that was cut between the two is read as if the first were not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from results.schema import Status
+from search.tasks import Metric
+from spaces.recipe import Candidate
+from spaces.space import Params
+
+FORMAT = 1
+STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
+"""What Optuna is told of an ending; every other one is a FAIL."""
+
+_MAY_BE_NAN = ("train_loss", "val_loss", "val_score")
+
+
+@dataclass
+class TrialRecord:
+    """A numbered trial as the study knows it."""
+
+    number: int
+    candidate: Candidate
+    seed: int
+    origin: str
+    reference: str | None = None
+    params: Params = field(default_factory=dict)
+    status: Status = Status.RUNNING
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    """In order; each has a Report's fields, and `order`, its place among all reports of the run."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Draws that had to be rejected before this one, by reason."""
+    stop_rung: float | None = None
+    error: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended, as the journal has it."""
+
+    status: Status
+    error: str | None = None
+    stop_rung: float | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trial read back: as it started, its reports, its ending if it has one."""
+
+    trial: TrialRecord
+    distributions: dict[str, BaseDistribution]
+    reports: list[dict[str, Any]]
+    ending: Ending | None
+
+
+class Journal:
+    """The records of one study. Open it with `Journal.open`, under the run's lock."""
+
+    def __init__(self, storage: BaseStorage, study_id: int) -> None:
+        self._storage, self._study_id = storage, study_id
+        self._trial_ids = [trial._trial_id for trial in self._read()]
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric) -> Journal:
+        """The journal at a path, made under the run's name if it is not there.
+
+        `identity` is what makes rows comparable. Raises ValueError with the difference if the journal's is another.
+        """
+        cut_torn_line(path)
+        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
+        header = {"format": FORMAT, "identity": identity}
+        if not storage.get_all_studies():
+            # Named by the run: of Optuna's default name, two in one storage would merge
+            storage.create_new_study([direction(objective)], name)
+        study = storage.get_all_studies()[0]
+        found = study.user_attrs.get("frugal")
+        if found is None:  # new, or killed before the header was written
+            storage.set_study_user_attr(study._study_id, "frugal", header)
+        else:
+            _check_header(path, found, header)
+        return cls(storage, study._study_id)
+
+    def entries(self) -> list[Entry]:
+        """All trials, by their numbers."""
+        return [_entry(trial) for trial in self._read()]
+
+    def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
+        """Records the next trial."""
+        assert trial.number == len(self._trial_ids)
+        attrs = {
+            "candidate": trial.candidate.to_json(),
+            "seed": trial.seed,
+            "origin": trial.origin,
+            "reference": trial.reference,
+            "rejected": dict(trial.rejected),
+        }
+        template = create_trial(
+            state=TrialState.RUNNING, params=trial.params, distributions=distributions, user_attrs=attrs
+        )
+        template.datetime_start = trial.started_at
+        self._trial_ids.append(self._storage.create_new_trial(self._study_id, template_trial=template))
+
+    def report(self, number: int, report: dict[str, Any]) -> None:
+        trial_id, step = self._trial_ids[number], report["step"]
+        self._storage.set_trial_user_attr(trial_id, _report_key(step), _without_nan(report))
+        self._storage.set_trial_intermediate_value(trial_id, step, report["val_score"])
+
+    def end(self, number: int, ending: Ending, value: float | None) -> None:
+        """Records an ending, with the final value of a completed trial."""
+        why = {"status": str(ending.status), "error": ending.error, "stop_rung": ending.stop_rung}
+        self._storage.set_trial_user_attr(self._trial_ids[number], "ending", why)
+        state = STATES.get(ending.status, TrialState.FAIL)
+        self._storage.set_trial_state_values(self._trial_ids[number], state, None if value is None else [value])
+
+    def _read(self) -> list[FrozenTrial]:
+        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+
+
+def direction(objective: Metric) -> optuna.study.StudyDirection:
+    return optuna.study.StudyDirection[objective.direction.upper()]
+
+
+def cut_torn_line(path: Path) -> None:
+    """Removes what a killed process left of a last line: appending after it would break the next read."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
+
+
+class _NoLock(BaseJournalFileLock):
+    """The run's own lock keeps other processes out; Optuna's, left by a killed process, would stall us for 30 s."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _check_header(path: Path, found: dict[str, Any], header: dict[str, Any]) -> None:
+    if found["format"] != FORMAT:
+        raise ValueError(f"{path}: written in format {found['format']}; this version of Frugal reads format {FORMAT}")
+    before, now = found["identity"], header["identity"]
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if changed:
+        lines = "; ".join(f"{name} was {before.get(name)}, is now {now.get(name)}" for name in changed)
+        raise ValueError(f"{path.parent}: a run goes on as it began, or its rows would not compare: {lines}")
+
+
+def _entry(trial: FrozenTrial) -> Entry:
+    attrs = trial.user_attrs
+    record = TrialRecord(
+        number=trial.number,
+        candidate=Candidate.from_json(attrs["candidate"]),
+        seed=attrs["seed"],
+        origin=attrs["origin"],
+        reference=attrs["reference"],
+        params=dict(trial.params),
+        rejected=Counter(attrs["rejected"]),
+        started_at=trial.datetime_start,
+    )
+    reports = [_with_nan(attrs[_report_key(step)]) for step in sorted(trial.intermediate_values)]
+    ending = None
+    if trial.state.is_finished():
+        why = attrs["ending"]
+        ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], trial.datetime_complete)
+    return Entry(record, dict(trial.distributions), reports, ending)
+
+
+def _report_key(step: int) -> str:
+    return f"report:{step}"
+
+
+def _without_nan(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without NaN and infinity, which JSON does not know; they are read back as NaN."""
+    return {name: None if name in _MAY_BE_NAN and not math.isfinite(value) else value for name, value in report.items()}
+
+
+def _with_nan(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if name in _MAY_BE_NAN and value is None else value for name, value in report.items()}

@@ -1,0 +1,24 @@
+"""Nothing reads a global random generator: every draw names the generator that it comes from."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path for name in ("search", "spaces", "trainables", "data", "results") for path in (ROOT / name).rglob("*.py")
+)
+GLOBAL = re.compile(
+    r"np\.random\.(?!default_rng\b|SeedSequence\b|Generator\b)"
+    r"|\brandom\.(?!Random\b|default_rng\b|SeedSequence\b)(?:seed|random|randint|choice|shuffle|uniform|sample)\b"
+    r"|torch\.(?:manual_seed|seed|set_rng_state)\b"
+    r"|torch\.(?:rand|randn|randint|randperm|bernoulli|multinomial|normal)\((?![^\n]*generator=)"
+    r"|\.(?:bernoulli|uniform|normal|random)_\((?![^\n]*generator=)"
+)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_global_generator_is_read(path):
+    lines = [line for line in path.read_text().splitlines() if "rng." not in line and GLOBAL.search(line)]
+    assert not lines
