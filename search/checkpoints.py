@@ -20,10 +20,12 @@ class CheckpointStore:
         self.checkpoints, self.models = Path(folder, "checkpoints"), Path(folder, "models")
         for path in (self.checkpoints, self.models):
             path.mkdir(parents=True, exist_ok=True)
+        self.ended: set[int] = set()
 
     def save(self, number: int, state: bytes) -> None:
-        """Keeps a trial's checkpoint in place of its last one."""
-        _write(self.checkpoints / f"{number}.ckpt", state)
+        """Keeps a trial's checkpoint in place of its last one; one that arrives after the trial's end is dropped."""
+        if number not in self.ended:
+            _write(self.checkpoints / f"{number}.ckpt", state)
 
     def load(self, number: int) -> bytes | None:
         """A trial's last checkpoint, if there is one."""
@@ -35,6 +37,7 @@ class CheckpointStore:
 
     def end(self, number: int, is_best: bool) -> None:
         """Removes an ended trial's files; the best one's model replaces the one that was best so far."""
+        self.ended.add(number)
         model = self.checkpoints / f"{number}.model"
         if is_best and model.exists():
             os.replace(model, self.models / "best.pt")

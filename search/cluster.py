@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from types import TracebackType
 
 from search.config import RunConfig
@@ -22,6 +23,9 @@ QUIET = {
 }
 
 
+ANSWER_SECONDS = 5.0
+
+
 class Cluster:
     """Ray is connected in it: to a running cluster if there is one, by Ray's own rule, else to a local one."""
 
@@ -34,6 +38,7 @@ class Cluster:
 
         if ray.is_initialized():
             raise RuntimeError("Ray is initialized already in this process; a run starts and ends its own connection")
+        _check_answers(self.config.address)
         try:
             ray.init(
                 address=self.config.address,
@@ -75,3 +80,14 @@ class Cluster:
         import ray
 
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _check_answers(address: str | None) -> None:
+    """Raises ValueError if nobody listens at HOST:PORT, where Ray itself would try for many minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or not port.isdigit():  # 'auto', 'local', or a client's ray://
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise ValueError(f"address={address}: no Ray cluster answers there: {error}") from None

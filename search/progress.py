@@ -60,8 +60,7 @@ class Progress:
 
     def _picture(self) -> RenderableType:
         ended = self._num_ended()
-        head = Table.grid(padding=(0, 1))
-        head.add_row(ProgressBar(total=self.num_expected, completed=ended, width=40), Text(self._line()))
+        head = Group(ProgressBar(total=self.num_expected, completed=ended, width=60), Text(self._line()))
         trials = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", "params", "MACs", "epoch", "score", "optimizer"):
             trials.add_column(column, justify="left" if column == "optimizer" else "right")

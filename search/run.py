@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"search.run: {mistake}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("search.run: stopped before the search began", file=sys.stderr)
+        print("search.run: stopped at once; what the journal holds is kept", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,66 +64,44 @@ def run_trials(plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: 
         config_of=lambda trial: _trial_config(trial, plan, origin, outcome),
         on_end=lambda reason: setattr(outcome, "ended_early", reason),
     )
-    scheduler = StudyScheduler(study, keeper.ended)
     num_expected = max(plan.config.num_trials + len(plan.references()), len(study.trials))
     progress = Progress(console, study, num_expected=num_expected, num_slots=num_slots, max_epochs=plan.max_epochs)
+    # With a searcher of one's own, Tune keeps but one trial pending unless told otherwise
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_slots)
     try:
         with _interrupts(outcome), progress:
-            callback = _Housekeeping(plan, study, origin, outcome, progress)
-            _run(
-                plan,
-                splits,
-                store,
-                slot,
-                num_slots,
-                searcher=searcher,
-                scheduler=scheduler,
-                callback=callback,
-                outcome=outcome,
+            # Not tune.Tuner: it pickles searcher and scheduler for a restore of its own; we resume from the journal
+            tune.run(
+                _worker(splits, store),
+                name="trials",
+                storage_path=str(plan.scratch.absolute()),
+                resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
+                num_samples=-1,
+                search_alg=searcher,
+                scheduler=StudyScheduler(study, keeper.ended),
+                reuse_actors=True,
+                max_failures=plan.config.max_failures,
+                raise_on_failed_trial=False,
+                trial_dirname_creator=lambda trial: str(trial.config["number"]),
+                callbacks=[_Housekeeping(plan, study, origin, outcome, progress)],
+                stop=_StopWhen(outcome, plan.config.time_budget_seconds),
+                verbose=0,
             )
+        keeper.wait()
     finally:
         write_tables(study, origin, plan.folder, is_live=False)
     return outcome
 
 
-def _run(
-    plan: Plan,
-    splits: Splits,
-    store: Any,
-    slot: Slot,
-    num_slots: int,
-    *,
-    searcher: StudySearcher,
-    scheduler: StudyScheduler,
-    callback: tune.Callback,
-    outcome: Outcome,
-) -> None:
-    # With a searcher of one's own, Tune keeps but one trial pending unless told otherwise
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_slots)
-    # The test images stay here: no worker ever sees them
+def _worker(splits: Splits, store: Any) -> Any:
+    """The trainable with its dataset, which goes into Ray's object store once. No worker ever sees the test images."""
     arrays = {
         "train_x": splits.train.x,
         "train_y": splits.train.y,
         "val_x": splits.val.x,
         "val_y": splits.val.y,
     }
-    # Not tune.Tuner, which pickles searcher and scheduler for a restore of its own; the journal is what we resume from
-    tune.run(
-        tune.with_parameters(TrialTrainable, arrays=arrays, store=store),
-        name="trials",
-        storage_path=str(plan.scratch.absolute()),
-        resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
-        num_samples=-1,
-        search_alg=searcher,
-        scheduler=scheduler,
-        reuse_actors=True,
-        max_failures=plan.config.max_failures,
-        raise_on_failed_trial=False,
-        trial_dirname_creator=lambda trial: str(trial.config["number"]),
-        callbacks=[callback],
-        stop=_StopWhen(outcome, plan.config.time_budget_seconds),
-        verbose=0,
-    )
+    return tune.with_parameters(TrialTrainable, arrays=arrays, store=store)
 
 
 def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outcome) -> dict[str, Any]:
@@ -153,13 +130,17 @@ class _Keeper:
     pending: list[Any] = field(default_factory=list)
 
     def ended(self, number: int) -> None:
-        self.pending = [*self.pending[-8:], self.store.end.remote(number, self._is_best(number))]
+        self.pending.append(self.store.end.remote(number, self._is_best(number)))
 
     def catch_up(self) -> None:
         """Does what a killed driver left undone."""
         for number in ray.get(self.store.left_over.remote()):
             if number >= len(self.study.trials) or self.study.trials[number].status != Status.RUNNING:
                 self.ended(number)
+
+    def wait(self) -> None:
+        """Until the files are as they should be. Raises what went wrong with them."""
+        ray.get(self.pending)
 
     def _is_best(self, number: int) -> bool:
         best = self.study.best()
@@ -215,7 +196,6 @@ def _interrupts(outcome: Outcome) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        with warnings.catch_warnings():
-            yield
+        yield
     finally:
         signal.signal(signal.SIGINT, previous)
