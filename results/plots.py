@@ -54,7 +54,7 @@ def score_by_params(leaderboard: pd.DataFrame, *, score_name: str = "validation 
     sizes = _floats(scored, "num_params")
     if sizes.min() > 0 and sizes.max() / sizes.min() > 30:
         figure.update_xaxes(type="log", title="parameters (number of weights, logarithmic)")
-    return figure
+    return _show_better_half(figure, scored, "Score by size")
 
 
 def learning_curves(
@@ -82,7 +82,7 @@ def learning_curves(
             name=f"{status} ({len(lines)})",
             hovertemplate=f"%{{customdata}}<br>epoch %{{x:.4g}}<br>{score_name} %{{y:.5g}}<extra>{status}</extra>",
         )
-    return figure
+    return _show_better_half(figure, leaderboard, "Learning curves")
 
 
 def choices(
@@ -124,6 +124,24 @@ def _figure(title: str, x_title: str, y_title: str) -> go.Figure:
     return go.Figure().update_layout(
         template="plotly_white", title=title, xaxis_title=x_title, yaxis_title=y_title, height=520
     )
+
+
+def _show_better_half(figure: go.Figure, leaderboard: pd.DataFrame, title: str) -> go.Figure:
+    """Begins at the median score: a few failed starts would press all that matters into one line."""
+    ranked = leaderboard.dropna(subset=["rank", "score"])
+    best = _floats(_rows(ranked, "rank", [1]), "score")
+    if not len(best) or len(ranked) < 8:
+        return figure
+    scores = _floats(ranked, "score")
+    middle = float(np.median(scores))
+    end = float(best.max() if best.max() >= middle else best.min())
+    if end == middle:
+        return figure
+    margin = 0.08 * abs(end - middle)
+    low, high = min(middle, end) - margin, max(middle, end) + margin
+    hidden = int(((scores < low) | (scores > high)).sum())
+    note = f"<br><sup>The better half: {hidden} of {len(scores)} trials lie outside; double-click for all.</sup>"
+    return figure.update_yaxes(range=[low, high]).update_layout(title=title + note)
 
 
 def _say(figure: go.Figure, text: str) -> go.Figure:

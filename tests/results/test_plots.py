@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import results
-from results import plots
+from results import plots, tables
 from results.schema import Status
 
 
@@ -123,3 +123,26 @@ def test_a_value_that_is_not_finite_is_a_gap(board, curves):
     curves = curves.assign(val_score=curves["val_score"].where(curves["step"] != 2, np.nan))
     for trace in plots.learning_curves(curves, board).data:
         assert all(y is None or np.isfinite(y) for y in trace.y)
+
+
+def test_the_axis_begins_at_the_median_and_says_how_many_lie_outside():
+    scores = [0.1, 0.1, 0.2, 0.9, 0.95, 0.97, 0.98, 0.99]
+    rows = [
+        {
+            "run": "r",
+            "task": "t",
+            "trial": i,
+            "status": "COMPLETE",
+            "score": score,
+            "best_score": score,
+            "num_params": 100 + i,
+        }
+        for i, score in enumerate(scores)
+    ]
+    for direction, sign in (("maximize", 1), ("minimize", -1)):
+        signed = [row | {"score": sign * row["score"]} for row in rows]
+        frame = tables.frame(tables.leaderboard(signed, direction=direction, param_types={}))
+        figure = plots.score_by_params(frame)
+        low, high = sorted(sign * end for end in figure.layout.yaxis.range)
+        assert 0.9 < low < 0.925 < 0.99 < high
+        assert "4 of 8 trials lie outside" in figure.layout.title.text
