@@ -12,6 +12,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from data.cache import atomic_write
+
 
 class CheckpointStore:
     """The last checkpoint of each live trial, and the best completed trial's model, in a run's folder."""
@@ -56,7 +58,5 @@ def start_store(folder: Path) -> Any:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Atomically: a crash leaves the file before or the file after."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    with atomic_write(path) as file:
+        file.write(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.cache import atomic_write
 from search.config import USER_ERROR, key, keys_help, parse_into
 
 USAGE = "python -m search.predict model=FILE input=FILE_OR_FOLDER output=FILE"
@@ -100,18 +101,16 @@ def _read_folder(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list
 
 
 def _write_labels(path: Path, names: list[str], probabilities: np.ndarray) -> None:
-    part = path.with_name(f".{path.name}.part")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["image", "label", "probability"])
+    for name, row in zip(names, probabilities, strict=True):
+        writer.writerow([name, int(row.argmax()), f"{row.max():.4f}"])
     try:
-        with part.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["image", "label", "probability"])
-            for name, row in zip(names, probabilities, strict=True):
-                writer.writerow([name, int(row.argmax()), f"{row.max():.4f}"])
-        os.replace(part, path)
+        with atomic_write(path) as file:
+            file.write(text.getvalue().encode())
     except OSError as error:
         raise ValueError(f"output={path}: cannot be written: {error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -73,25 +73,25 @@ def _network_parameters(widths: Sequence[tuple[int, int]], max_convs: int, min_s
 
 def _recipe_parameters() -> list[Parameter]:
     adam_like = Parameter(
-        "learning_rate", FloatDistribution(5e-4, 3e-2, log=True), lambda p: p["optimizer"] not in LEARNING_RATES
+        "learning_rate", FloatDistribution(1e-3, 2e-2, log=True), lambda p: p["optimizer"] not in LEARNING_RATES
     )
     return [
         Parameter("optimizer", CategoricalDistribution(["adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta"])),
         adam_like,
-        Parameter("sgd_learning_rate", FloatDistribution(1e-2, 0.5, log=True), lambda p: p["optimizer"] == "sgd"),
+        Parameter("sgd_learning_rate", FloatDistribution(2e-2, 0.3, log=True), lambda p: p["optimizer"] == "sgd"),
         Parameter(
-            "adadelta_learning_rate", FloatDistribution(0.1, 3, log=True), lambda p: p["optimizer"] == "adadelta"
+            "adadelta_learning_rate", FloatDistribution(0.3, 3.0, log=True), lambda p: p["optimizer"] == "adadelta"
         ),
-        Parameter("weight_decay", FloatDistribution(1e-6, 1e-2, log=True)),
+        Parameter("weight_decay", FloatDistribution(1e-6, 1e-3, log=True)),
         Parameter("schedule", CategoricalDistribution(["constant", "cosine", "one_cycle"])),
         Parameter("batch_size", CategoricalDistribution([64, 128, 256])),
         Parameter("augmentation", CategoricalDistribution(["none", "affine"])),
-        Parameter("rotation_degrees", FloatDistribution(0, 15), _is_augmented),
-        Parameter("shift_pixels", FloatDistribution(0, 3), _is_augmented),
-        Parameter("zoom", FloatDistribution(0, 0.15), _is_augmented),
-        Parameter("label_smoothing", FloatDistribution(0, 0.15)),
+        Parameter("rotation_degrees", FloatDistribution(0, 10), _is_augmented),
+        Parameter("shift_pixels", FloatDistribution(0, 2), _is_augmented),
+        Parameter("zoom", FloatDistribution(0, 0.1), _is_augmented),
+        Parameter("label_smoothing", FloatDistribution(0, 0.1)),
         Parameter("ema", CategoricalDistribution([False, True])),
-        Parameter("ema_decay", FloatDistribution(0.98, 0.999), lambda p: bool(p["ema"])),
+        Parameter("ema_decay", FloatDistribution(0.98, 0.998), lambda p: bool(p["ema"])),
     ]
 
 
