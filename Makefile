@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: search test check format
 search: $(VENV)/installed
-	$(BIN)/python -m search.run task=tiny10k $(ARGS)
+	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(ARGS)
@@ -22,7 +22,8 @@ format: $(VENV)/installed
 
 # Installs once; again only when what is to be installed has changed.
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Frugal needs Python 3.11 or later, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test]' --constraint constraints.txt
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Frugal needs Python 3.11 or later, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@echo "setting up $(VENV): the first time takes some minutes, most of them for PyTorch"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --editable '.[test]' --constraint constraints.txt
+	@touch $@
