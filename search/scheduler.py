@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,7 @@ class StudyScheduler(FIFOScheduler):
         self.study, self.on_end = study, on_end
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        report = _unflatten(result)
-        status = self.study.report(_number(trial), report)
+        status = self.study.report(_number(trial), json.loads(result["report"]))
         if status == Status.RUNNING:
             return TrialScheduler.CONTINUE
         self.on_end(_number(trial))
@@ -44,18 +44,6 @@ class StudyScheduler(FIFOScheduler):
 
 def _number(trial: Trial) -> int:
     return trial.config["number"]
-
-
-def _unflatten(result: dict[str, Any]) -> dict[str, Any]:
-    """The report and where it was made, out of Ray's flat result."""
-    parts = {"report": {}, "where": {}}
-    for key, value in result.items():
-        head, _, name = key.partition("/")
-        if head in parts:
-            parts[head][name] = value
-    metrics = {name.removeprefix("metrics/"): v for name, v in parts["report"].items() if name.startswith("metrics/")}
-    plain = {name: v for name, v in parts["report"].items() if not name.startswith("metrics")}
-    return {**plain, "metrics": metrics, **parts["where"]}
 
 
 def _last_error(trial: Trial) -> BaseException | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import platform
 from typing import Any
 
@@ -45,7 +46,8 @@ class TrialTrainable(tune.Trainable):
             report, self.unsaid = self.unsaid, None
         if report.finished and report.is_finite:
             self._save_model(report.val_score)
-        return {"report": dataclasses.asdict(report), "where": self.where}
+        # As text, since Ray flattens dictionaries on their way
+        return {"report": json.dumps({**dataclasses.asdict(report), **self.where})}
 
     def cleanup(self) -> None:
         self._wait_for_save()

@@ -1,5 +1,7 @@
 """The Ray Trainable: a worker that is reused leaks nothing from trial to trial."""
 
+import json
+
 import numpy as np
 import pytest
 import ray
@@ -83,7 +85,7 @@ def worker(first: dict, store):
 
 def curve(actor) -> list[tuple]:
     """Two reports, as the bits of their numbers."""
-    reports = [ray.get(actor.train.remote())["report"] for _ in range(2)]
+    reports = [json.loads(ray.get(actor.train.remote())["report"]) for _ in range(2)]
     names = ("train_loss", "val_loss", "val_score")
     return [tuple(np.float64(report[name]).tobytes() for name in names) for report in reports]
 
