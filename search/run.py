@@ -59,7 +59,10 @@ def search(config: RunConfig) -> int:
             slot = cluster.slot(plan.task)
             num_slots = cluster.concurrency(slot)
             print_start(console, plan, splits, study, slot, num_slots)
-            outcome = run_trials(plan, splits, study, slot, num_slots, console)
+            try:
+                outcome = run_trials(plan, splits, study, slot, num_slots, console)
+            except ValueError as fault:  # from here on a ValueError is no user's mistake, and is shown whole
+                raise RuntimeError(f"run={config.run}: a fault of ours; what the journal holds is kept") from fault
         print_summary(console, plan, splits, study, outcome)
     return INTERRUPTED if outcome.interrupted else 0
 
