@@ -88,9 +88,8 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
 
 
 def _best_report(trial: TrialRecord, study: Study) -> dict[str, Any]:
-    sign = 1 if study.objective.direction == "maximize" else -1
     finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
-    return max(finite, key=lambda report: sign * report["val_score"], default={})
+    return max(finite, key=lambda report: study.signed(report["val_score"]), default={})
 
 
 def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:

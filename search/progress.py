@@ -31,7 +31,6 @@ class Progress:
         self.console, self.study = console, study
         self.num_expected, self.num_slots, self.max_epochs = num_expected, num_slots, max_epochs
         self.started = self.shown = time.monotonic()
-        self.ended_before = sum(trial.status != Status.RUNNING for trial in study.trials)
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -59,14 +58,13 @@ class Progress:
             self.console.print(self._line(), highlight=False, soft_wrap=True)
 
     def _picture(self) -> RenderableType:
-        ended = self._num_ended()
-        head = Group(ProgressBar(total=self.num_expected, completed=ended, width=60), Text(self._line()))
+        bar = ProgressBar(total=self.num_expected, completed=self._num_ended(), width=60)
         trials = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", "params", "MACs", "epoch", "score", "optimizer"):
             trials.add_column(column, justify="left" if column == "optimizer" else "right")
         for trial in self.study.running()[: max(self.console.height - 6, 4)]:
             trials.add_row(*self._cells(trial))
-        return Group(head, trials)
+        return Group(bar, Text(self._line()), trials)
 
     def _cells(self, trial: TrialRecord) -> list[str]:
         network, last = trial.candidate.network, trial.reports[-1] if trial.reports else None

@@ -46,6 +46,16 @@ class Budget:
         return None
 
 
+def judge(space: Space, budget: Budget, params: Params) -> tuple[Candidate | None, str | None]:
+    """A draw's candidate, None if it cannot be built, and why it is rejected, None if it is not."""
+    try:
+        candidate = space.build(params)
+        candidate.network.trace()  # where there is no limit, nothing else would look
+    except InvalidNetwork:
+        return None, SHRUNK
+    return candidate, budget.rejection(candidate)
+
+
 class Study:
     """Asked for candidates, told of reports and endings. Open it with `Study.open`, under the run's lock."""
 
@@ -126,19 +136,21 @@ class Study:
     def best(self) -> TrialRecord | None:
         """The completed trial with the best final score, the earlier one of equals."""
         completed = [trial for trial in self.trials if trial.status == Status.COMPLETE]
-        return max(completed, key=lambda trial: self._signed(trial.reports[-1]["val_score"]), default=None)
+        return max(completed, key=lambda trial: self.signed(trial.reports[-1]["val_score"]), default=None)
 
     def acceptance(self) -> float:
         """The share of all draws that became trials."""
         return 1 - self.rejected.total() / self.num_draws if self.num_draws else math.nan
 
+    def signed(self, score: float) -> float:
+        """The score as one to be maximized."""
+        return score if self.objective.direction == "maximize" else -score
+
     def _judge(self, params: Params) -> tuple[Candidate | None, str | None]:
-        try:
-            candidate = self.space.build(params)
-            reason = self.budget.rejection(candidate)
-        except InvalidNetwork:
-            return None, SHRUNK
-        return candidate, reason or (REPEATED if candidate.to_json() in self._known else None)
+        candidate, reason = judge(self.space, self.budget, params)
+        if candidate and not reason and candidate.to_json() in self._known:
+            reason = REPEATED
+        return candidate, reason
 
     def _record(self, candidate: Candidate, **facts: Any) -> TrialRecord:
         number = len(self.trials)
@@ -163,7 +175,7 @@ class Study:
         if not all(math.isfinite(report[name]) for name in ("train_loss", "val_loss", "val_score")):
             return Ending(Status.FAILED_NAN)
         # References are there to be compared with: they are trained in full, and take no place in a rung
-        if trial.reference is None and not self.asha.goes_on(report["step"], self._signed(report["val_score"])):
+        if trial.reference is None and not self.asha.goes_on(report["step"], self.signed(report["val_score"])):
             return Ending(Status.PRUNED, stop_rung=report["step"] / self.reports_per_epoch)
         # The length as well as the worker's word: no trial runs on past its end for want of a field
         return Ending(Status.COMPLETE) if report["finished"] or report["step"] >= self.asha.last else None
@@ -187,10 +199,6 @@ class Study:
         for entry in entries:
             if entry.ending:
                 self._finish(entry.trial, entry.ending)
-
-    def _signed(self, score: float) -> float:
-        """The score as one to be maximized."""
-        return score if self.objective.direction == "maximize" else -score
 
 
 def _why_ended(rejected: Counter[str]) -> str:

@@ -15,8 +15,7 @@ import optuna
 
 from search.asha import Asha
 from search.proposals import suggest_value
-from search.study import SHRUNK, Budget
-from spaces.network import InvalidNetwork
+from search.study import Budget, judge
 from spaces.recipe import Candidate
 from spaces.space import Space
 
@@ -59,17 +58,11 @@ def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> S
     feasible, over = [], []
     for _ in range(num_draws):
         trial = study.ask()
-        try:
-            candidate = space.build(space.draw(partial(suggest_value, trial)))
-            reason = budget.rejection(candidate)
-        except InvalidNetwork:
-            rejected[SHRUNK] += 1
-            continue
+        candidate, reason = judge(space, budget, space.draw(partial(suggest_value, trial)))
         if reason:
             rejected[reason] += 1
-            over.append(candidate)
-        else:
-            feasible.append(candidate)
+        if candidate:
+            (over if reason else feasible).append(candidate)
     return Survey(num_draws=num_draws, rejected=rejected, feasible=feasible, over=over)
 
 

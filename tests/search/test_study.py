@@ -14,7 +14,8 @@ from results.schema import Status
 from search.asha import Asha
 from search.journal import cut_torn_line
 from search.study import Budget, SearchEnded, Study
-from spaces.network import InvalidNetwork
+from spaces.network import Conv, InvalidNetwork, Network
+from spaces.recipe import Candidate, Recipe
 from spaces.space import Space
 from tests.search.toy import TOY, open_study, report, toy_candidate
 
@@ -98,6 +99,14 @@ class TestTheGate:
         run(study, 8)
         assert set(study.rejected) <= {"image shrinks to nothing", "equal to an earlier trial"}
         assert study.rejected["image shrinks to nothing"] > 0
+
+    def test_without_any_limit_invalid_networks_are_rejected_all_the_same(self, path):
+        def shrunk(params):
+            return Candidate(Network((1, 4, 4), (Conv(1, 9, padding="valid"),)), Recipe())
+
+        study = open_study(path, space=Space(TOY.parameters, shrunk), budget=Budget())
+        with pytest.raises(SearchEnded, match="100% image shrinks to nothing"):
+            study.suggest()
 
     def test_a_budget_that_nothing_keeps_ends_the_search_with_the_rate(self, path):
         study = open_study(path, budget=Budget(max_params=10))
