@@ -17,9 +17,10 @@ import torch
 
 from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
 from data.splits import Split, Splits
-from search.config import key
+from search.command import key
 from search.tasks.tiny10k import BERTOLDI
-from trainables.training import DeviceSplit, Training, evaluate, prepare_process
+from trainables.machine import prepare_process
+from trainables.training import DeviceSplit, Training, evaluate
 
 CLAIM = "Claim: retrained as published, bertoldi comes within half a point of its published 98.65% on the test images."
 PUBLISHED = 0.9865

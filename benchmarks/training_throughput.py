@@ -31,11 +31,12 @@ from torchvision import datasets, transforms
 from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
 from data.mnist import SPLIT_SEED, VAL_FRACTION
 from data.splits import Splits, stratified_split
-from search.config import key
+from search.command import key
 from search.tasks.tiny10k import BERTOLDI
 from spaces.network import Standardize
 from spaces.recipe import Candidate
-from trainables.training import DeviceSplit, Training, evaluate, prepare_process
+from trainables.machine import prepare_process
+from trainables.training import DeviceSplit, Training, evaluate
 
 CLAIM = "Claim: Frugal trains at least 3 times as many images a second on one core as a tutorial's loop, and as well."
 MIN_RATIO = 3.0

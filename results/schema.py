@@ -19,6 +19,11 @@ class Status(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"  # a reference that cannot be trained here; `error` tells why
     RUNNING = "RUNNING"  # not ended yet: a table may be read while the run goes on
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the trial's own fault ended it."""
+        return self in (Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM)
+
 
 VERSION_KEY = b"frugal.schema"
 _UTC = pa.timestamp("us", tz="UTC")
@@ -100,7 +105,7 @@ def curves_schema(metric_names: Iterable[str]) -> pa.Schema:
 def check_version(found: pa.Schema, table: str, path: Path) -> None:
     """Raises ValueError unless `found`, read from `path`, is of the version of `table` that this code reads."""
     expected = SCHEMAS[table].metadata[VERSION_KEY].decode()
-    version = (found.metadata or {}).get(VERSION_KEY, b"no version").decode()
+    version = (found.metadata or {}).get(VERSION_KEY, b"no version").decode(errors="replace")
     if version != expected:
         raise ValueError(
             f"{path} holds {version}, and this version of Frugal reads {expected}; read it with the version that wrote "

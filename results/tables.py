@@ -87,14 +87,17 @@ def write(table: pa.Table, path: Path | str) -> None:
 def read(path: Path | str, table: str) -> pa.Table:
     """The table in one file.
 
-    Raises ValueError if the file is not Parquet, or of a version that this code does not read.
+    Raises ValueError if the file is not Parquet, damaged, or of a version that this code does not read.
     """
     path = Path(path)
     content = path.read_bytes()  # at once, so that a writer may replace the file meanwhile
     try:
-        found = pq.read_table(pa.BufferReader(content))
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is not a Parquet file: {error}") from error
+        # Neither pq.read_table nor threads: they abort a process that ends soon after (apache/arrow#34314)
+        found = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        found.validate(full=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{path} is not a Parquet file, or damaged: {reason}") from error
     check_version(found.schema, table, path)
     return found
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Mapping
 from types import TracebackType
 
+from data.splits import Splits
 from search.config import RunConfig
 from search.slots import Slot, count_slots
 from search.tasks import Task
@@ -47,6 +49,7 @@ class Cluster:
                 logging_level=logging.ERROR,
                 configure_logging=True,
             )
+            logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists failed trials by names of its own
         except ConnectionError as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"address={self.config.address}: no Ray cluster answers there: {reason}") from None
@@ -76,10 +79,31 @@ class Cluster:
             )
         return asked or slots
 
+    def check_room(self, splits: Splits) -> None:
+        """Raises ValueError if some node's object store is too small for what workers need of a dataset.
+
+        Ray would put it on disk then, without a word, and each worker would read it from there.
+        """
+        needed = sum(array.nbytes for split in (splits.train, splits.val) for array in (split.x, split.y))
+        for node in self._nodes():
+            room = node.get("object_store_memory", 0)
+            if needed > room:
+                raise ValueError(
+                    f"{splits.name}: {needed / 1e6:,.0f} MB of training and validation data, but Ray's object store on "
+                    f"node {_address(node)} has {room / 1e6:,.0f} MB; start Ray there with "
+                    "--object-store-memory=BYTES, or take less with train_examples="
+                )
+
     def _nodes(self) -> list[dict[str, float]]:
         import ray
 
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _address(resources: Mapping[str, float]) -> str:
+    """Ray gives each node a resource of its own, named by its address."""
+    names = [name.removeprefix("node:") for name in resources if name.startswith("node:")]
+    return min(names, key=lambda name: name.startswith("__"), default="?")
 
 
 def _check_answers(address: str | None) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import io
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from data.cache import default_data_dir
 from search import tasks
+from search.command import argument_of, explain, key, keys_help, parse_into
 
-Config = TypeVar("Config")
-
-USER_ERROR = 2
-"""Exit code of a command that was asked for what cannot be."""
+OF_ONE_SESSION = ("run", "runs_dir", "time_budget_seconds", "address", "dry_run")
+"""Keys that a run does not take over from its earlier sessions."""
+RAYS_SMALLEST_SHARE = 0.0001
 
 
 class Sampler(Enum):
@@ -32,14 +34,6 @@ class DataChoice(Enum):
     auto = "auto"
     original = "original"
     made = "made"
-
-
-def key(default: Any, meaning: str, shown: str | None = None) -> Any:
-    """A command-line key: its default, what it means, and how the default is shown where None says too little."""
-    metadata = {"meaning": meaning, "shown": shown}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -62,7 +56,7 @@ class RunConfig:
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     references: bool = key(True, "train the task's published networks too, in full")
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3")
-    run: str | None = key(None, "name of the run; the name of an earlier run resumes or extends it", "task and time")
+    run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
     runs_dir: str = key("results/runs", "folder of all runs")
     data: DataChoice = key(DataChoice.auto, "original: the task's real files; made: a stand-in; auto: what can be had")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
@@ -73,24 +67,18 @@ class RunConfig:
 
 
 def parse(arguments: Sequence[str]) -> RunConfig:
-    """The configuration of a search's command line. Raises ValueError that names the key and what it takes."""
-    return _completed(parse_into(RunConfig, arguments, "python -m search.run --help"))
+    """The configuration of a search's command line; what it leaves open is as it was where the run is there already.
 
-
-def parse_into(schema: type[Config], arguments: Sequence[str], help_command: str) -> Config:
-    """The fields of a dataclass from a command line `key=value ...`. Raises ValueError as `parse` does."""
-    entries = {entry.name: entry for entry in dataclasses.fields(schema)}  # type: ignore[arg-type]
-    for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        if not equals:
-            raise ValueError(f"{argument!r} is not key=value; {help_command} lists the keys")
-        if name.split(".")[0] not in entries:
-            raise ValueError(f"{name}: there is no such key{_nearest(name, entries)}; {help_command} lists them all")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.from_cli(list(arguments)))
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise ValueError(_explain(error, entries)) from None
+    Raises ValueError that names the key and what it takes.
+    """
+    help_command = "python -m search.run --help"
+    config = parse_into(RunConfig, arguments, help_command)
+    _check_name(config.run)
+    config.runs_dir = at_home("runs_dir", config.runs_dir)
+    known = earlier(config.runs_dir, config.run) if config.run else None
+    if known:
+        config = dataclasses.replace(parse_into(known, arguments, help_command), runs_dir=config.runs_dir)
+    return _completed(config)
 
 
 def help_text() -> str:
@@ -102,19 +90,60 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def keys_help(schema: type[Any]) -> list[str]:
-    """A line for each key: type, meaning and default."""
-    lines = []
-    for entry in dataclasses.fields(schema):
-        default = entry.metadata["shown"] or _shown(getattr(schema(), entry.name))
-        lines.append(f"  {entry.name:<20} {_type_name(entry):<12} {entry.metadata['meaning']} [{default}]")
-    return lines
-
-
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """Plain values, as config.yaml and the journal hold them."""
     plain = dataclasses.asdict(config)
     return {name: value.value if isinstance(value, Enum) else value for name, value in plain.items()}
+
+
+def resume_command(config: RunConfig) -> str:
+    """What goes on with this run."""
+    assert config.run is not None
+    words = {"task": config.task, "run": config.run}
+    if config.runs_dir != RunConfig.runs_dir:
+        words["runs_dir"] = config.runs_dir
+    return shlex.join(["python", "-m", "search.run", *(argument_of(name, text) for name, text in words.items())])
+
+
+def find_data_dir(given: str | None) -> str:
+    """The folder of data files: the given one, or the environment's, or a cache at home."""
+    try:
+        return at_home("data_dir", given) if given else str(default_data_dir())
+    except RuntimeError:
+        raise ValueError("data_dir: your home is not known; name a folder with data_dir=FOLDER") from None
+
+
+def at_home(name: str, folder: str) -> str:
+    """A folder without ~ in front, which not every shell replaces. Raises ValueError that names the key."""
+    try:
+        return str(Path(folder).expanduser())
+    except RuntimeError:
+        raise ValueError(
+            f"{name}={folder}: no home is known of a user by that name; name a folder with {name}=FOLDER"
+        ) from None
+
+
+def earlier(runs_dir: str, run: str) -> RunConfig | None:
+    """What the earlier sessions of a run were asked for, or None. Raises ValueError if their record is damaged."""
+    path = Path(runs_dir, run, "config.yaml")
+    entries = {entry.name: entry for entry in dataclasses.fields(RunConfig) if entry.name not in OF_ONE_SESSION}
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}; name others with runs_dir= and run=") from None
+    try:
+        found = OmegaConf.load(io.BytesIO(content))
+        if "task" not in found:
+            raise ValueError("it names no task")
+        known = OmegaConf.masked_copy(found, list(entries))  # type: ignore[arg-type]
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RunConfig), known))  # type: ignore[return-value]
+    except (OSError, ValueError, TypeError, RecursionError, YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(
+            f"{path}: not the configuration of a run, or damaged: {explain(error, entries)}. "
+            "Remove it, and give what the run was begun with on the command line"
+        ) from None
 
 
 def _completed(config: RunConfig) -> RunConfig:
@@ -124,7 +153,7 @@ def _completed(config: RunConfig) -> RunConfig:
     config.max_macs = task.max_macs if config.max_macs is None else config.max_macs
     config.max_epochs = task.max_epochs if config.max_epochs is None else config.max_epochs
     config.run = config.run or f"{config.task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    config.data_dir = str(Path(config.data_dir).expanduser() if config.data_dir else default_data_dir())
+    config.data_dir = find_data_dir(config.data_dir)
     _check(config)
     task.space.pinned(config.fix)
     return config
@@ -141,50 +170,26 @@ def _check(config: RunConfig) -> None:
             raise ValueError(f"{name}={value}: must be above 0")
     for name in ("seed", "max_failures", "gpus_per_trial"):
         value = getattr(config, name)
-        if value is not None and value < 0:
+        if value is not None and not value >= 0:
             raise ValueError(f"{name}={value}: must be 0 or more")
+    for name in ("cpus_per_trial", "gpus_per_trial"):
+        value = getattr(config, name)
+        if value and value < RAYS_SMALLEST_SHARE:
+            raise ValueError(f"{name}={value}: must be at least {RAYS_SMALLEST_SHARE}, Ray's smallest share")
+    if (gpus := config.gpus_per_trial or 0) > 1 and gpus % 1:
+        raise ValueError(f"gpus_per_trial={gpus}: must be a fraction of one GPU, or a whole number")
     if config.reduction_factor < 2:
         raise ValueError(f"reduction_factor={config.reduction_factor}: must be 2 or more; 1 would stop nothing")
     assert config.max_epochs is not None
-    assert config.run is not None
     if config.grace_epochs > config.max_epochs:
         raise ValueError(
             f"grace_epochs={config.grace_epochs}: longer than a whole trial of max_epochs={config.max_epochs}; "
             "no trial could be stopped"
         )
-    if Path(config.run).name != config.run or config.run in (".", ".."):
-        raise ValueError(f"run={config.run}: must be a plain name, without slashes; runs_dir says where it lies")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _explain(error: OmegaConfBaseException, entries: Mapping[str, dataclasses.Field[Any]]) -> str:
-    """OmegaConf's first line names value and type; the key stands further down."""
-    reason = str(error).splitlines()[0]
-    name = getattr(error, "full_key", None) or ""
-    entry = entries.get(name.split(".")[0])
-    return f"{name}: {reason}; {entry.name} takes a {_type_name(entry)}" if entry else reason
-
-
-def _type_name(entry: dataclasses.Field[Any]) -> str:
-    name = str(entry.type).removesuffix(" | None")
-    return {
-        "Sampler": "tpe|random",
-        "DataChoice": "a choice",
-        "dict[str, Any]": "name=value",
-        "str": "text",
-        "int": "number",
-        "float": "decimal",
-        "bool": "true|false",
-    }.get(name, name)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "none" if value in (None, {}) else str(value)
+def _check_name(run: str | None) -> None:
+    if run is not None and (Path(run).name != run or run.startswith(".") or not run.isprintable() or "$" in run):
+        raise ValueError(
+            f"run={run!r}: must be a plain name, without slashes, $ or a dot in front; runs_dir= says where it lies"
+        )

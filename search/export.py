@@ -13,6 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from results import tables
 from results.schema import Status
+from search.folder import writing
 from search.journal import TrialRecord
 from search.study import Study
 from spaces.space import Space
@@ -29,14 +30,15 @@ class Origin:
 
 
 def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -> None:
-    """Writes both tables; in a run that is not live, trials that have not ended are STOPPED."""
+    """Writes both tables; in a run that is not live, trials that have not ended are STOPPED. Raises StorageError."""
     direction = study.objective.direction
     rows = [_trial_row(trial, study, origin, is_live) for trial in study.trials]
     leaderboard = tables.leaderboard(rows, direction=direction, param_types=param_types(study.space))
-    tables.write(leaderboard, folder / "leaderboard.parquet")
     names = sorted({name for trial in study.trials for report in trial.reports for name in report["metrics"]})
     curves = tables.curves(_curve_rows(study, origin), metric_names=names)
-    tables.write(curves, folder / "curves.parquet")
+    with writing(folder):
+        tables.write(leaderboard, folder / "leaderboard.parquet")
+        tables.write(curves, folder / "curves.parquet")
 
 
 def param_types(space: Space) -> dict[str, pa.DataType]:

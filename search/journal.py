@@ -16,16 +16,17 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.schema import Status
+from search.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
 from search.tasks import Metric
 from spaces.recipe import Candidate
 from spaces.space import Params
 
 FORMAT = 1
+HEADER = "frugal"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
 
@@ -76,33 +77,51 @@ class Entry:
 class Journal:
     """The records of one study. Open it with `Journal.open`, under the run's lock."""
 
-    def __init__(self, storage: BaseStorage, study_id: int) -> None:
-        self._storage, self._study_id = storage, study_id
+    def __init__(self, path: Path, storage: BaseStorage, study: FrozenStudy, identity: dict[str, Any]) -> None:
+        self.identity = identity
+        """What the run was begun with, as far as it makes rows comparable."""
+        self._path, self._storage, self._study_id = path, storage, study._study_id
         self._trial_ids = [trial._trial_id for trial in self._read()]
 
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric) -> Journal:
-        """The journal at a path, made under the run's name if it is not there.
+        """The journal at a path, to go on with; it is made under the run's name if it is not there.
 
-        `identity` is what makes rows comparable. Raises ValueError with the difference if the journal's is another.
+        Raises ValueError with the difference if the journal's identity is another, and for a file that is damaged or
+        no run's journal, which is left as it is.
         """
         cut_torn_line(path)
-        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_NoLock()))
-        header = {"format": FORMAT, "identity": identity}
-        if not storage.get_all_studies():
+        with reading(path):
+            storage = JournalStorage(JournalFile(path))
+            studies = storage.get_all_studies()
+        if not studies:
+            if path.stat().st_size:  # a study is the first record: without one, Optuna would pass over all others
+                raise ValueError(f"{path}: {DAMAGED}, its first record is missing. {PUT_BACK}")
             # Named by the run: of Optuna's default name, two in one storage would merge
             storage.create_new_study([direction(objective)], name)
-        study = storage.get_all_studies()[0]
-        found = study.user_attrs.get("frugal")
-        if found is None:  # new, or killed before the header was written
-            storage.set_study_user_attr(study._study_id, "frugal", header)
+            studies = storage.get_all_studies()
+        study = studies[0]
+        if not study.user_attrs and study.study_name == name and not storage.get_n_trials(study._study_id):
+            header = {"format": FORMAT, "identity": identity}  # new, or killed before this was written
+            storage.set_study_user_attr(study._study_id, HEADER, header)
         else:
-            _check_header(path, found, header)
-        return cls(storage, study._study_id)
+            _check_same(path.parent, _identity(path, studies), identity)
+        return cls(path, storage, study, identity)
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """The journal at a path, to look into, also while its run goes on. Raises ValueError as `open` does."""
+        num_whole_bytes(path)
+        with reading(path):
+            storage = JournalStorage(JournalFile(path))
+            studies = storage.get_all_studies()
+        identity = _identity(path, studies)
+        return cls(path, storage, studies[0], identity)
 
     def entries(self) -> list[Entry]:
-        """All trials, by their numbers."""
-        return [_entry(trial) for trial in self._read()]
+        """All trials, by their numbers. Raises ValueError if the journal is damaged."""
+        with reading(self._path):
+            return [_entry(trial) for trial in self._read()]
 
     def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         """Records the next trial."""
@@ -140,35 +159,33 @@ def direction(objective: Metric) -> optuna.study.StudyDirection:
     return optuna.study.StudyDirection[objective.direction.upper()]
 
 
-def cut_torn_line(path: Path) -> None:
-    """Removes what a killed process left of a last line: appending after it would break the next read."""
-    if not path.exists():
-        return
-    with path.open("r+b") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            file.truncate(whole)
+def _identity(path: Path, studies: list[FrozenStudy]) -> dict[str, Any]:
+    """What the journal says of how its run was begun. Raises ValueError if it is of another format, or no run's."""
+    match [study.user_attrs.get(HEADER) for study in studies]:
+        case [{"format": int(written)}] if written != FORMAT:
+            raise ValueError(
+                f"{path}: written in format {written}; this version of Frugal reads format {FORMAT}. Go on with the "
+                "version that wrote it (config.yaml names the commit), or give another run="
+            )
+        case [{"format": int(), "identity": dict(identity)}]:
+            return identity
+    raise ValueError(f"{path}: a journal of Optuna's, but not of a run of Frugal; give another run=")
 
 
-class _NoLock(BaseJournalFileLock):
-    """The run's own lock keeps other processes out; Optuna's, left by a killed process, would stall us for 30 s."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
-def _check_header(path: Path, found: dict[str, Any], header: dict[str, Any]) -> None:
-    if found["format"] != FORMAT:
-        raise ValueError(f"{path}: written in format {found['format']}; this version of Frugal reads format {FORMAT}")
-    before, now = found["identity"], header["identity"]
+def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    before, now = _flat(before), _flat(now)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
         lines = "; ".join(f"{name} was {before.get(name)}, is now {now.get(name)}" for name in changed)
-        raise ValueError(f"{path.parent}: a run goes on as it began, or its rows would not compare: {lines}")
+        raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}")
+
+
+def _flat(identity: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted names, so that a difference is shown and not what surrounds it."""
+    flat: dict[str, Any] = {}
+    for name, value in identity.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _entry(trial: FrozenTrial) -> Entry:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
-import platform
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from data.splits import DataUnavailable, Splits
 from search import tasks
 from search.asha import Asha
+from search.checkpoints import check_checkpoints
 from search.config import RunConfig, to_dict
 from search.export import Origin
+from search.folder import RunFolder
 from search.study import Budget, Study
 from search.tasks import Task
 from spaces.recipe import Candidate
 from spaces.space import Space, describe
-
-ENGINES = ("torch", "ray", "optuna")
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class Plan:
     space: Space
     budget: Budget
     max_epochs: int
-    folder: Path
+    folder: RunFolder
 
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
@@ -48,7 +40,7 @@ class Plan:
             space=task.space.pinned(config.fix),
             budget=Budget(max_params=config.max_params, max_macs=config.max_macs),
             max_epochs=config.max_epochs,
-            folder=Path(config.runs_dir, config.run),
+            folder=RunFolder(Path(config.runs_dir, config.run)),
         )
 
     def asha(self) -> Asha:
@@ -79,36 +71,15 @@ class Plan:
             dataset_fingerprint=splits.fingerprint,
         )
 
-    @contextmanager
-    def locked_folder(self) -> Iterator[None]:
-        """Makes the run's folder and keeps other processes out of it; the lock goes with the process that holds it."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise ValueError(f"runs_dir={self.config.runs_dir}: cannot make the run's folder: {error}") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(
-                    f"run={self.folder.name}: another process is running it; wait, or give another name"
-                ) from None
-            shutil.rmtree(self.scratch, ignore_errors=True)
-            try:
-                yield
-            finally:
-                shutil.rmtree(self.scratch, ignore_errors=True)
-
-    @property
-    def scratch(self) -> Path:
-        """Ray Tune's own files, of which nothing is needed afterwards."""
-        return self.folder / ".tune"
-
     def open_study(self, splits: Splits) -> Study:
-        """The run's study, from its journal if there is one. Raises ValueError if it was begun in another way."""
+        """The run's study, from its journal if there is one.
+
+        Raises ValueError if the run was begun in another way, or if journal or checkpoints are damaged.
+        """
+        if not self.folder.journal.exists():  # first, so that a run killed here goes on as it was asked for too
+            self.write_config(splits)
         study = Study.open(
-            self.folder / "journal.log",
+            self.folder.journal,
             self._identity(splits),
             name=self.folder.name,
             space=self.space,
@@ -119,7 +90,7 @@ class Plan:
             seed=self.config.seed,
             reports_per_epoch=self.config.reports_per_epoch,
         )
-        self._write_config(splits)
+        check_checkpoints(self.folder.path, [trial.number for trial in study.running()])
         return study
 
     def _identity(self, splits: Splits) -> dict[str, Any]:
@@ -137,24 +108,8 @@ class Plan:
             "space": {p.name: describe(p.distribution) for p in self.space.parameters},
         }
 
-    def _write_config(self, splits: Splits) -> None:
-        versions = {"python": platform.python_version(), **{name: version(name) for name in ENGINES}}
+    def write_config(self, splits: Splits) -> None:
+        """Records what this session was asked for, once nothing more can be refused."""
+        config = to_dict(self.config) | {"data_dir": str(Path(self.config.data_dir or "").absolute())}
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
-        facts = {**to_dict(self.config), "dataset": dataset, "versions": versions, "git_commit": _git_commit()}
-        OmegaConf.save(OmegaConf.create(facts), self.folder / "config.yaml")
-
-
-def _git_commit() -> str | None:
-    """The commit of the code that runs, with a + if files differ from it; None outside a repository."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=5,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
+        self.folder.write_config({**config, "dataset": dataset})

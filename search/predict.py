@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data.cache import atomic_write
-from search.config import USER_ERROR, key, keys_help, parse_into
+from search.command import key, keys_help, parse_into, run_command
 
 USAGE = "python -m search.predict model=FILE input=FILE_OR_FOLDER output=FILE"
 
@@ -27,26 +27,29 @@ class PredictConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Labels images; the exit code is 0, or 2 for a user's mistake."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if any(argument in ("-h", "--help", "help") for argument in arguments):
-        print("\n".join([f"usage: {USAGE}", "", "Labels images with a saved model. Keys:", *keys_help(PredictConfig)]))
-        return 0
-    try:
-        config = parse_into(PredictConfig, arguments, "python -m search.predict --help")
-        count = predict(config)
-    except ValueError as mistake:
-        print(f"search.predict: {mistake}", file=sys.stderr)
-        return USER_ERROR
-    print(f"{count:,} images labelled: {config.output}")
+    """Labels what the command line says."""
+    return run_command("search.predict", arguments, help_text=help_text, parse=parse, work=label)
+
+
+def help_text() -> str:
+    return "\n".join([f"usage: {USAGE}", "", "Labels images with a saved model. Keys:", *keys_help(PredictConfig)])
+
+
+def parse(arguments: Sequence[str]) -> PredictConfig:
+    config = parse_into(PredictConfig, arguments, "python -m search.predict --help")
+    for name in ("model", "input"):
+        if not getattr(config, name):
+            raise ValueError(f"{name}= is missing; usage: {USAGE}")
+    return config
+
+
+def label(config: PredictConfig) -> int:
+    print(f"{predict(config):,} images labelled: {config.output}")
     return 0
 
 
 def predict(config: PredictConfig) -> int:
     """Writes the labels of all images, and returns how many there are. Raises ValueError before anything is written."""
-    for name in ("model", "input"):
-        if not getattr(config, name):
-            raise ValueError(f"{name}= is missing; usage: {USAGE}")
     from trainables.model import load_model
 
     model = load_model(config.model)
@@ -66,8 +69,8 @@ def read_images(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[st
     if not path.exists():
         raise ValueError(f"input={path}: there is no such file or folder")
     try:
-        images = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        images = np.asarray(np.load(path, allow_pickle=False))  # an array also of an archive, which is refused below
+    except Exception as error:  # what a damaged file makes it raise is not documented
         raise ValueError(f"input={path}: not an .npy file of numbers ({error})") from None
     expected = shape[1:] if shape[0] == 1 else shape
     if images.shape[1:] not in (expected, shape) or images.ndim < 3:
@@ -80,7 +83,7 @@ def read_images(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[st
 
 
 def _read_folder(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
     if not paths:
@@ -91,7 +94,7 @@ def _read_folder(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list
         try:
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        except (UnidentifiedImageError, OSError) as error:
+        except Exception as error:  # what a damaged file makes it raise is not documented
             raise ValueError(f"{path}: not an image that can be read ({error})") from None
         if pixels.shape[:2] != (height, width):
             found = f"{pixels.shape[0]}x{pixels.shape[1]}"

@@ -7,6 +7,7 @@ import os
 from rich.console import Console
 from rich.table import Table
 
+from data.splits import Splits
 from search.plan import Plan
 from search.progress import short_number
 from search.survey import Survey, predict_epochs, survey, time_epoch
@@ -27,6 +28,19 @@ def check_feasible(plan: Plan) -> None:
         f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits, "
         f"100% of {seen.num_draws} draws were rejected ({seen.rates()}){hint}"
     )
+
+
+def check_reports(plan: Plan, splits: Splits) -> None:
+    """Raises ValueError if there are candidates that have fewer batches in an epoch than reports are asked for."""
+    asked = plan.config.reports_per_epoch
+    drawn = survey(plan.space, plan.budget, plan.config.seed, num_draws=100).feasible if asked > 1 else []
+    for candidate in [*plan.references().values(), *drawn]:
+        size = min(candidate.recipe.batch_size, len(splits.train))
+        if asked > len(splits.train) // size:
+            raise ValueError(
+                f"reports_per_epoch={asked}: an epoch of {splits.name} has only {len(splits.train) // size} batches "
+                f"of {size} images"
+            )
 
 
 def print_preview(plan: Plan, console: Console) -> None:

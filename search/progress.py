@@ -50,6 +50,10 @@ class Progress:
         if time.monotonic() - self.shown >= (LIVE_SECONDS if self.live else PLAIN_SECONDS):
             self._show()
 
+    def tell(self, what: str) -> None:
+        """A line that stays, above the live view."""
+        self.console.print(what, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     def _show(self) -> None:
         self.shown = time.monotonic()
         if self.live:
@@ -79,7 +83,7 @@ class Progress:
 
     def _line(self) -> str:
         counts = Counter(trial.status for trial in self.study.trials)
-        failed = sum(counts[status] for status in (Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM))
+        failed = sum(count for status, count in counts.items() if status.is_failure)
         best = self.study.best()
         parts = [
             f"{self._num_ended()}/{self.num_expected} trials",

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 
-from search.config import USER_ERROR, RunConfig, help_text, parse
-
-INTERRUPTED = 130
+from search.command import FAILED, SIGNALLED, run_command
+from search.config import RunConfig, help_text, parse, resume_command
+from search.folder import StorageError
+from search.signals import stop_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs what the command line says; the exit code is 0, 2 for a user's mistake, or 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if any(argument in ("-h", "--help", "help") for argument in arguments):
-        print(help_text())
-        return 0
-    try:
-        config = parse(arguments)
-        return dry_run(config) if config.dry_run else search(config)
-    except ValueError as mistake:
-        print(f"search.run: {mistake}", file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print("search.run: stopped at once; what the journal holds is kept", file=sys.stderr)
-        return INTERRUPTED
+    """Runs what the command line says.
+
+    The exit code is 0; 2 for a user's mistake; 1 if the disk is full or all trials fail; 130 after Ctrl-C, 143 after
+    SIGTERM.
+    """
+    return run_command("search.run", arguments, help_text=help_text, parse=parse, work=run)
+
+
+def run(config: RunConfig) -> int:
+    return dry_run(config) if config.dry_run else search(config)
 
 
 def dry_run(config: RunConfig) -> int:
@@ -43,28 +41,53 @@ def search(config: RunConfig) -> int:
     """One search: data, study, cluster, trials, tables."""
     from search.cluster import Cluster
     from search.plan import Plan
-    from search.preview import check_feasible
+    from search.preview import check_feasible, check_reports
 
     _quiet_optuna()
     console = Console() if sys.stdout.isatty() else Console(width=120)
     plan = Plan.of(config)
     check_feasible(plan)
     splits = plan.load_data(lambda text: console.print(text, style="bold yellow", highlight=False, soft_wrap=True))
-    with plan.locked_folder():
+    check_reports(plan, splits)
+    with plan.folder.locked(), stop_signals() as stop:
         study = plan.open_study(splits)
-        with Cluster(config) as cluster:
+        with _kept(config), Cluster(config) as cluster:
+            stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
             from search.summary import print_start, print_summary
             from search.tuning import run_trials
 
             slot = cluster.slot(plan.task)
             num_slots = cluster.concurrency(slot)
+            cluster.check_room(splits)
+            plan.write_config(splits)
             print_start(console, plan, splits, study, slot, num_slots)
-            try:
-                outcome = run_trials(plan, splits, study, slot, num_slots, console)
-            except ValueError as fault:  # from here on a ValueError is no user's mistake, and is shown whole
-                raise RuntimeError(f"run={config.run}: a fault of ours; what the journal holds is kept") from fault
-        print_summary(console, plan, splits, study, outcome)
-    return INTERRUPTED if outcome.interrupted else 0
+            with _no_mistake():
+                outcome = run_trials(plan, splits, study, slot, num_slots, console, stop)
+                print_summary(console, plan, splits, study, outcome)
+    if stop.signal:
+        return SIGNALLED + stop.signal
+    return FAILED if outcome.failure else 0
+
+
+@contextmanager
+def _kept(config: RunConfig) -> Iterator[None]:
+    """Says how to go on where a run is cut short."""
+    go_on = f"What the journal holds is kept. To go on: {resume_command(config)}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped at once. {go_on}") from None
+    except StorageError as error:
+        raise StorageError(f"{error}. {go_on}") from error
+
+
+@contextmanager
+def _no_mistake() -> Iterator[None]:
+    """Once trials run, a ValueError is no user's mistake: it is shown whole."""
+    try:
+        yield
+    except ValueError as fault:
+        raise RuntimeError("a fault of ours; what the journal holds is kept") from fault
 
 
 def _quiet_optuna() -> None:

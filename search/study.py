@@ -16,6 +16,7 @@ from typing import Any
 from results.schema import Status
 from search.asha import Asha
 from search.journal import Ending, Entry, Journal, TrialRecord
+from search.journal_file import reading
 from search.proposals import MAX_DRAWS, Proposals, entropy
 from search.tasks import Metric
 from spaces.network import InvalidNetwork
@@ -85,7 +86,9 @@ class Study:
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric, **options: Any) -> Study:
         """The study of a journal, which is made if it is not there. Raises ValueError as `Journal.open` does."""
-        return cls(Journal.open(path, identity, name=name, objective=objective), objective=objective, **options)
+        journal = Journal.open(path, identity, name=name, objective=objective)
+        with reading(path):
+            return cls(journal, objective=objective, **options)
 
     def running(self) -> list[TrialRecord]:
         """Trials that have not ended: live ones, or, in a run just reopened, orphans to be issued again."""
@@ -187,18 +190,30 @@ class Study:
 
     def _replay(self, entries: list[Entry]) -> None:
         """Goes through the journal's reports in the order in which they came."""
+        reports = [(entry, report) for entry in entries for report in entry.reports]
+        reports.sort(key=lambda pair: pair[1]["order"])
+        self._check_whole(entries, [report["order"] for _, report in reports])
         for entry in entries:
             self._add(entry.trial)
             if entry.trial.reference is None:
                 self._proposals.restore(entry.trial, entry.distributions)
-        reports = [(entry, report) for entry in entries for report in entry.reports]
-        for entry, report in sorted(reports, key=lambda pair: pair[1]["order"]):
+        for entry, report in reports:
             decided = self._take(entry.trial, report)
             if decided and not entry.ending:  # killed before it was written
                 self.end(entry.trial.number, decided.status, stop_rung=decided.stop_rung)
         for entry in entries:
             if entry.ending:
                 self._finish(entry.trial, entry.ending)
+
+    def _check_whole(self, entries: list[Entry], orders: list[int]) -> None:
+        """Raises ValueError where a record is missing or there twice; Optuna takes what is left as it comes."""
+        for number, entry in enumerate(entries):
+            if entry.trial.seed != entropy(self.seed, number, purpose=0):
+                raise ValueError(f"trial {number} is another's")
+            if [report["step"] for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
+                raise ValueError(f"a report of trial {number} is missing")
+        if orders != list(range(len(orders))):
+            raise ValueError("reports are missing")
 
 
 def _why_ended(rejected: Counter[str]) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from data.splits import Splits
 from results import tables
 from results.schema import Status
+from search.config import resume_command
 from search.plan import Plan
 from search.progress import short_number
 from search.slots import Slot
@@ -32,7 +33,7 @@ def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot
         f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
         f"{config.sampler.value} + ASHA, seed {config.seed}",
         f"slots    {num_slots} of {device}",
-        f"run      {plan.folder}",
+        f"run      {plan.folder.path}",
     ]
     if study.trials:
         ended = sum(trial.status != Status.RUNNING for trial in study.trials)
@@ -45,7 +46,8 @@ def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot
 
 
 def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
-    console.print(_best_table(plan))
+    if (best := _best_table(plan)).rows:
+        console.print(best)
     for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
         console.print(line, highlight=False, soft_wrap=True)
     if splits.origin == "made":
@@ -58,14 +60,22 @@ def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, ou
         console.print(
             f"The search ended before its {plan.config.num_trials} trials: {outcome.ended_early}.", soft_wrap=True
         )
-    if outcome.interrupted or outcome.out_of_time:
-        reason = "Ctrl-C" if outcome.interrupted else "time_budget_seconds"
-        console.print(f"Stopped by {reason}. To go on: the same command with run={plan.folder.name}", soft_wrap=True)
+    if outcome.failure:
+        console.print(
+            "Stopped: all trials so far failed in the same way, so the next ones would too. The last one's error:",
+            style="bold red",
+            soft_wrap=True,
+        )
+        console.print(outcome.failure, markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Once it is mended, to go on: {resume_command(plan.config)}", highlight=False, soft_wrap=True)
+    if outcome.stop.signal or outcome.out_of_time:
+        reason = outcome.stop.name or "time_budget_seconds"
+        console.print(f"Stopped by {reason}. To go on: {resume_command(plan.config)}", highlight=False, soft_wrap=True)
 
 
 def _best_table(plan: Plan) -> Table:
     """The best trials, and the references that are not among them."""
-    rows = tables.read(plan.folder / "leaderboard.parquet", "leaderboard").to_pylist()
+    rows = tables.read(plan.folder.path / "leaderboard.parquet", "leaderboard").to_pylist()
     title = f"the {BEST} best by {plan.task.objective.name}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
     for column in ("rank", "trial", plan.task.objective.name, "parameters", "MACs", "epochs", "status"):
@@ -89,7 +99,8 @@ def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
     counts = {status: sum(trial.status == status for trial in study.trials) for status in Status}
     stopped = counts.pop(Status.RUNNING)
     named = [f"{count} {status.lower()}" for status, count in counts.items() if count]
-    lines = [f"{len(study.trials)} trials: {', '.join(named)}" + (f", {stopped} stopped" if stopped else "")]
+    named += [f"{stopped} stopped"] if stopped else []
+    lines = [f"{len(study.trials)} trials" + (f": {', '.join(named)}" if named else "")]
     if study.num_draws:
         reasons = ", ".join(f"{count} {reason}" for reason, count in study.rejected.most_common())
         rejected = f"{study.rejected.total()} of {study.num_draws} draws rejected ({1 - study.acceptance():.0%})"
@@ -107,9 +118,9 @@ def _training_share(study: Study, outcome: Outcome) -> float:
 
 
 def _files(plan: Plan, study: Study) -> list[str]:
-    lines = [f"tables: {plan.folder}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
+    lines = [f"tables: {plan.folder.path}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
     if study.best() is not None:
-        model = plan.folder / "models" / "best.pt"
+        model = plan.folder.path / "models" / "best.pt"
         lines.append(f"best model: {model}; try: python -m search.predict model={model} input=IMAGES output=labels.csv")
     return lines
 

@@ -83,7 +83,8 @@ def time_epoch(candidates: Sequence[Candidate], num_train: int, num_val: int, se
     """Median seconds for an epoch of these candidates on one core of this machine, from a few batches of noise."""
     import torch
 
-    from trainables.training import DeviceSplit, Training, evaluate, prepare_process
+    from trainables.machine import prepare_process
+    from trainables.training import DeviceSplit, Training, evaluate
 
     prepare_process()
     cpu, rng = torch.device("cpu"), np.random.default_rng(seed)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray import tune
+from ray.tune import TuneError
 from rich.console import Console
 
 from data.splits import Splits
 from results.schema import Status
 from search.checkpoints import start_store
 from search.export import Origin, write_tables
+from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
+from search.folder import StorageError
 from search.journal import TrialRecord
 from search.plan import Plan
 from search.progress import Progress
-from search.scheduler import StudyScheduler
+from search.scheduler import StudyScheduler, Told
 from search.searcher import StudySearcher
+from search.signals import Stop
 from search.slots import Slot
 from search.study import Study
 from trainables.trainable import TrialTrainable
@@ -35,10 +37,12 @@ class Outcome:
     """How a run's session went."""
 
     num_slots: int
-    interrupted: bool = False
+    stop: Stop
     out_of_time: bool = False
     ended_early: str | None = None
     """Why no further candidate could be had."""
+    failure: str | None = None
+    """The error, where the first trials all failed in the same way and the session was stopped for it."""
     started: float | None = None
     ended: float | None = None
     first_report: int = 0
@@ -49,48 +53,65 @@ class Outcome:
         return self.num_slots * (self.ended - self.started) if self.started and self.ended else 0.0
 
 
-def run_trials(plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: int, console: Console) -> Outcome:
+def run_trials(
+    plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: int, console: Console, stop: Stop
+) -> Outcome:
     """Runs the study's trials to their ends, and keeps its tables and its best model up to date meanwhile."""
-    outcome = Outcome(num_slots=num_slots, first_report=sum(len(trial.reports) for trial in study.trials))
+    outcome = Outcome(num_slots, stop, first_report=sum(len(trial.reports) for trial in study.trials))
     origin = plan.origin(splits)
-    store = start_store(plan.folder)
+    try:
+        if not stop.signal:
+            _train(plan, splits, study, slot, outcome, console)
+    except BaseException:
+        with suppress(StorageError):  # the first error is the one to tell
+            write_tables(study, origin, plan.folder.path, is_live=False)
+        raise
+    write_tables(study, origin, plan.folder.path, is_live=False)
+    return outcome
+
+
+def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcome, console: Console) -> None:
+    store = start_store(plan.folder.path)
     keeper = _Keeper(study, store)
     keeper.catch_up()
+    num_expected = max(plan.config.num_trials + len(plan.references()), len(study.trials))
     searcher = StudySearcher(
         study,
         num_trials=plan.config.num_trials,
         references=plan.references(),
-        concurrency=num_slots,
-        config_of=lambda trial: _trial_config(trial, plan, origin, outcome),
+        concurrency=outcome.num_slots,
+        config_of=lambda trial: _trial_config(trial, plan, plan.origin(splits), outcome),
         on_end=lambda reason: setattr(outcome, "ended_early", reason),
     )
-    num_expected = max(plan.config.num_trials + len(plan.references()), len(study.trials))
-    progress = Progress(console, study, num_expected=num_expected, num_slots=num_slots, max_epochs=plan.max_epochs)
+    progress = Progress(
+        console, study, num_expected=num_expected, num_slots=outcome.num_slots, max_epochs=plan.max_epochs
+    )
+    failures = FirstFailures(min(FIRST_TRIALS, num_expected))
+    scheduler = StudyScheduler(study, _on_end(study, keeper, outcome, failures), _on_restart(progress))
     # With a searcher of one's own, Tune keeps but one trial pending unless told otherwise
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_slots)
-    try:
-        with _interrupts(outcome), progress:
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(outcome.num_slots)
+    with progress:
+        try:
             # Not tune.Tuner: it pickles searcher and scheduler for a restore of its own; we resume from the journal
             tune.run(
                 _worker(splits, store),
                 name="trials",
-                storage_path=str(plan.scratch.absolute()),
+                storage_path=str(plan.folder.scratch.absolute()),
                 resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
                 num_samples=-1,
                 search_alg=searcher,
-                scheduler=StudyScheduler(study, keeper.ended),
+                scheduler=scheduler,
                 reuse_actors=True,
                 max_failures=plan.config.max_failures,
                 raise_on_failed_trial=False,
                 trial_dirname_creator=lambda trial: str(trial.config["number"]),
-                callbacks=[_Housekeeping(plan, study, origin, outcome, progress)],
+                callbacks=[_Housekeeping(plan, study, plan.origin(splits), outcome, progress)],
                 stop=_StopWhen(outcome, plan.config.time_budget_seconds),
                 verbose=0,
             )
-        keeper.wait()
-    finally:
-        write_tables(study, origin, plan.folder, is_live=False)
-    return outcome
+        except TuneError as wrapped:  # around what searcher, scheduler and callbacks raise
+            raise wrapped.__context__ or wrapped from None
+    keeper.finish()
 
 
 def _worker(splits: Splits, store: Any) -> Any:
@@ -121,6 +142,25 @@ def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outco
     }
 
 
+def _on_end(study: Study, keeper: _Keeper, outcome: Outcome, failures: FirstFailures) -> Told:
+    """What is to be done when a trial has ended."""
+
+    def on_end(number: int, error: BaseException | None) -> None:
+        keeper.ended(number)
+        failures.ended(study.trials[number])
+        if failures.are_all_the_same and not outcome.failure:
+            outcome.failure = in_full(error)
+
+    return on_end
+
+
+def _on_restart(progress: Progress) -> Told:
+    def on_restart(number: int, error: BaseException | None) -> None:
+        progress.tell(f"trial {number} starts again from its last checkpoint: {in_one_line(error)}")
+
+    return on_restart
+
+
 @dataclass
 class _Keeper:
     """Tells the store what becomes of an ended trial's files."""
@@ -133,13 +173,15 @@ class _Keeper:
         self.pending.append(self.store.end.remote(number, self._is_best(number)))
 
     def catch_up(self) -> None:
-        """Does what a killed driver left undone."""
+        """Does what a killed driver or store left undone."""
         for number in ray.get(self.store.left_over.remote()):
             if number >= len(self.study.trials) or self.study.trials[number].status != Status.RUNNING:
                 self.ended(number)
 
-    def wait(self) -> None:
-        """Until the files are as they should be. Raises what went wrong with them."""
+    def finish(self) -> None:
+        """Until the files are as they should be. Raises StorageError if they cannot be."""
+        ray.get(self.pending)
+        self.catch_up()
         ray.get(self.pending)
 
     def _is_best(self, number: int) -> bool:
@@ -154,11 +196,15 @@ class _Housekeeping(tune.Callback):
         self.plan, self.study, self.origin = plan, study, origin
         self.outcome, self.progress = outcome, progress
         self.written = time.monotonic()
+        self.has_told = False
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.outcome.stop.signal and not self.has_told:
+            self.progress.tell("stopping, each trial after its epoch; again stops at once")
+            self.has_told = True
         self.progress.refresh()
         if time.monotonic() - self.written >= TABLES_SECONDS:
-            write_tables(self.study, self.origin, self.plan.folder, is_live=True)
+            write_tables(self.study, self.origin, self.plan.folder.path, is_live=True)
             self.written = time.monotonic()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -168,7 +214,7 @@ class _Housekeeping(tune.Callback):
 
 
 class _StopWhen(tune.Stopper):
-    """Stops all trials after Ctrl-C or when the time is up; they can be resumed."""
+    """Stops all trials when there is a reason to; they can be resumed. Tune pickles it, so it cannot tell anybody."""
 
     def __init__(self, outcome: Outcome, time_budget_seconds: float | None) -> None:
         self.outcome = outcome
@@ -179,23 +225,7 @@ class _StopWhen(tune.Stopper):
 
     def stop_all(self) -> bool:
         self.outcome.out_of_time = self.deadline is not None and time.monotonic() >= self.deadline
-        if self.outcome.out_of_time or self.outcome.interrupted:
+        if self.outcome.out_of_time or self.outcome.stop.signal or self.outcome.failure:
             self.outcome.ended = time.monotonic()
             return True
         return False
-
-
-@contextmanager
-def _interrupts(outcome: Outcome) -> Iterator[None]:
-    """Ctrl-C once ends the run in order; twice, at once."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-        outcome.interrupted = True
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import hypothesis
 import optuna
 import pytest
 
+hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine any example may take long
+hypothesis.settings.load_profile("untimed")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -69,12 +70,16 @@ def load_model(path: str | Path) -> Model:
         candidate = Candidate.from_json(held["candidate"])
         module = build(candidate.network, device="meta")  # not drawn or downloaded: the file has all weights
         module.load_state_dict(held["weights"], assign=True)
+        facts = held["facts"]
     except FileNotFoundError:
         raise ValueError(
             f"{path}: there is no such file; a finished run keeps its best model in models/best.pt"
         ) from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    except UnpicklingError:  # torch's own words propose to let the file run code
+        raise ValueError(f"{path}: not a model that Frugal saved, nor weights alone") from None
     except Exception as error:  # what a foreign file makes torch.load raise is not documented
-        raise ValueError(f"{path}: not a model that Frugal saved ({type(error).__name__}: {error})") from None
-    return Model(candidate, module.to(memory_format=torch.channels_last).eval(), held["facts"])
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: not a model that Frugal saved ({type(error).__name__}: {reason})") from None
+    return Model(candidate, module.to(memory_format=torch.channels_last).eval(), facts)

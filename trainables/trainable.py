@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
+
+if TYPE_CHECKING:
+    from trainables.training import Report, Training
 
 
 class TrialTrainable(tune.Trainable):
@@ -17,81 +19,83 @@ class TrialTrainable(tune.Trainable):
     A trial's config has `number`, `candidate` (JSON), `seed`, `epochs`, `reports_per_epoch` and `facts` (what the
     model file will say of its origin). A trial of which the store has a checkpoint goes on from there, and first says
     its last report again: it may never have arrived.
+
+    A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
     """
 
     def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None) -> None:
         """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/checkpoints.py."""
         import torch  # here, so that the driver, which needs this class only by name, starts without torch
 
-        from trainables.training import DeviceSplit, prepare_process
+        from trainables.machine import describe, prepare_process
+        from trainables.training import DeviceSplit
 
         prepare_process()
         self.store, self._saving = store, None
         device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
-        self.where = {"device": _device_name(device), "node": platform.node()}
+        self.where = describe(device)
         self.train_split = DeviceSplit.of(arrays["train_x"], arrays["train_y"], device)
         self.val_split = DeviceSplit.of(arrays["val_x"], arrays["val_y"], device)
-        self._begin(config)
+        self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._begin(new_config)
+        self._take(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
         """One report. Ray is never told `done`: the scheduler ends a trial when it sees that it is finished."""
+        training = self.training or self._begin()
         if self.unsaid is None:
-            report = self.training.advance()
-            self._save()
+            report = training.advance()
+            self._save(training)
         else:
             report, self.unsaid = self.unsaid, None
         if report.finished and report.is_finite:
-            self._save_model(report.val_score)
+            self._save_model(training, report.val_score)
         # As text, since Ray flattens dictionaries on their way
         return {"report": json.dumps({**dataclasses.asdict(report), **self.where})}
 
     def cleanup(self) -> None:
         self._wait_for_save()
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _take(self, config: dict[str, Any]) -> None:
+        self.trial: dict[str, Any] = config
+        self.training: Training | None = None
+        self.unsaid: Report | None = None
+
+    def _begin(self) -> Training:
         from spaces.recipe import Candidate
         from trainables.training import Training
 
-        self.trial = config
-        self.candidate = Candidate.from_json(config["candidate"])
+        self.candidate = Candidate.from_json(self.trial["candidate"])
         self.training = Training(
             self.candidate,
             self.train_split,
             self.val_split,
-            seed=config["seed"],
-            epochs=config["epochs"],
-            reports_per_epoch=config["reports_per_epoch"],
+            seed=self.trial["seed"],
+            epochs=self.trial["epochs"],
+            reports_per_epoch=self.trial["reports_per_epoch"],
         )
-        self.unsaid = None
-        checkpoint: Any = ray.get(self.store.load.remote(config["number"]))
+        checkpoint: Any = ray.get(self.store.load.remote(self.trial["number"]))
         if checkpoint is not None:
             self.training.load(checkpoint)
             self.unsaid = self.training.last_report
+        return self.training
 
-    def _save(self) -> None:
+    def _save(self, training: Training) -> None:
         """Sends a checkpoint off; training goes on while it travels, at most one being under way."""
         self._wait_for_save()
-        self._saving = self.store.save.remote(self.trial["number"], self.training.save())
+        self._saving = self.store.save.remote(self.trial["number"], training.save())
 
     def _wait_for_save(self) -> None:
         if self._saving is not None:
             ray.get(self._saving)
             self._saving = None
 
-    def _save_model(self, score: float) -> None:
+    def _save_model(self, training: Training, score: float) -> None:
         from trainables.model import model_bytes
 
         facts = {**self.trial["facts"], "trial": self.trial["number"], "val_score": score}
-        model = model_bytes(self.candidate, self.training.weights(), facts)
+        model = model_bytes(self.candidate, training.weights(), facts)
         # Waited for: the driver may keep it as soon as it hears that the trial is finished
         ray.get(self.store.save_model.remote(self.trial["number"], model))
-
-
-def _device_name(device: Any) -> str:
-    import torch
-
-    return torch.cuda.get_device_name() if device.type == "cuda" else "cpu"

@@ -6,10 +6,8 @@ generators seeded by the caller, so that a candidate and a seed give bit-equal c
 
 from __future__ import annotations
 
-import ctypes
 import io
 import math
-import platform
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -24,10 +22,10 @@ from torch.nn import functional
 from spaces.recipe import Candidate
 from trainables.augment import augment
 from trainables.build import build
+from trainables.machine import fastest_precision
 from trainables.optim import learning_rate, make_optimizer
 
 EVALUATION_BATCH = 1024
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,18 +222,6 @@ def predict(
     return outputs.float()
 
 
-def prepare_process() -> None:
-    """One thread, and freed memory kept: each step takes and frees megabytes, and fresh pages from the system are slow.
-
-    To be called once in a process that trains on a CPU. Where the C library is another than glibc, only the threads.
-    """
-    torch.set_num_threads(1)
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**30)
-
-
 def to_float(x: Tensor) -> Tensor:
     """uint8 pixels as float32 from 0 to 1."""
     return x.to(torch.float32).div_(255)
@@ -243,14 +229,6 @@ def to_float(x: Tensor) -> Tensor:
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
-
-
-def fastest_precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware computes in it, else float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    # Without these instructions oneDNN emulates bfloat16, which is slower than float32
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,8 +2,11 @@
 
 import math
 import os
+import subprocess
+import sys
 import threading
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +18,7 @@ import results
 from results import tables
 from results.schema import CURVES, LEADERBOARD, Status
 
+ROOT = Path(__file__).parents[2]
 DIRECTIONS = ("maximize", "minimize")
 RANKED_LATER = {Status.RUNNING, Status.STOPPED, Status.PRUNED}
 
@@ -157,6 +161,14 @@ def test_a_failed_write_leaves_the_old_table_and_nothing_beside_it(tmp_path, mon
             tables.write(tables.curves([{"step": 2}]), path)
     assert tables.read(path, "curves")["step"].to_pylist() == [1]
     assert [p.name for p in tmp_path.iterdir()] == ["curves.parquet"]
+
+
+def test_a_process_that_ends_right_after_reading_ends_well(runs):
+    """With pq.read_table every other one is aborted (apache/arrow#34314)."""
+    program = "import sys; from results import tables; tables.read(sys.argv[1], 'leaderboard')"
+    command = [sys.executable, "-c", program, str(runs / "tiny10k-1" / "leaderboard.parquet")]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
 
 
 def test_load_takes_a_folder_of_runs_or_one_run(runs):

@@ -1,6 +1,11 @@
 """The store of checkpoints and models, without its actor."""
 
-from search.checkpoints import CheckpointStore
+import re
+from collections.abc import Callable
+
+import pytest
+
+from search.checkpoints import CheckpointStore, check_checkpoints
 
 
 def files(folder):
@@ -33,3 +38,54 @@ def test_a_checkpoint_that_arrives_after_the_end_is_dropped(tmp_path):
     store.end(4, is_best=False)
     store.save(4, b"late")
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("state", [b"", b"a state", bytes(range(256)) * 1000])
+def test_what_is_saved_is_loaded_to_the_byte(tmp_path, state: bytes):
+    store = CheckpointStore(str(tmp_path))
+    store.save(3, state)
+    assert store.load(3) == state
+    check_checkpoints(tmp_path, [3])
+
+
+def test_a_trial_without_a_checkpoint_begins_at_the_beginning(tmp_path):
+    assert CheckpointStore(str(tmp_path)).load(3) is None
+    check_checkpoints(tmp_path, [0, 3])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:30],
+        lambda content: content[:-1],
+        lambda content: content + b"\0",
+        lambda content: b"x" + content[1:],
+        lambda content: content[:25] + bytes([content[25] ^ 1]) + content[26:],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: content.replace(b"checkpoint 1", b"checkpoint 2"),
+        lambda content: b"PK a checkpoint as torch saves it",
+    ],
+)
+def test_a_damaged_or_foreign_checkpoint_is_named_with_the_way_out(tmp_path, damage: Callable[[bytes], bytes]):
+    store = CheckpointStore(str(tmp_path))
+    store.save(3, b"a state of some length")
+    path = tmp_path / "checkpoints" / "3.ckpt"
+    path.write_bytes(damage(path.read_bytes()))
+    refused = re.escape(
+        f"{path}: not a checkpoint of this version of Frugal, or damaged; remove it, and trial 3 starts"
+    )
+    with pytest.raises(ValueError, match=refused):
+        store.load(3)
+    with pytest.raises(ValueError, match=refused):
+        check_checkpoints(tmp_path, [2, 3])
+    check_checkpoints(tmp_path, [2])
+
+
+def test_files_that_are_no_trials_are_left_alone(tmp_path):
+    store = CheckpointStore(str(tmp_path))
+    store.save(3, b"state")
+    store.save_model(4, b"model")
+    for name in ("notes.txt", ".3.ckpt.1f.part"):
+        (tmp_path / "checkpoints" / name).write_text("")
+    assert store.left_over() == [3, 4]

@@ -7,6 +7,7 @@ from ray.tune.experiment import Trial
 
 from results.schema import Status
 from search import scheduler
+from search.folder import StorageError
 from search.scheduler import StudyScheduler
 from tests.search.toy import open_study
 
@@ -21,6 +22,10 @@ def failed_trial(number: int, *, gpus: float = 0.0) -> Trial:
 
 def task_error(cause: Exception) -> RayTaskError:
     return RayTaskError("step", "a long stack", cause)
+
+
+def never(number: int, error: BaseException | None) -> None:
+    pytest.fail(f"trial {number} does not come to this: {error}")
 
 
 @pytest.fixture
@@ -41,26 +46,35 @@ def study(tmp_path):
     ],
 )
 def test_a_final_error_ends_the_trial_with_its_cause_in_one_line(study, monkeypatch, error, status, text):
-    monkeypatch.setattr(scheduler, "_last_error", lambda trial: error)
+    monkeypatch.setattr(scheduler, "last_error", lambda trial: error)
     ended = []
-    StudyScheduler(study, ended.append).on_trial_error(None, failed_trial(0))
+    StudyScheduler(study, lambda number, error: ended.append(number), never).on_trial_error(None, failed_trial(0))
     assert (study.trials[0].status, ended) == (status, [0])
     assert study.trials[0].error.startswith(text)
     assert "\n" not in study.trials[0].error
 
 
 def test_before_a_restart_nothing_ends_and_a_trial_without_memory_gets_a_gpu_of_its_own(study, monkeypatch):
-    monkeypatch.setattr(scheduler, "_last_error", lambda trial: task_error(torch.OutOfMemoryError(MESSAGE)))
+    monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(torch.OutOfMemoryError(MESSAGE)))
     trial = failed_trial(0, gpus=0.25)
     trial.set_status(Trial.ERROR)  # as Ray does before it puts the trial back into its queue
-    StudyScheduler(study, lambda number: pytest.fail("the trial goes on")).on_trial_error(None, trial)
+    restarted = []
+    StudyScheduler(study, never, lambda number, error: restarted.append(number)).on_trial_error(None, trial)
+    assert restarted == [0]
     assert study.trials[0].status == Status.RUNNING
     assert trial.placement_group_factory.required_resources == {"CPU": 1, "GPU": 1}
 
 
 def test_other_errors_leave_a_trials_share_as_it_is(study, monkeypatch):
-    monkeypatch.setattr(scheduler, "_last_error", lambda trial: task_error(KeyError("broken")))
+    monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(KeyError("broken")))
     trial = failed_trial(0, gpus=0.25)
     trial.set_status(Trial.ERROR)
-    StudyScheduler(study, lambda number: None).on_trial_error(None, trial)
+    StudyScheduler(study, never, lambda number, error: None).on_trial_error(None, trial)
     assert trial.placement_group_factory.required_resources == {"CPU": 1, "GPU": 0.25}
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_ends_no_trial(study, monkeypatch):
+    monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(StorageError("disk full")))
+    with pytest.raises(StorageError, match="disk full"):
+        StudyScheduler(study, never, never).on_trial_error(None, failed_trial(0))
+    assert study.trials[0].status == Status.RUNNING

@@ -12,12 +12,11 @@ from optuna.trial import TrialState
 
 from results.schema import Status
 from search.asha import Asha
-from search.journal import cut_torn_line
-from search.study import Budget, SearchEnded, Study
+from search.study import Budget, SearchEnded
 from spaces.network import Conv, InvalidNetwork, Network
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Space
-from tests.search.toy import TOY, open_study, report, toy_candidate
+from tests.search.toy import TOY, open_study, picture, report, run, toy_candidate
 
 
 @pytest.fixture
@@ -30,29 +29,6 @@ def stored(path: Path) -> list[optuna.trial.FrozenTrial]:
     backend = optuna.storages.journal.JournalFileBackend(str(path))
     storage = optuna.storages.JournalStorage(backend)
     return optuna.load_study(study_name="toy", storage=storage).get_trials()
-
-
-def score_of(study: Study, number: int) -> float:
-    return study.trials[number].candidate.network.num_params / 1000
-
-
-def run(study: Study, num_trials: int, last: int = 9) -> None:
-    """Trains `num_trials` of the toy space, one after the other."""
-    for _ in range(num_trials):
-        number = study.suggest().number
-        for step in range(1, last + 1):
-            value = score_of(study, number) + step / 100
-            if study.report(number, report(step, value, finished=step == last)) != Status.RUNNING:
-                break
-
-
-def picture(study: Study) -> list[tuple]:
-    """All of a study but its times."""
-    reports = [[{**r, "seconds": 0} for r in trial.reports] for trial in study.trials]
-    return [
-        (t.number, t.status, t.seed, t.candidate, t.params, t.rejected, t.stop_rung, t.error, reports[t.number])
-        for t in study.trials
-    ]
 
 
 class TestTheGate:
@@ -228,25 +204,6 @@ class TestTheJournal:
             run(open_study(tmp_path / "parts.log", sampler=sampler), 1)
         assert picture(open_study(tmp_path / "parts.log", sampler=sampler)) == picture(whole)
 
-    def test_cut_off_at_any_line_and_gone_on_with_it_is_the_same_study(self, tmp_path):
-        whole = open_study(tmp_path / "whole.log")
-        run(whole, 4, last=4)
-        lines = (tmp_path / "whole.log").read_bytes().splitlines(keepends=True)
-        for kept in range(len(lines) + 1):
-            path = tmp_path / f"{kept}.log"
-            path.write_bytes(b"".join(lines[:kept]) + (lines[kept][:5] if kept < len(lines) else b""))
-            study = open_study(path)
-            for orphan in study.running():
-                self.retrain(study, orphan.number)
-            run(study, 4 - len(study.trials), last=4)
-            assert picture(study) == picture(whole), f"after {kept} lines"
-
-    def retrain(self, study: Study, number: int) -> None:
-        for step in range(1, 5):
-            value = score_of(study, number) + step / 100
-            if study.report(number, report(step, value, finished=step == 4)) != Status.RUNNING:
-                break
-
     def test_a_report_that_is_known_changes_nothing(self, path):
         study = open_study(path)
         number = study.suggest().number
@@ -255,28 +212,12 @@ class TestTheJournal:
         assert study.report(number, report(1, 0.5)) == Status.RUNNING
         assert (path.stat().st_size, len(study.trials[number].reports)) == (size, 1)
 
-    def test_a_torn_last_line_is_cut_off(self, path):
-        path.write_bytes(b'{"a":1}\n{"b":')
-        cut_torn_line(path)
-        assert path.read_bytes() == b'{"a":1}\n'
-
     def test_a_lock_left_by_a_killed_process_does_not_block(self, path):
         """Optuna's own would stall the next process for 30 seconds."""
         run(open_study(path), 2)
         (path.parent / "journal.log.lock").symlink_to(path)
         run(open_study(path), 1)
         assert len(stored(path)) == 3
-
-    def test_a_run_goes_on_only_as_it_began(self, path):
-        open_study(path, identity={"task": "toy", "seed": 0})
-        with pytest.raises(ValueError, match="seed was 0, is now 1"):
-            open_study(path, identity={"task": "toy", "seed": 1})
-
-    def test_a_journal_of_another_format_says_so(self, path):
-        open_study(path)
-        path.write_text(path.read_text().replace('"format":1', '"format":99'))
-        with pytest.raises(ValueError, match="written in format 99; this version of Frugal reads format 1"):
-            open_study(path)
 
     def test_the_study_is_named_by_its_run(self, path):
         """Stock studies are called 'optuna', and two in one storage merge."""

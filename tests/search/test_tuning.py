@@ -1,6 +1,8 @@
 """Trials under Ray Tune on a toy task: every ending, and workers that see no rejected candidate."""
 
 import io
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +13,16 @@ from data.splits import Dataset, Split, Splits
 from results import tables
 from results.schema import Status
 from search.cluster import Cluster
-from search.config import RunConfig
+from search.config import RunConfig, Sampler
+from search.failures import FIRST_TRIALS
+from search.folder import RunFolder
 from search.plan import Plan
+from search.signals import Stop
 from search.slots import Slot
-from search.study import Budget
+from search.study import Budget, Study
+from search.summary import print_summary
 from search.tasks import Metric, Task
-from search.tuning import run_trials
+from search.tuning import Outcome, run_trials
 from spaces.network import Conv, Dense, Flatten, Network, Norm
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Parameter, Params, Space
@@ -24,19 +30,28 @@ from spaces.space import Parameter, Params, Space
 pytestmark = pytest.mark.ray
 
 NETWORK = Network((1, 6, 6), (Conv(4, 3), Norm(), Flatten(), Dense(2)))
+HUGE = Network((1, 6, 6), (Flatten(), Dense(10**12), Dense(2)))  # 144 TB of weights
+ENDINGS = {
+    "broken": {Status.FAILED},
+    "wild": {Status.FAILED_NAN},
+    "huge": {Status.FAILED_OOM},
+    "sound": {Status.COMPLETE, Status.PRUNED},
+}
 
 
 def candidate(params: Params) -> Candidate:
-    """A 'broken' optimizer is one that no worker knows; 'wild' is one whose loss overflows."""
-    name, rate = params["optimizer"], float(params["rate"])
+    """A 'broken' optimizer is one that no worker knows; a 'wild' learning rate makes the loss overflow."""
+    fate, rate = params["fate"], float(params["rate"])
+    recipe = Recipe(optimizer="sgd", learning_rate=rate * 1e30 if fate == "wild" else rate)
     return Candidate(
-        NETWORK, Recipe(optimizer="sgd" if name == "wild" else name, learning_rate=1e30 if name == "wild" else rate)
-    )  # type: ignore[arg-type]
+        HUGE if fate == "huge" else NETWORK,
+        replace(recipe, optimizer="broken") if fate == "broken" else recipe,  # type: ignore[arg-type]
+    )
 
 
 SPACE = Space(
     (
-        Parameter("optimizer", CategoricalDistribution(["adam", "sgd", "broken", "wild"])),
+        Parameter("fate", CategoricalDistribution(["sound", "broken", "wild", "huge"])),
         Parameter("rate", FloatDistribution(1e-4, 1e-1, log=True)),
     ),
     candidate,
@@ -57,50 +72,89 @@ def made() -> Splits:
     return Splits(name="stripes", origin="made", train=stripes(256, 0), val=stripes(128, 1), test=stripes(128, 2))
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "run"
-    folder.mkdir()
+@dataclass
+class Session:
+    study: Study
+    plan: Plan
+    outcome: Outcome
+
+    def printed(self) -> str:
+        text = io.StringIO()
+        print_summary(Console(file=text, width=120), self.plan, made(), self.study, self.outcome)
+        return text.getvalue()
+
+
+def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
     task = Task(
         name="toy",
         sentence="stripes",
         dataset=Dataset(name="stripes", original=lambda *_: made(), made=made),
-        space=SPACE,
+        space=SPACE.pinned(fix),
         objective=Metric("accuracy", "maximize"),
         max_epochs=4,
-        max_params=1_000,
     )
     config = RunConfig(
-        num_trials=12, max_epochs=4, run="run", runs_dir=str(folder.parent), max_failures=0, address="local"
+        num_trials=8,
+        max_epochs=4,
+        run="run",
+        runs_dir=str(folder),
+        max_failures=0,
+        references=False,
+        seed=seed,
+        sampler=Sampler.random,
+        fix=fix,
     )
-    plan = Plan(config, task, SPACE, Budget(max_params=1_000), 4, folder)
-    splits = made()
-    study = plan.open_study(splits)
-    with Cluster(config):
-        run_trials(plan, splits, study, Slot(cpus=1, gpus=0), 1, Console(file=io.StringIO()))
-    return study, plan
+    plan = Plan(config, task, task.space, Budget(), 4, RunFolder(folder / "run"))
+    with plan.folder.locked():
+        study = plan.open_study(made())
+        outcome = run_trials(plan, made(), study, Slot(cpus=1, gpus=0), 1, Console(file=io.StringIO()), Stop())
+    return Session(study, plan, outcome)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    with Cluster(RunConfig(address="local")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> Session:
+    return run(
+        tmp_path_factory.mktemp("toy"), seed=41, fix={}
+    )  # a seed whose draws are one of each, and five sound ones
+
+
+@pytest.fixture
+def study(session):
+    return session.study, session.plan
 
 
 def test_every_trial_ended_as_its_candidate_had_to(study):
-    expected = {"broken": {Status.FAILED}, "wild": {Status.FAILED_NAN}}
     for trial in study[0].trials:
-        assert trial.status in expected.get(trial.params["optimizer"], {Status.COMPLETE, Status.PRUNED})
-    assert {trial.status for trial in study[0].trials} == {
-        Status.COMPLETE,
-        Status.PRUNED,
-        Status.FAILED,
-        Status.FAILED_NAN,
-    }
+        assert trial.status in ENDINGS[trial.params["fate"]]
+    assert {trial.status for trial in study[0].trials} == set().union(*ENDINGS.values())
 
 
-def test_a_failed_trial_keeps_its_error_and_does_not_stop_the_run(study):
-    failed = [trial for trial in study[0].trials if trial.status == Status.FAILED]
-    assert {trial.error for trial in failed} == {"KeyError: 'broken'"}
-    assert len(study[0].trials) == 12
+def test_a_failed_trial_keeps_its_error_and_does_not_stop_the_run(session):
+    errors = {trial.status: trial.error for trial in session.study.trials}
+    assert errors[Status.FAILED] == "KeyError: 'broken'"
+    assert "allocate" in errors[Status.FAILED_OOM]
+    assert len(session.study.trials) == 8
+    assert session.outcome.failure is None
+
+
+@pytest.mark.parametrize(("fate", "said"), [("broken", "KeyError: 'broken'"), ("wild", "was not finite")])
+def test_when_the_first_trials_all_fail_in_the_same_way_the_run_stops_and_shows_the_error(tmp_path, fate, said):
+    session = run(tmp_path, seed=0, fix={"fate": fate})
+    assert FIRST_TRIALS <= len(session.study.trials) <= FIRST_TRIALS + 1
+    assert "all trials so far failed in the same way" in session.printed()
+    assert said in session.printed()
+    table = tables.frame(tables.read(session.plan.folder.path / "leaderboard.parquet", "leaderboard"))
+    assert set(table["status"]) <= {*map(str, ENDINGS[fate]), "STOPPED"}
 
 
 def test_the_table_says_the_same(study):
-    table = tables.frame(tables.read(study[1].folder / "leaderboard.parquet", "leaderboard"))
+    table = tables.frame(tables.read(study[1].folder.path / "leaderboard.parquet", "leaderboard"))
     by_trial = table.set_index("trial")["status"].sort_index().tolist()
     assert by_trial == [str(trial.status) for trial in study[0].trials]
     assert table[table["status"].str.startswith("FAILED")]["rank"].isna().all()
@@ -109,7 +163,7 @@ def test_the_table_says_the_same(study):
 def test_the_best_model_is_the_best_completed_trials(study):
     from trainables.model import load_model
 
-    model = load_model(study[1].folder / "models" / "best.pt")
+    model = load_model(study[1].folder.path / "models" / "best.pt")
     best = study[0].best()
     assert model.facts["trial"] == best.number
     assert model.candidate == best.candidate

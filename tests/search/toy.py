@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from results.schema import Status
 from search.asha import Asha
 from search.study import Budget, Study
 from search.tasks import Metric
@@ -62,3 +63,28 @@ def report(step: int, score: float, *, finished: bool = False, **changes: Any) -
         "node": "here",
         **changes,
     }
+
+
+def run(study: Study, num_trials: int, last: int = 9) -> None:
+    """Trains orphans and then `num_trials` of the toy space to their ends, one after the other."""
+    for orphan in study.running():
+        train(study, orphan.number, last)
+    for _ in range(num_trials):
+        train(study, study.suggest().number, last)
+
+
+def train(study: Study, number: int, last: int) -> None:
+    """All reports of a trial, also those that are known; larger networks are better, and longer training is."""
+    size = study.trials[number].candidate.network.num_params / 1000
+    for step in range(1, last + 1):
+        if study.report(number, report(step, size + step / 100, finished=step == last)) != Status.RUNNING:
+            break
+
+
+def picture(study: Study) -> list[tuple]:
+    """All of a study but its times."""
+    reports = [[{**r, "seconds": 0} for r in trial.reports] for trial in study.trials]
+    return [
+        (t.number, t.status, t.seed, t.candidate, t.params, t.rejected, t.stop_rung, t.error, reports[t.number])
+        for t in study.trials
+    ]

@@ -1,0 +1,161 @@
+"""What every command of this package shares: keys of a command line `key=value ...`, help, and a user's mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from search.folder import StorageError
+
+Config = TypeVar("Config")
+
+FAILED = 1
+USER_ERROR = 2
+SIGNALLED = 128
+
+
+def run_command(
+    name: str,
+    arguments: Sequence[str] | None,
+    *,
+    help_text: Callable[[], str],
+    parse: Callable[[Sequence[str]], Config],
+    work: Callable[[Config], int],
+) -> int:
+    """Parses the arguments, by default those of the process, and does the work, whose exit code it passes on.
+
+    A ValueError is a user's mistake: one paragraph and exit code 2. A StorageError gives 1, and Ctrl-C 130.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if any(argument in ("-h", "--help", "help") for argument in arguments):
+            print(help_text(), flush=True)
+            return 0
+        return work(parse(arguments))
+    except ValueError as mistake:
+        return _say(name, mistake, USER_ERROR)
+    except StorageError as error:
+        return _say(name, error, FAILED)
+    except KeyboardInterrupt as stop:
+        return _say(name, str(stop) or "stopped at once", SIGNALLED + signal.SIGINT)
+    except BrokenPipeError:  # whoever read our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNALLED + signal.SIGPIPE
+
+
+def key(default: Any, meaning: str, shown: str | None = None) -> Any:
+    """A command-line key: its default, what it means, and how the default is shown where None says too little."""
+    metadata = {"meaning": meaning, "shown": shown}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def parse_into(schema: type[Config] | Config, arguments: Sequence[str], help_command: str) -> Config:
+    """The fields of a dataclass from a command line `key=value ...`, over its defaults or an instance's values.
+
+    Raises ValueError that names the key and what it takes.
+    """
+    entries = {entry.name: entry for entry in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    given = OmegaConf.create()
+    try:
+        for argument in arguments:
+            name, equals, _ = argument.partition("=")
+            if not equals:
+                raise ValueError(f"{argument!r} is not key=value; {help_command} lists the keys")
+            if name.split(".")[0] not in entries:
+                near = _nearest(name, entries)
+                raise ValueError(f"{name}: there is no such key{near}; {help_command} lists them all")
+            _add(argument, given)
+        merged = OmegaConf.merge(OmegaConf.structured(schema), given)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except (OmegaConfBaseException, TypeError) as error:
+        raise ValueError(explain(error, entries)) from None
+
+
+def keys_help(schema: type[Any]) -> list[str]:
+    """A line for each key: type, meaning and default."""
+    lines = []
+    for entry in dataclasses.fields(schema):
+        default = entry.metadata["shown"] or _shown(getattr(schema(), entry.name))
+        lines.append(f"  {entry.name:<20} {_type_name(entry):<12} {entry.metadata['meaning']} [{default}]")
+    return lines
+
+
+def argument_of(name: str, text: str) -> str:
+    """A key=value that is read back as this text: in quotes where YAML would take it for something else."""
+    plain = f"{name}={text}"
+    try:
+        is_read_back = str(OmegaConf.from_cli([plain])[name]) == text
+    except (YAMLError, OmegaConfBaseException):
+        is_read_back = False
+    return plain if is_read_back else f"{name}={json.dumps(text, ensure_ascii=False)}"
+
+
+def explain(error: Exception, entries: Mapping[str, dataclasses.Field[Any]]) -> str:
+    """What is wrong with which key. OmegaConf's first line names value and type; the key stands further down."""
+    if type(error) is TypeError:  # OmegaConf's for a list in place of names and values; it does not say where
+        return "fix: takes name=value, not a list"
+    name = getattr(error, "full_key", None) or ""
+    entry = entries.get(name.split(".")[0])
+    return f"{name}: {_reason(error)}; {entry.name} takes a {_type_name(entry)}" if entry else _reason(error)
+
+
+def _say(name: str, what: object, exit_code: int) -> int:
+    print(f"{name}: {what}", file=sys.stderr)
+    return exit_code
+
+
+def _add(argument: str, given: DictConfig) -> None:
+    """Adds a key=value, whose value is YAML. Raises ValueError if it is none."""
+    try:
+        given.merge_with_dotlist([argument])
+    except (YAMLError, UnicodeError, RecursionError) as error:
+        raise ValueError(
+            f"{argument!r}: the value cannot be read: {_reason(error)}; text with such characters needs quotes of its "
+            "own, within the shell's: key='\"text\"'"
+        ) from None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, without where: the errors of YAML and of UTF-8 have several lines."""
+    told = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return str(told).strip().partition("\n")[0].rstrip(".")
+
+
+def _type_name(entry: dataclasses.Field[Any]) -> str:
+    name = str(entry.type).removesuffix(" | None")
+    return {
+        "Sampler": "tpe|random",
+        "DataChoice": "a choice",
+        "dict[str, Any]": "name=value",
+        "str": "text",
+        "int": "number",
+        "float": "decimal",
+        "bool": "true|false",
+    }.get(name, name)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value in (None, {}) else str(value)

@@ -1,0 +1,117 @@
+"""A run's folder: who holds it, how the run in it was begun, and what is said when its disk takes no more."""
+
+from __future__ import annotations
+
+import fcntl
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from data.cache import atomic_write
+
+ENGINES = ("torch", "ray", "optuna")
+
+
+class StorageError(Exception):
+    """The run's folder does not take what is written: no fault of a trial or its candidate, which stay as they are."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the disk says into a StorageError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One folder a run; files in it are replaced whole, so what a killed process was writing lies beside them."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.log"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def scratch(self) -> Path:
+        """Ray Tune's own files, of which nothing is needed once it has ended."""
+        return self.path / ".tune"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder and keeps other processes out of it; the lock goes with the process that holds it.
+
+        A folder that was made here goes again after a ValueError, a user's mistake that nothing came of. Raises
+        ValueError if another process holds it, or if it cannot be made or written.
+        """
+        is_new = not self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise ValueError(
+                f"{self.path}: cannot be the folder of a run: {error.strerror}; name others with runs_dir= and run="
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"run={self.name}: another process is running it; wait, or name another") from None
+            self._sweep()
+            try:
+                yield
+            except ValueError:
+                if is_new:
+                    shutil.rmtree(self.path)
+                raise
+            finally:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def write_config(self, facts: dict[str, Any]) -> None:
+        """What the run was asked for, for people and for `search.config`, which reads it when the run goes on."""
+        versions = {"python": platform.python_version(), **{name: version(name) for name in ENGINES}}
+        text = OmegaConf.to_yaml(OmegaConf.create({**facts, "versions": versions, "git_commit": _git_commit()}))
+        with writing(self.config), atomic_write(self.config) as file:
+            file.write(text.encode())
+
+    def _sweep(self) -> None:
+        """Removes what killed processes left unfinished."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        for folder in (self.path, self.path / "checkpoints", self.path / "models"):
+            for path in [*folder.glob(".*.part"), *folder.glob(".*.tmp")]:
+                path.unlink(missing_ok=True)
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, with a + if files differ from it; None outside a repository."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

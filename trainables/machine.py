@@ -1,0 +1,48 @@
+"""The machine that a trial computes on: what it is, and how a process is set up for it."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from pathlib import Path
+
+import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """All that a curve's last bits may depend on, and where to look for it: device, node, CPU model, torch."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "node": platform.node(),
+        "cpu": _cpu_model(),
+        "torch": str(torch.__version__),
+    }
+
+
+def fastest_precision(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware computes in it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    # Without these instructions oneDNN emulates bfloat16, which is slower than float32
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def prepare_process() -> None:
+    """One thread, and freed memory kept: each step takes and frees megabytes, and fresh pages from the system are slow.
+
+    To be called once in a process that trains on a CPU. Where the C library is another than glibc, only the threads.
+    """
+    torch.set_num_threads(1)
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**30)
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
