@@ -1,14 +1,18 @@
-# make search [ARGS="key=value ..."] | make test | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make test | make test-faults | make check. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test check format
+.PHONY: search test test-faults check format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(ARGS)
+
+# What takes minutes: processes killed, disks filled. -s shows the seeds
+test-faults: $(VENV)/installed
+	$(BIN)/python -m pytest -m faults -rs --durations=10 $(ARGS)
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

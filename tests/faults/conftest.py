@@ -1,0 +1,87 @@
+"""One Ray cluster for all runs that are killed, and a table of what was done to them.
+
+A reader in a loop goes along with the undisturbed run, which writes its tables after every event.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+import results
+from tests.faults.observed import Run
+
+TABLE = pytest.StashKey[list[tuple[str, int, int, int]]]()
+ARGUMENTS = ("num_trials=5", "max_epochs=3", "train_examples=600", "seed=7")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """A cluster of one node with room for several runs; killed drivers leave it as it is."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 6, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, address: str) -> Callable[..., Run]:
+    def make(name: str, *arguments: str, at: str = address) -> Run:
+        return Run(tmp_path / name, at, (*ARGUMENTS, *arguments))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, address: str) -> Run:
+    """The run at concurrency 1 that nothing happens to, but that its tables are read all the time."""
+    run = Run(tmp_path_factory.mktemp("undisturbed"), address, (*ARGUMENTS, "concurrency=1"))
+    with run.started() as process:
+        sizes = read_until_it_ends(run, process)
+        run.wait(process, 0)
+    assert run.repeated() == 0
+    assert {name: max(seen) for name, seen in sizes.items()} == {name: len(run.table(name)) for name in sizes}
+    assert all(len(seen) > 3 for seen in sizes.values()), "tables grew while they were read"
+    return run
+
+
+def read_until_it_ends(run: Run, process: subprocess.Popen[str]) -> dict[str, set[int]]:
+    """The lengths that both tables were seen to have; a broken one would raise."""
+    sizes: dict[str, set[int]] = {"leaderboard": set(), "curves": set()}
+    while process.poll() is None:
+        for name, seen in sizes.items():
+            rows = results.load("tiny10k", run.runs_dir, table=name)
+            assert not rows.duplicated(["trial"] if name == "leaderboard" else ["trial", "step"]).any()
+            seen.add(len(rows))
+        time.sleep(0.005)
+    return sizes
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Adds a row to the table of faults."""
+
+    def add(fault: str, *, injected: int, survived: int, repeated: int) -> None:
+        request.config.stash.setdefault(TABLE, []).append((fault, injected, survived, repeated))
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash.get(TABLE, [])
+    if rows:
+        terminalreporter.section("faults")
+        terminalreporter.line("| fault | injected | survived | epochs repeated |")
+        terminalreporter.line("|---|---|---|---|")
+        for row in rows:
+            terminalreporter.line("| " + " | ".join(map(str, row)) + " |")

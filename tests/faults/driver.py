@@ -1,0 +1,60 @@
+"""search.run under observation: `python -m tests.faults.driver key=value ...`.
+
+Two variables of the environment say what is to happen. FAULTS_LOG: the file in which workers note each epoch's begin
+and end. FAULTS_DIE=N,SHARE: the process kills itself inside its N-th append to the journal, of which that is left.
+"""
+
+import itertools
+import os
+import signal
+import sys
+
+from search.cluster import QUIET
+
+os.environ.update(QUIET)  # before Ray is imported, as in the command itself
+
+from search import run, tuning
+from search.journal_file import JournalFile
+from trainables.trainable import TrialTrainable
+
+LOG = os.environ["FAULTS_LOG"]
+
+
+class Observed(TrialTrainable):
+    """A worker that notes `begin TRIAL EPOCH PID` and `end TRIAL EPOCH PID`; in __main__, so that Ray pickles it."""
+
+    def step(self):
+        training = self.training or self._begin()
+        if self.unsaid is not None:
+            return super().step()
+        words = f"{self.trial['number']} {training.num_reports + 1} {os.getpid()}"
+        self.note(f"begin {words}")
+        result = super().step()
+        self.note(f"end {words}")
+        return result
+
+    def note(self, line):
+        with open(LOG, "a") as log:
+            log.write(line + "\n")
+
+
+def die_inside_append(place: int, share: float) -> None:
+    append, counter = JournalFile.append_logs, itertools.count(1)
+
+    def dying(self, logs):
+        before = self.path.stat().st_size
+        append(self, logs)
+        if next(counter) == place:
+            os.truncate(self.path, before + int(share * (self.path.stat().st_size - before)))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    JournalFile.append_logs = dying  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    tuning.TrialTrainable = Observed  # type: ignore[misc]
+    tuning.TABLES_SECONDS = 0.0  # many times in a short run
+    if "FAULTS_DIE" in os.environ:
+        place, share = os.environ["FAULTS_DIE"].split(",")
+        die_inside_append(int(place), float(share))
+    sys.exit(run.main())

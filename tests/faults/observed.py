@@ -1,0 +1,118 @@
+"""A run of the real command in a folder of its own, killed and resumed, with all that its workers did."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import results
+from tests.search.command import ROOT, timeless
+
+WAIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run 'a' in a folder of runs, asked for by `arguments`, on the Ray cluster at `address`."""
+
+    runs_dir: Path
+    address: str
+    arguments: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return self.runs_dir / "a"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.log"
+
+    @property
+    def log(self) -> Path:
+        return self.runs_dir / "epochs.log"
+
+    @property
+    def output(self) -> str:
+        """What was printed by all sessions."""
+        return (self.runs_dir / "output.txt").read_text()
+
+    @contextmanager
+    def started(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        self.runs_dir.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "tests.faults.driver", "data=made", f"address={self.address}", "run=a"]
+        ray_free = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        with (self.runs_dir / "output.txt").open("a") as output:
+            process = subprocess.Popen(
+                [*command, f"runs_dir={self.runs_dir}", *self.arguments],
+                cwd=ROOT,
+                env={**ray_free, "FAULTS_LOG": str(self.log), **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                kill(process)
+
+    def wait(self, process: subprocess.Popen[str], exit_code: int) -> None:
+        found = process.wait(timeout=WAIT_SECONDS)
+        assert found == exit_code, self.output
+
+    def wait_until(self, condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
+        """Until the condition holds, while the process goes on."""
+        assert wait_for(lambda: condition() or process.poll() is not None), f"waited too long:\n{self.output}"
+        assert condition(), f"ended too soon:\n{self.output}"
+
+    def finish(self) -> None:
+        """Goes on to the end."""
+        with self.started() as process:
+            self.wait(process, 0)
+
+    def table(self, name: str = "leaderboard") -> pd.DataFrame:
+        return timeless(results.load("tiny10k", self.runs_dir, table=name))
+
+    def epochs(self, what: str = "end") -> Counter[tuple[int, int]]:
+        """How often each (trial, epoch) was trained, or begun."""
+        return Counter((trial, epoch) for kind, trial, epoch, _ in self.notes() if kind == what)
+
+    def notes(self) -> list[tuple[str, int, int, int]]:
+        """Kind, trial, epoch and process of all that workers noted."""
+        lines = self.log.read_text().split("\n")[:-1] if self.log.exists() else []
+        return [(kind, *map(int, numbers)) for kind, *numbers in (line.split() for line in lines)]  # type: ignore[misc]
+
+    def repeated(self) -> int:
+        """Epochs that were trained more than once."""
+        return sum(count - 1 for count in self.epochs().values())
+
+    def picture(self) -> dict[str, Any]:
+        """Candidates, reports and decisions, without times and places."""
+        tables = {name: self.table(name).drop(columns="node", errors="ignore") for name in ("leaderboard", "curves")}
+        return {name: table.to_dict("list") for name, table in tables.items()}
+
+
+def wait_for(condition: Callable[[], Any]) -> bool:
+    """Whether the condition comes to hold within a time that is never needed."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()

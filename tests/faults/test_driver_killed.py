@@ -1,0 +1,142 @@
+"""kill -9 of the driver, at moments drawn over a run: what is resumed equals what was never disturbed.
+
+A run at concurrency 1 writes the same records whenever it is made, so a moment of it is a place among its records and a
+fraction of the time to the next. Two runs are killed at ten moments each, one after the other.
+"""
+
+import random
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from search.journal import Journal
+from tests.faults.observed import Run, kill, wait_for
+from tests.search.command import start
+
+SEED = 20_261_121
+NUM_RUNS, MOMENTS, APPENDS = 2, 7, 3
+GAP_SECONDS = 0.15  # about an epoch
+KILLS_SIDE_BY_SIDE = 3
+
+
+@dataclass(frozen=True, order=True)
+class Moment:
+    """After so many records of the run, and a share (0 to 1) of the time to the next or of the next itself."""
+
+    num_records: int
+    share: float
+    is_inside_append: bool
+
+
+def draw_moments(run: int, num_records: int) -> list[Moment]:
+    draw = random.Random(SEED + run)
+    places = draw.sample(range(1, num_records), MOMENTS + APPENDS)
+    return sorted(Moment(place, draw.random(), index < APPENDS) for index, place in enumerate(places))
+
+
+@pytest.fixture(scope="module")
+def killed(undisturbed, tmp_path_factory) -> list[Run]:
+    """Runs that were killed and resumed; the last at concurrency 2, the others at 1."""
+    folder = tmp_path_factory.mktemp("killed")
+    arguments = undisturbed.arguments
+    single = [Run(folder / str(index), undisturbed.address, arguments) for index in range(NUM_RUNS)]
+    longer = ("num_trials=8", "max_epochs=9", "seed=7", "concurrency=2")
+    double = Run(folder / "double", undisturbed.address, longer)
+    num_records = records(undisturbed)
+    with ThreadPoolExecutor(NUM_RUNS + 1) as pool:
+        jobs = [pool.submit(kill_at_moments, run, draw_moments(index, num_records)) for index, run in enumerate(single)]
+        jobs.append(pool.submit(kill_in_mid_epoch, double))
+        for job in jobs:
+            job.result()
+    return [*single, double]
+
+
+def test_at_concurrency_1_it_is_the_undisturbed_run(undisturbed, killed, record):
+    for index, run in enumerate(killed[:-1]):
+        moments = draw_moments(index, records(undisturbed))
+        assert run.picture() == undisturbed.picture(), moments
+        assert sequence(run) == sequence(undisturbed), moments
+        assert files(run) == files(undisturbed), moments
+        assert run.repeated() <= len(moments), moments
+    repeated = sum(run.repeated() for run in killed[:-1])
+    num_kills = NUM_RUNS * (MOMENTS + APPENDS)
+    fault = f"driver killed, concurrency 1, seed {SEED}, {NUM_RUNS * APPENDS} inside an append"
+    record(fault, injected=num_kills, survived=num_kills, repeated=repeated)
+
+
+def test_at_concurrency_2_nothing_is_lost_or_doubled_or_left_running(killed, record):
+    run = killed[-1]
+    rows, curves = run.table(), run.table("curves")
+    assert rows["trial"].tolist() == list(range(8 + 1))
+    assert rows["candidate_json"].is_unique
+    assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
+    for row in rows.itertuples():
+        assert curves[curves["trial"] == row.trial]["epoch"].tolist() == [1.0 + n for n in range(int(row.epochs))]
+    assert set(run.epochs()) == {(row.trial, 1 + n) for row in rows.itertuples() for n in range(int(row.epochs))}
+    for trial in rows["trial"]:
+        repeated = sum(count - 1 for (number, _), count in run.epochs().items() if number == trial)
+        assert repeated <= KILLS_SIDE_BY_SIDE, f"trial {trial}: at most one epoch for each time that it was killed"
+    record(
+        f"driver killed, concurrency 2, seed {SEED}",
+        injected=KILLS_SIDE_BY_SIDE,
+        survived=KILLS_SIDE_BY_SIDE,
+        repeated=run.repeated(),
+    )
+
+
+def test_a_killed_driver_leaves_nothing_that_trains_or_writes(tmp_path):
+    with start(tmp_path, "num_trials=40", "run=a") as driver:
+        assert wait_for(lambda: records(Run(tmp_path, "", ())) > 6)
+        processes = psutil.Process(driver.pid).children(recursive=True)
+        driver.kill()
+    agents = [process for process in processes if "Agent" in process.name()]  # Ray's; they notice after a minute
+    others = [process for process in processes if process not in agents]
+    assert any("ray::" in process.name() for process in others)
+    assert wait_for(lambda: not any(process.is_running() for process in others))
+    for process in agents:
+        process.kill()
+
+
+def kill_at_moments(run: Run, moments: list[Moment]) -> None:
+    for moment in moments:
+        if moment.is_inside_append:
+            place = max(1, moment.num_records + 1 - records(run))  # it may have got further before it was killed
+            with run.started(FAULTS_DIE=f"{place},{moment.share}") as process:
+                run.wait(process, -signal.SIGKILL)
+        else:
+            with run.started() as process:
+                run.wait_until(lambda moment=moment: records(run) >= moment.num_records, process)
+                time.sleep(moment.share * GAP_SECONDS)
+                kill(process)
+    run.finish()
+
+
+def kill_in_mid_epoch(run: Run) -> None:
+    draw = random.Random(SEED)
+    for _ in range(KILLS_SIDE_BY_SIDE):
+        begun = len(run.notes())
+        with run.started() as process:
+            run.wait_until(lambda begun=begun: len(run.notes()) >= begun + 8, process)
+            time.sleep(draw.random() * GAP_SECONDS)
+            kill(process)
+    run.finish()
+
+
+def records(run: Run) -> int:
+    return run.journal.read_bytes().count(b"\n") if run.journal.exists() else 0
+
+
+def sequence(run: Run) -> list[tuple[int, int, int, str]]:
+    """All reports in the order in which they came, with how their trials ended."""
+    entries = Journal.read(run.journal).entries()
+    reports = [(r["order"], e.trial.number, r["step"], str(e.ending)) for e in entries for r in e.reports]
+    return sorted(((*places, ending.split(", at=")[0]) for *places, ending in reports))  # type: ignore[misc]
+
+
+def files(run: Run) -> list[str]:
+    return sorted(str(path.relative_to(run.folder)) for path in Path(run.folder).rglob("*") if path.is_file())

@@ -1,0 +1,91 @@
+"""kill -9 of workers, of the checkpoint store and of a whole node, while they train."""
+
+import os
+import signal
+import time
+from collections import Counter
+
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+from search.config import RunConfig
+from tests.faults.observed import Run
+
+LONG = ("num_trials=4", "max_epochs=9", "concurrency=2")
+REFERENCE, VICTIM = 0, 1
+
+
+@pytest.fixture(scope="module")
+def of_killed_workers(undisturbed, tmp_path_factory) -> tuple[Run, Counter[int]]:
+    """The reference's worker is killed in its third epoch, the first candidate's whenever it begins its second."""
+    run, kills = Run(tmp_path_factory.mktemp("workers"), undisturbed.address, ("seed=7", *LONG)), Counter()
+    with run.started() as process:
+        seen = 0
+        while process.poll() is None:
+            notes = run.notes()
+            for kind, trial, epoch, pid in notes[seen:]:
+                is_due = (trial, epoch) == (VICTIM, 2) or ((trial, epoch) == (REFERENCE, 3) and not kills[REFERENCE])
+                if kind == "begin" and is_due:
+                    os.kill(pid, signal.SIGKILL)
+                    kills[trial] += 1
+            seen = len(notes)
+            time.sleep(0.005)
+        run.wait(process, 0)
+    return run, kills
+
+
+def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(of_killed_workers, record):
+    run, _ = of_killed_workers
+    row, trained = run.table().iloc[REFERENCE], run.epochs()
+    assert (row["status"], row["epochs"]) == ("COMPLETE", 9)
+    curve = run.table("curves")
+    assert curve[curve["trial"] == REFERENCE]["epoch"].tolist() == [float(epoch) for epoch in range(1, 10)]
+    assert [trained[REFERENCE, epoch] for epoch in range(1, 10)] == [1] * 9
+    assert run.epochs("begin")[REFERENCE, 3] == 2
+    record("worker killed in mid-epoch", injected=1, survived=1, repeated=0)
+
+
+def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_run_goes_on(of_killed_workers, record):
+    run, kills = of_killed_workers
+    rows = run.table()
+    row = rows.iloc[VICTIM]
+    assert (row["status"], row["epochs"]) == ("FAILED", 1)
+    assert "died" in row["error"]
+    assert kills[VICTIM] == 1 + RunConfig.max_failures
+    assert set(rows["status"].drop(VICTIM)) <= {"COMPLETE", "PRUNED"}
+    assert len(rows) == 5
+    record("worker killed whenever it came to an epoch", injected=kills[VICTIM], survived=kills[VICTIM], repeated=0)
+
+
+def test_a_store_that_is_killed_is_there_again(make_run, undisturbed, record):
+    run = make_run("a", "concurrency=1")
+    with run.started() as process:
+        run.wait_until(lambda: len(run.notes()) > 4, process)
+        processes = psutil.Process().children(recursive=True)
+        [store] = [process for process in processes if "ray::CheckpointStore" in " ".join(process.cmdline())]
+        store.kill()
+        run.wait(process, 0)
+    assert run.picture() == undisturbed.picture()
+    assert (run.folder / "models" / "best.pt").exists()
+    record("checkpoint store killed", injected=1, survived=1, repeated=run.repeated())
+
+
+def test_when_a_node_is_killed_its_trial_goes_on_on_another(make_run, record):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        run = make_run("a", *LONG, at=cluster.address)
+        with run.started() as process:
+            run.wait_until(lambda: len({pid for *_, pid in run.notes()}) == 2 and len(run.notes()) > 8, process)
+            cluster.remove_node(nodes[1], allow_graceful=False)
+            run.wait(process, 0)
+    finally:
+        cluster.shutdown()
+    rows, curves = run.table(), run.table("curves")
+    assert len(rows) == 5
+    assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
+    for row in rows.itertuples():
+        assert curves[curves["trial"] == row.trial]["epoch"].tolist() == [1.0 + n for n in range(int(row.epochs))]
+    assert run.repeated() <= 1
+    record("node killed", injected=1, survived=1, repeated=run.repeated())
