@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,6 +55,17 @@ def run_command(
     except BrokenPipeError:  # whoever read our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SIGNALLED + signal.SIGPIPE
+
+
+def command_line(module: str, *arguments: str) -> str:
+    """A line that runs a module of this package, as it can be typed here, with this Python."""
+    found = shutil.which("python")
+    if found and os.path.abspath(found) == sys.executable:  # not resolved: a virtual environment's is a link
+        python = "python"
+    else:
+        inside = os.path.relpath(sys.executable)
+        python = sys.executable if inside.startswith(os.pardir) else inside
+    return shlex.join([python, "-m", module, *arguments])
 
 
 def key(default: Any, meaning: str, shown: str | None = None) -> Any:

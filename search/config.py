@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from yaml import YAMLError
 
 from data.cache import default_data_dir
 from search import tasks
-from search.command import argument_of, explain, key, keys_help, parse_into
+from search.command import argument_of, command_line, explain, key, keys_help, parse_into
 
 OF_ONE_SESSION = ("run", "runs_dir", "time_budget_seconds", "address", "dry_run")
 """Keys that a run does not take over from its earlier sessions."""
@@ -102,7 +101,7 @@ def resume_command(config: RunConfig) -> str:
     words = {"task": config.task, "run": config.run}
     if config.runs_dir != RunConfig.runs_dir:
         words["runs_dir"] = config.runs_dir
-    return shlex.join(["python", "-m", "search.run", *(argument_of(name, text) for name, text in words.items())])
+    return command_line("search.run", *(argument_of(name, text) for name, text in words.items()))
 
 
 def find_data_dir(given: str | None) -> str:

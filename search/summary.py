@@ -10,6 +10,7 @@ from rich.table import Table
 from data.splits import Splits
 from results import tables
 from results.schema import Status
+from search.command import command_line
 from search.config import resume_command
 from search.plan import Plan
 from search.progress import short_number
@@ -121,7 +122,8 @@ def _files(plan: Plan, study: Study) -> list[str]:
     lines = [f"tables: {plan.folder.path}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
     if study.best() is not None:
         model = plan.folder.path / "models" / "best.pt"
-        lines.append(f"best model: {model}; try: python -m search.predict model={model} input=IMAGES output=labels.csv")
+        predict = command_line("search.predict", f"model={model}", "input=IMAGES", "output=labels.csv")
+        lines.append(f"best model: {model}; try: {predict}")
     return lines
 
 

@@ -200,7 +200,7 @@ class _Housekeeping(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self.outcome.stop.signal and not self.has_told:
-            self.progress.tell("stopping, each trial after its epoch; again stops at once")
+            self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")
             self.has_told = True
         self.progress.refresh()
         if time.monotonic() - self.written >= TABLES_SECONDS:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from search.journal import Journal
+from search.replay import main as replay
 from tests.faults.observed import Run, kill, wait_for
 from tests.search.command import start
 
@@ -87,6 +88,13 @@ def test_at_concurrency_2_nothing_is_lost_or_doubled_or_left_running(killed, rec
         survived=KILLS_SIDE_BY_SIDE,
         repeated=run.repeated(),
     )
+
+
+def test_a_trial_that_was_killed_and_resumed_replays_bit_for_bit(killed):
+    """Its curve is what its candidate and seed give, not what the kills made of it."""
+    run = killed[0]
+    for trial in run.table()["trial"]:
+        assert replay([f"runs_dir={run.runs_dir}", "run=a", f"trial={trial}"]) == 0
 
 
 def test_a_killed_driver_leaves_nothing_that_trains_or_writes(tmp_path):

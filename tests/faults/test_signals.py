@@ -4,7 +4,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -32,7 +31,7 @@ def stopped(undisturbed, tmp_path_factory) -> dict[str, tuple[Run, set[str], lis
             for place, number in enumerate(signals):
                 process.send_signal(number)
                 if place + 1 < len(signals):
-                    run.wait_until(lambda: "again stops at once" in run.output, process)
+                    run.wait_until(lambda: "to stop at once" in run.output, process)
             run.wait(process, exit_code)
         statuses = set(results.load("tiny10k", run.runs_dir)["status"])
         checkpoints = [path.name for path in (run.folder / "checkpoints").glob("*.ckpt")]
@@ -45,9 +44,9 @@ def stopped(undisturbed, tmp_path_factory) -> dict[str, tuple[Run, set[str], lis
 
 def go_on(run: Run) -> None:
     """By the very command that was printed."""
-    found = re.search(r"To go on: python (-m search\.run .*)", run.output)
+    found = re.search(r"To go on: (\S+ -m search\.run .*)", run.output)
     assert found, run.output
-    command = [sys.executable, *shlex.split(found[1]), f"address={run.address}"]
+    command = [*shlex.split(found[1]), f"address={run.address}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from search.command import command_line
 from search.config import RunConfig, Sampler, help_text, parse
 from search.run import main
 
@@ -93,3 +94,14 @@ def test_a_budget_that_nothing_keeps_is_refused_before_anything_starts(capsys):
 
 def test_a_home_that_the_shell_left_as_it_is_is_found():
     assert parse(["runs_dir=~/runs", "data_dir=~/data"]).runs_dir == str(Path.home() / "runs")
+
+
+def test_a_printed_command_calls_this_python_as_it_can_be_typed_here(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
+    assert command_line("search.run").startswith(f"{tmp_path}/venv/bin/python -m search.run")
+    monkeypatch.chdir(tmp_path)
+    assert command_line("search.run", "run=my run") == "venv/bin/python -m search.run 'run=my run'"
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "venv" / "bin"))
+    assert command_line("search.run") == "python -m search.run"

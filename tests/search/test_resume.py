@@ -71,7 +71,7 @@ class TestWhatIsTakenOver:
         except ValueError:
             return  # no name of a run
         words = shlex.split(resume_command(config))
-        assert words[:3] == ["python", "-m", "search.run"]
+        assert words[1:3] == ["-m", "search.run"]
         again = parse(words[3:])
         assert (again.run, again.runs_dir, again.task) == (config.run, config.runs_dir, config.task)
 
