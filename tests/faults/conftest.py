@@ -16,7 +16,7 @@ from ray.cluster_utils import Cluster
 import results
 from tests.faults.observed import Run
 
-TABLE = pytest.StashKey[list[tuple[str, int, int, int]]]()
+TABLE = pytest.StashKey[list[tuple[str, int, int, int, int]]]()
 ARGUMENTS = ("num_trials=5", "max_epochs=3", "train_examples=600", "seed=7")
 
 
@@ -69,10 +69,11 @@ def read_until_it_ends(run: Run, process: subprocess.Popen[str]) -> dict[str, se
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Adds a row to the table of faults."""
+    """Adds a row to the table of faults, once a test has found that they were survived."""
 
-    def add(fault: str, *, injected: int, survived: int, repeated: int) -> None:
-        request.config.stash.setdefault(TABLE, []).append((fault, injected, survived, repeated))
+    def add(fault: str, injected: int, *runs: Run) -> None:
+        cut_off, repeated = sum(run.cut_off() for run in runs), sum(run.repeated() for run in runs)
+        request.config.stash.setdefault(TABLE, []).append((fault, injected, injected, cut_off, repeated))
 
     return add
 
@@ -81,7 +82,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     rows = config.stash.get(TABLE, [])
     if rows:
         terminalreporter.section("faults")
-        terminalreporter.line("| fault | injected | survived | epochs repeated |")
-        terminalreporter.line("|---|---|---|---|")
+        terminalreporter.line("| fault | injected | survived | epochs cut off | whole epochs repeated |")
+        terminalreporter.line("|---|---|---|---|---|")
         for row in rows:
             terminalreporter.line("| " + " | ".join(map(str, row)) + " |")

@@ -97,6 +97,10 @@ class Run:
         """Epochs that were trained more than once."""
         return sum(count - 1 for count in self.epochs().values())
 
+    def cut_off(self) -> int:
+        """Epochs that were begun and not ended."""
+        return self.epochs("begin").total() - self.epochs().total()
+
     def picture(self) -> dict[str, Any]:
         """Candidates, reports and decisions, without times and places."""
         tables = {name: self.table(name).drop(columns="node", errors="ignore") for name in ("leaderboard", "curves")}

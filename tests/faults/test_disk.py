@@ -54,7 +54,7 @@ def test_a_full_disk_stops_the_run_with_a_clear_error_and_it_goes_on_when_there_
     filler.unlink()
     run.finish()
     assert run.picture() == undisturbed.picture()
-    record("disk full", injected=1, survived=1, repeated=run.repeated())
+    record("disk full", 1, run)
 
 
 def test_a_read_only_folder_is_refused(small_disk):

@@ -64,10 +64,8 @@ def test_at_concurrency_1_it_is_the_undisturbed_run(undisturbed, killed, record)
         assert sequence(run) == sequence(undisturbed), moments
         assert files(run) == files(undisturbed), moments
         assert run.repeated() <= len(moments), moments
-    repeated = sum(run.repeated() for run in killed[:-1])
-    num_kills = NUM_RUNS * (MOMENTS + APPENDS)
     fault = f"driver killed, concurrency 1, seed {SEED}, {NUM_RUNS * APPENDS} inside an append"
-    record(fault, injected=num_kills, survived=num_kills, repeated=repeated)
+    record(fault, NUM_RUNS * (MOMENTS + APPENDS), *killed[:-1])
 
 
 def test_at_concurrency_2_nothing_is_lost_or_doubled_or_left_running(killed, record):
@@ -82,12 +80,7 @@ def test_at_concurrency_2_nothing_is_lost_or_doubled_or_left_running(killed, rec
     for trial in rows["trial"]:
         repeated = sum(count - 1 for (number, _), count in run.epochs().items() if number == trial)
         assert repeated <= KILLS_SIDE_BY_SIDE, f"trial {trial}: at most one epoch for each time that it was killed"
-    record(
-        f"driver killed, concurrency 2, seed {SEED}",
-        injected=KILLS_SIDE_BY_SIDE,
-        survived=KILLS_SIDE_BY_SIDE,
-        repeated=run.repeated(),
-    )
+    record(f"driver killed, concurrency 2, seed {SEED}", KILLS_SIDE_BY_SIDE, run)
 
 
 def test_a_trial_that_was_killed_and_resumed_replays_bit_for_bit(killed):

@@ -3,19 +3,18 @@
 import re
 import shlex
 import signal
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 import results
 from tests.faults.observed import Run
-from tests.search.command import ROOT
 
 CASES = {
-    "once": ([signal.SIGINT], 130),
-    "twice": ([signal.SIGINT, signal.SIGINT], 130),
-    "terminated": ([signal.SIGTERM], 143),
+    "Ctrl-C": ([signal.SIGINT], 130),
+    "Ctrl-C twice": ([signal.SIGINT, signal.SIGINT], 130),
+    "SIGTERM": ([signal.SIGTERM], 143),
 }
 
 
@@ -43,12 +42,11 @@ def stopped(undisturbed, tmp_path_factory) -> dict[str, tuple[Run, set[str], lis
 
 
 def go_on(run: Run) -> None:
-    """By the very command that was printed."""
-    found = re.search(r"To go on: (\S+ -m search\.run .*)", run.output)
+    """By the very command that was printed, under observation."""
+    found = re.search(r"To go on: \S+ -m search\.run (.*)", run.output)
     assert found, run.output
-    command = [*shlex.split(found[1]), f"address={run.address}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with replace(run, arguments=tuple(shlex.split(found[1]))).started() as process:
+        run.wait(process, 0)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -58,10 +56,10 @@ def test_what_was_stopped_goes_on_as_the_undisturbed_run(stopped, undisturbed, n
     assert "STOPPED" in statuses
     assert len(checkpoints) <= 1
     assert run.picture() == undisturbed.picture()
-    record(f"signals: {name}", injected=1, survived=1, repeated=run.repeated())
+    record(f"signal: {name}", 1, run)
 
 
-SAID = {"once": "Stopped by Ctrl-C", "twice": "stopped at once", "terminated": "Stopped by SIGTERM"}
+SAID = {"Ctrl-C": "Stopped by Ctrl-C", "Ctrl-C twice": "stopped at once", "SIGTERM": "Stopped by SIGTERM"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -36,17 +36,17 @@ def of_killed_workers(undisturbed, tmp_path_factory) -> tuple[Run, Counter[int]]
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(of_killed_workers, record):
-    run, _ = of_killed_workers
+    run, kills = of_killed_workers
     row, trained = run.table().iloc[REFERENCE], run.epochs()
     assert (row["status"], row["epochs"]) == ("COMPLETE", 9)
     curve = run.table("curves")
     assert curve[curve["trial"] == REFERENCE]["epoch"].tolist() == [float(epoch) for epoch in range(1, 10)]
     assert [trained[REFERENCE, epoch] for epoch in range(1, 10)] == [1] * 9
     assert run.epochs("begin")[REFERENCE, 3] == 2
-    record("worker killed in mid-epoch", injected=1, survived=1, repeated=0)
+    record("worker killed in mid-epoch", kills.total(), run)
 
 
-def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_run_goes_on(of_killed_workers, record):
+def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_run_goes_on(of_killed_workers):
     run, kills = of_killed_workers
     rows = run.table()
     row = rows.iloc[VICTIM]
@@ -55,7 +55,6 @@ def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_
     assert kills[VICTIM] == 1 + RunConfig.max_failures
     assert set(rows["status"].drop(VICTIM)) <= {"COMPLETE", "PRUNED"}
     assert len(rows) == 5
-    record("worker killed whenever it came to an epoch", injected=kills[VICTIM], survived=kills[VICTIM], repeated=0)
 
 
 def test_a_store_that_is_killed_is_there_again(make_run, undisturbed, record):
@@ -68,7 +67,7 @@ def test_a_store_that_is_killed_is_there_again(make_run, undisturbed, record):
         run.wait(process, 0)
     assert run.picture() == undisturbed.picture()
     assert (run.folder / "models" / "best.pt").exists()
-    record("checkpoint store killed", injected=1, survived=1, repeated=run.repeated())
+    record("checkpoint store killed", 1, run)
 
 
 def test_when_a_node_is_killed_its_trial_goes_on_on_another(make_run, record):
@@ -88,4 +87,4 @@ def test_when_a_node_is_killed_its_trial_goes_on_on_another(make_run, record):
     for row in rows.itertuples():
         assert curves[curves["trial"] == row.trial]["epoch"].tolist() == [1.0 + n for n in range(int(row.epochs))]
     assert run.repeated() <= 1
-    record("node killed", injected=1, survived=1, repeated=run.repeated())
+    record("node killed", 1, run)
