@@ -2,8 +2,10 @@
 
 A run at concurrency 1 writes the same records whenever it is made, so a moment of it is a place among its records and a
 fraction of the time to the next. Two runs are killed at ten moments each, one after the other.
+FAULTS_SEED in the environment draws other ones.
 """
 
+import os
 import random
 import signal
 import time
@@ -19,7 +21,7 @@ from search.replay import main as replay
 from tests.faults.observed import Run, kill, wait_for
 from tests.search.command import start
 
-SEED = 20_261_121
+SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
 NUM_RUNS, MOMENTS, APPENDS = 2, 7, 3
 GAP_SECONDS = 0.15  # about an epoch
 KILLS_SIDE_BY_SIDE = 3
