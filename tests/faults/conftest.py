@@ -1,7 +1,4 @@
-"""One Ray cluster for all runs that are killed, and a table of what was done to them.
-
-A reader in a loop goes along with the undisturbed run, which writes its tables after every event.
-"""
+"""One Ray cluster for all runs that are killed, the run that is not, and a table of what was done to the others."""
 
 from __future__ import annotations
 
@@ -43,28 +40,32 @@ def make_run(tmp_path: Path, address: str) -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, address: str) -> Run:
-    """The run at concurrency 1 that nothing happens to, but that its tables are read all the time."""
+def watched(tmp_path_factory: pytest.TempPathFactory, address: str) -> tuple[Run, dict[str, set[int]]]:
+    """A run at concurrency 1 whose tables are read all the time, and the lengths that they were seen to have."""
     run = Run(tmp_path_factory.mktemp("undisturbed"), address, (*ARGUMENTS, "concurrency=1"))
     with run.started() as process:
-        sizes = read_until_it_ends(run, process)
+        lengths = read_until_it_ends(run, process)
         run.wait(process, 0)
-    assert run.repeated() == 0
-    assert {name: max(seen) for name, seen in sizes.items()} == {name: len(run.table(name)) for name in sizes}
-    assert all(len(seen) > 3 for seen in sizes.values()), "tables grew while they were read"
-    return run
+    return run, lengths
+
+
+@pytest.fixture(scope="session")
+def undisturbed(watched: tuple[Run, dict[str, set[int]]]) -> Run:
+    """The same run: nothing happened to it."""
+    assert watched[0].repeated() == 0
+    return watched[0]
 
 
 def read_until_it_ends(run: Run, process: subprocess.Popen[str]) -> dict[str, set[int]]:
     """The lengths that both tables were seen to have; a broken one would raise."""
-    sizes: dict[str, set[int]] = {"leaderboard": set(), "curves": set()}
+    lengths: dict[str, set[int]] = {"leaderboard": set(), "curves": set()}
     while process.poll() is None:
-        for name, seen in sizes.items():
+        for name, seen in lengths.items():
             rows = results.load("tiny10k", run.runs_dir, table=name)
             assert not rows.duplicated(["trial"] if name == "leaderboard" else ["trial", "step"]).any()
             seen.add(len(rows))
         time.sleep(0.005)
-    return sizes
+    return lengths
 
 
 @pytest.fixture
