@@ -10,7 +10,7 @@ search: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(ARGS)
 
-# What takes minutes: processes killed, disks filled. -s shows the seeds
+# What takes minutes: processes killed, disks filled; ends with a table of what was done and survived
 test-faults: $(VENV)/installed
 	$(BIN)/python -m pytest -m faults -rs --durations=10 $(ARGS)
 
