@@ -120,7 +120,8 @@ def argument_of(name: str, text: str) -> str:
 def explain(error: Exception, entries: Mapping[str, dataclasses.Field[Any]]) -> str:
     """What is wrong with which key. OmegaConf's first line names value and type; the key stands further down."""
     if type(error) is TypeError:  # OmegaConf's for a list in place of names and values; it does not say where
-        return "fix: takes name=value, not a list"
+        names = [name for name, entry in entries.items() if _type_name(entry) == "name=value"]
+        return f"{' or '.join(names)}: takes name=value, not a list"
     name = getattr(error, "full_key", None) or ""
     entry = entries.get(name.split(".")[0])
     return f"{name}: {_reason(error)}; {entry.name} takes a {_type_name(entry)}" if entry else _reason(error)

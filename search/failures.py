@@ -42,7 +42,7 @@ def in_one_line(error: BaseException | None) -> str:
         return "the worker was lost"
     lines = str(cause).strip().splitlines() or [""]
     if isinstance(cause, RayActorError):  # the first line says only that it died, the last one how
-        return f"{lines[0].strip()} {lines[-1].partition(' Some common causes')[0].strip()}"
+        return " ".join(dict.fromkeys((lines[0].strip(), lines[-1].partition(" Some common causes")[0].strip())))
     return f"{type(cause).__name__}: {lines[0]}"
 
 

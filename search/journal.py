@@ -91,9 +91,7 @@ class Journal:
         no run's journal, which is left as it is.
         """
         cut_torn_line(path)
-        with reading(path):
-            storage = JournalStorage(JournalFile(path))
-            studies = storage.get_all_studies()
+        storage, studies = _load(path)
         if not studies:
             if path.stat().st_size:  # a study is the first record: without one, Optuna would pass over all others
                 raise ValueError(f"{path}: {DAMAGED}, its first record is missing. {PUT_BACK}")
@@ -112,9 +110,7 @@ class Journal:
     def read(cls, path: Path) -> Journal:
         """The journal at a path, to look into, also while its run goes on. Raises ValueError as `open` does."""
         num_whole_bytes(path)
-        with reading(path):
-            storage = JournalStorage(JournalFile(path))
-            studies = storage.get_all_studies()
+        storage, studies = _load(path)
         identity = _identity(path, studies)
         return cls(path, storage, studies[0], identity)
 
@@ -157,6 +153,12 @@ class Journal:
 
 def direction(objective: Metric) -> optuna.study.StudyDirection:
     return optuna.study.StudyDirection[objective.direction.upper()]
+
+
+def _load(path: Path) -> tuple[JournalStorage, list[FrozenStudy]]:
+    with reading(path):
+        storage = JournalStorage(JournalFile(path))
+        return storage, storage.get_all_studies()
 
 
 def _identity(path: Path, studies: list[FrozenStudy]) -> dict[str, Any]:

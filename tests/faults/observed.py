@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 import results
-from tests.search.command import ROOT, timeless
+from tests.search.command import ROOT, environment, timeless
 
 WAIT_SECONDS = 120.0
 
@@ -48,15 +48,14 @@ class Run:
         return (self.runs_dir / "output.txt").read_text()
 
     @contextmanager
-    def started(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    def started(self, **changes: str) -> Iterator[subprocess.Popen[str]]:
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tests.faults.driver", "data=made", f"address={self.address}", "run=a"]
-        ray_free = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         with (self.runs_dir / "output.txt").open("a") as output:
             process = subprocess.Popen(
                 [*command, f"runs_dir={self.runs_dir}", *self.arguments],
                 cwd=ROOT,
-                env={**ray_free, "FAULTS_LOG": str(self.log), **environment},
+                env={**environment(), "FAULTS_LOG": str(self.log), **changes},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,

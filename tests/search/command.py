@@ -12,11 +12,14 @@ ROOT = Path(__file__).parents[2]
 
 def start(runs_dir: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "search.run", "data=made", "address=local", f"runs_dir={runs_dir}", *arguments]
-    # A Ray that happens to run on this machine must not be joined
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+
+
+def environment() -> dict[str, str]:
+    """Ours without Ray's: a Ray that happens to run on this machine must not be joined."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
 
 def run(runs_dir: Path, *arguments: str, timeout_seconds: float = 150) -> tuple[int, str]:

@@ -100,3 +100,7 @@ def test_one_other_ending_among_the_first_makes_failures_accidents_for_good(othe
     endings = [SAME] * 9
     endings[place] = other
     assert not ended(*endings).are_all_the_same
+
+
+def test_what_a_lost_worker_says_in_one_line_is_said_once():
+    assert in_one_line(RayActorError(error_msg="The actor is unavailable: socket closed.")).count("unavailable") == 1
