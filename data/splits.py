@@ -1,7 +1,7 @@
-"""What a dataset is: uint8 images with labels in three fixed splits, and where they come from."""
+"""What a dataset is: uint8 images with labels or target images in three fixed splits, and where they come from."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,22 +20,42 @@ class DataError(ValueError):
     """A missing, truncated or foreign file: says which, what was expected and what was found."""
 
 
+Say = Callable[[str], None]
+Images = np.ndarray | list[np.ndarray]
+"""uint8 [N, H, W], or [N, C, H, W] for several channels; a list of [H, W] where sizes differ."""
+
+
 # eq=False: arrays have no single truth value, so two of these are equal only if they are the same object.
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels, one each: x uint8 [N, H, W], y integers [N]; ValueError if they do not match."""
+    """Images x, and for each its label (y integers [N]) or its target image (y like x). ValueError if they differ."""
 
-    x: np.ndarray
-    y: np.ndarray
+    x: Images
+    y: Images
 
     def __post_init__(self) -> None:
-        if self.x.dtype != np.uint8:
-            raise ValueError(f"Split: x holds {self.x.dtype}; expected uint8, pixels from 0 to 255")
+        for image in self.x if isinstance(self.x, list) else [self.x]:
+            if image.dtype != np.uint8:
+                raise ValueError(f"Split: x holds {image.dtype}; expected uint8, pixels from 0 to 255")
         if len(self.x) != len(self.y):
             raise ValueError(f"Split: {len(self.x)} images, {len(self.y)} labels; expected one label an image")
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The labels [N], or None where y holds images."""
+        return self.y if isinstance(self.y, np.ndarray) and self.y.ndim == 1 else None
+
+    @property
+    def nbytes(self) -> int:
+        """What the arrays take."""
+        return sum(array.nbytes for values in (self.x, self.y) for array in _arrays(values))
+
+    def take(self, places: np.ndarray) -> "Split":
+        """The examples at these places [M], in their order."""
+        return Split(*([v[p] for p in places] if isinstance(v, list) else v[places] for v in (self.x, self.y)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,68 +67,77 @@ class Splits:
     train: Split
     val: Split
     test: Split
+    classes: tuple[str, ...] | None = None
+    """What the labels stand for, where it is not the digits themselves."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of SHA-256 over shape, dtype and bytes of all six arrays."""
+        """16 hex digits of SHA-256 over shape, dtype and bytes of all arrays."""
         digest = hashlib.sha256()
         for split in (self.train, self.val, self.test):
-            for array in (split.x, split.y):
+            for array in (*_arrays(split.x), *_arrays(split.y)):
                 digest.update(f"{array.shape} {array.dtype.str} ".encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()[:16]
 
     @property
     def num_classes(self) -> int:
-        """How many outputs a classifier needs: labels count from 0 to one less."""
-        return 1 + max(int(split.y.max()) for split in (self.train, self.val, self.test) if len(split))
+        """How many outputs a classifier needs: labels count from 0 to one less. ValueError where there are none."""
+        labels = [split.labels for split in (self.train, self.val, self.test) if len(split)]
+        if any(y is None for y in labels):
+            raise ValueError(f"{self.name} has images to be restored, and no labels")
+        return 1 + max(int(y.max()) for y in labels if y is not None)
 
-    def limited(self, train_examples: int | None) -> "Splits":
-        """The same with only so many training examples, each label in its share and at least once; None keeps all.
+    def limited(self, train_examples: int | None, val_examples: int | None = None) -> "Splits":
+        """The same with only so many training and validation examples; None keeps all.
 
-        The choice is always the same one. ValueError if there are not so many, or for fewer than one of each label.
+        Each label is kept in its share and at least once. The choice is always the same one. ValueError if there are
+        not so many, or for fewer than one of each label.
         """
-        if train_examples is None:
+        if train_examples is None and val_examples is None:
             return self
-        y = self.train.y
-        counts = np.unique(y, return_counts=True)[1]
-        if not len(counts) <= train_examples <= len(y):
-            raise ValueError(
-                f"train_examples={train_examples}: {self.name} has {len(y):,} training examples of "
-                f"{len(counts)} classes; expected a number from {len(counts)} to {len(y):,}, or none for all"
-            )
-        sizes = 1 + _shares(counts - 1, train_examples - len(counts))
-        kept = _draw(y, sizes, LIMIT_SEED)
-        return replace(self, train=Split(self.train.x[kept], y[kept]))
+        return replace(
+            self,
+            train=_limited(self.train, train_examples, f"train_examples={train_examples}: {self.name}", "training"),
+            val=_limited(self.val, val_examples, f"val_examples={val_examples}: {self.name}", "validation"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A dataset by name: how the original is read or downloaded, and what stands in for it without network."""
+    """A dataset by name: how the original is read or downloaded, and what stands in for it without network.
+
+    Both are told the folder of data files, and `say` how far they are. `own` reads a user's own files, where a
+    dataset can be that.
+    """
 
     name: str
-    original: Callable[[Path, Callable[[str], None]], Splits]
-    made: Callable[[], Splits]
+    original: Callable[[Path, Say], Splits]
+    made: Callable[[Path, Say], Splits]
+    own: Callable[[Path], Splits] | None = None
 
-    def load(self, choice: str, data_dir: Path, say: Callable[[str], None]) -> Splits:
-        """The splits of choice "auto", "original" or "made"; "auto" falls back on "made", and `say`s so.
+    def load(self, choice: str, data_dir: Path, say: Say) -> Splits:
+        """The splits of choice "auto", "original", "made" or of a path; "auto" falls back on "made", and `say`s so.
 
         DataUnavailable if "original" cannot be had; DataError for damaged files, on which "auto" does not fall back
         either; ValueError for another choice.
         """
+        data_dir = data_dir.expanduser()
         if choice not in ("auto", "original", "made"):
-            raise ValueError(f"data={choice}: no such choice; expected auto, original or made")
+            if self.own is None:
+                raise ValueError(f"data={choice}: no such choice; expected auto, original or made")
+            return self.own(Path(choice).expanduser())
         if choice == "made":
-            return self.made()
+            return self.made(data_dir, say)
         try:
-            return self.original(data_dir.expanduser(), say)
+            return self.original(data_dir, say)
         except DataUnavailable as unavailable:
             if choice == "original":
                 raise
-            splits = self.made()
+            splits = self.made(data_dir, say)
             say(
                 f"NOTICE: {unavailable}\n"
-                f"Using {splits.name} instead, {len(splits.train):,} training images that come with the installation. "
+                f"Using {splits.name} instead, {len(splits.train):,} training images. "
                 f"Results of this run are NOT results on {self.name}."
             )
             return splits
@@ -128,6 +157,25 @@ def stratified_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndar
     counts = np.unique(y, return_counts=True)[1]
     part = _draw(y, _shares(counts, round(fraction * len(y))), seed)
     return np.flatnonzero(~part), np.flatnonzero(part)
+
+
+def _arrays(values: Images) -> Iterable[np.ndarray]:
+    return values if isinstance(values, list) else [values]
+
+
+def _limited(split: Split, limit: int | None, who: str, kind: str) -> Split:
+    if limit is None:
+        return split
+    y = np.zeros(len(split), np.int64) if split.labels is None else split.labels
+    counts = np.unique(y, return_counts=True)[1]
+    if not len(counts) <= limit <= len(y):
+        classes = "" if split.labels is None else f" of {len(counts)} classes"
+        raise ValueError(
+            f"{who} has {len(y):,} {kind} examples{classes}; "
+            f"expected a number from {len(counts)} to {len(y):,}, or none for all"
+        )
+    sizes = 1 + _shares(counts - 1, limit - len(counts))
+    return split.take(np.flatnonzero(_draw(y, sizes, LIMIT_SEED)))
 
 
 def _shares(counts: np.ndarray, total: int) -> np.ndarray:

@@ -132,7 +132,7 @@ def dataset(error: Exception | None = None) -> Dataset:
             raise error
         return toy("original")
 
-    return Dataset(name="toy", original=original, made=lambda: toy("stand-in"))
+    return Dataset(name="toy", original=original, made=lambda data_dir, say: toy("stand-in"))
 
 
 @pytest.mark.parametrize(("choice", "name"), [("auto", "original"), ("original", "original"), ("made", "stand-in")])
@@ -173,7 +173,7 @@ def test_a_data_dir_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: 
         seen.append(data_dir)
         return toy()
 
-    Dataset(name="toy", original=original, made=toy).load("auto", Path("~/images"), print)
+    Dataset(name="toy", original=original, made=lambda data_dir, say: toy()).load("auto", Path("~/images"), print)
     assert seen == [tmp_path / "images"]
 
 

@@ -1,0 +1,164 @@
+"""Arrays in pickles, read without running anything that a pickle may ask for."""
+
+import copyreg
+import math
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.splits import DataError
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of numbers that a pickle holds, as NumPy or pandas of any age wrote it; it may be read-only.
+
+    DataError, naming the file, for one that is not there, truncated, no pickle, or asks for anything beyond one plain
+    array: that is named, and not run.
+    """
+    # An extension that this process has met before would be handed out without asking find_class.
+    copyreg.clear_extension_cache()
+    try:
+        with path.open("rb") as file:
+            # Python 2 wrote its arrays as text; "bytes" leaves them as they are.
+            found = _ArrayUnpickler(file, encoding="bytes").load()
+        if not isinstance(found, _Array):
+            raise _Refused(f"found {_kind(found)}")
+        return found.to_numpy()
+    except _Refused as refused:
+        raise DataError(f"{path}: expected a pickle of one NumPy array of numbers; {refused}") from None
+    except Exception as error:  # damaged bytes can make an unpickler raise anything
+        raise DataError(
+            f"{path}: expected a pickle of one NumPy array of numbers, found a file that cannot be read as one "
+            f"({type(error).__name__}: {error}); it is truncated or something else"
+        ) from error
+
+
+class _Refused(Exception):
+    """What was found instead of an array of numbers."""
+
+
+# The unpickler meets nothing but the following stand-ins, never NumPy itself, whose own functions for this trust what
+# they are given: __setstate__ of its dtypes alone is enough to write where nothing should be written.
+
+
+class _Array:
+    """What a pickle says of an array."""
+
+    __slots__ = ("axes", "content", "dtype", "is_fortran", "shape")
+
+    def __init__(self) -> None:
+        self.shape = self.dtype = self.content = None
+        self.is_fortran: object = False
+        self.axes: tuple[int, ...] | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        *_version, self.shape, self.dtype, self.is_fortran, self.content = state
+
+    def to_numpy(self) -> np.ndarray:
+        if not isinstance(self.dtype, _Dtype):
+            raise _Refused("found one whose dtype is missing")
+        dtype = self.dtype.to_numpy()
+        if not isinstance(self.content, bytes | bytearray):
+            raise _Refused(f"found {_kind(self.content)} in the place of its bytes")
+        if not isinstance(self.shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in self.shape):
+            raise _Refused("found one without a shape")
+        if math.prod(self.shape) * dtype.itemsize != len(self.content):
+            raise _Refused(f"found {len(self.content):,} bytes for shape {self.shape} of {dtype}")
+        array = np.frombuffer(self.content, dtype).reshape(self.shape, order="F" if self.is_fortran else "C")
+        return array if self.axes is None else array.transpose(self.axes)
+
+
+class _Dtype:
+    """What a pickle says of a dtype: a code like f8 and, if it goes on to say so, the order of bytes."""
+
+    __slots__ = ("byte_order", "code")
+
+    def __init__(self, code: str | bytes, align: bool = False, copy: bool = True) -> None:
+        self.code, self.byte_order = _text(code), "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.byte_order = _text(state[1])
+
+    def to_numpy(self) -> np.dtype:
+        if not re.fullmatch(r"[biuf]\d{1,2}", self.code) or self.byte_order not in tuple("<>=|"):
+            raise _Refused(f"found one of dtype {self.code[:20]!a}")
+        return np.dtype(self.byte_order + self.code)
+
+
+class _Callable:
+    """A function or class that pickled arrays ask for, closed to whatever else a pickle may do with it."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: object) -> None:
+        raise _Refused("refused: it changes a function")
+
+
+def _ndarray(*args: object) -> None:
+    raise _Refused("refused: it calls numpy.ndarray")  # pickles of arrays only mention it
+
+
+def _reconstruct(subtype: object, shape: object, code: object) -> _Array:
+    return _Array()
+
+
+def _frombuffer(
+    content: object, dtype: object, shape: object, order: object, axes: tuple[int, ...] | None = None
+) -> _Array:
+    array = _Array()
+    array.__setstate__((shape, dtype, order == "F", content))
+    array.axes = axes if order == "K" else None
+    return array
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise _Refused(f"refused: it asks for the encoding {ascii(encoding)[:40]}")
+    return text.encode("latin1")
+
+
+def _bytes() -> bytes:
+    return b""
+
+
+_NUMPY = ("numpy.core", "numpy._core")  # before and since NumPy 2
+_ADMITTED = {
+    ("numpy", "ndarray"): _Callable(_ndarray),
+    ("numpy", "dtype"): _Callable(_Dtype),
+    **{(f"{package}.multiarray", "_reconstruct"): _Callable(_reconstruct) for package in _NUMPY},
+    **{(f"{package}.numeric", "_frombuffer"): _Callable(_frombuffer) for package in _NUMPY},
+    # how protocols 0 to 2 write bytes
+    ("_codecs", "encode"): _Callable(_encode),
+    ("builtins", "bytes"): _Callable(_bytes),
+    ("__builtin__", "bytes"): _Callable(_bytes),
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> _Callable:
+        if (module_name, global_name) not in _ADMITTED:
+            raise _Refused(f"refused: it asks for {ascii(f'{module_name}.{global_name}')[1:-1][:100]}")
+        return _ADMITTED[module_name, global_name]
+
+    def persistent_load(self, pid: object) -> None:
+        raise _Refused("refused: it asks for an object kept elsewhere, by a persistent id")
+
+
+def _text(code: str | bytes) -> str:
+    return code.decode("ascii") if isinstance(code, bytes) else code
+
+
+def _kind(found: object) -> str:
+    if isinstance(found, _Callable):
+        return "a function"
+    return "nothing" if found is None else f"a {type(found).__name__.strip('_').lower()}"
