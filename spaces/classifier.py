@@ -1,4 +1,4 @@
-"""The space of classifiers: stages of convolutions, a head, and how to train them."""
+"""The space of classifiers: a stem, stages of convolutions, a head, and how to train them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from functools import partial
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from spaces.network import (
+from spaces.layers import (
     Activation,
     Conv,
     Dense,
     Dropout,
     Flatten,
     GlobalPool,
+    Join,
     Layer,
-    Network,
     Norm,
     Pool,
+    Save,
     Shape,
     Standardize,
 )
-from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.network import Network
+from spaces.recipe import Candidate
+from spaces.recipes import recipe_of, recipe_parameters
 from spaces.space import Parameter, Params, Space
-
-LEARNING_RATES = {"sgd": "sgd_learning_rate", "adadelta": "adadelta_learning_rate"}
-"""The optimizers whose useful learning rates lie elsewhere than Adam's have a parameter of their own."""
 
 
 def classifier_space(
@@ -36,18 +36,24 @@ def classifier_space(
     max_convs: int,
     min_stages: int = 1,
     pixels: Standardize,
+    stems: Sequence[str] = (),
+    residual: bool = False,
 ) -> Space:
     """Classifiers of up to `len(widths)` stages, each of 1 to `max_convs` convolutions of `widths[stage]` filters.
 
-    `pixels` is how images are standardized before the first of them.
+    `pixels` is how images are standardized before the first of them. For images that are large, `stems` are ways to
+    make them smaller at first: none, pooled (means of 2 x 2), strided (a 5x5 convolution with stride 2), or twice
+    one of these (pooled_4, strided_4). With `residual`, a stage may have a skip around its convolutions.
     """
     return Space(
-        (*_network_parameters(widths, max_convs, min_stages), *_recipe_parameters()),
+        (*_network_parameters(widths, max_convs, min_stages, stems, residual), *recipe_parameters()),
         partial(_candidate, input_shape, num_classes, pixels),
     )
 
 
-def _network_parameters(widths: Sequence[tuple[int, int]], max_convs: int, min_stages: int) -> list[Parameter]:
+def _network_parameters(
+    widths: Sequence[tuple[int, int]], max_convs: int, min_stages: int, stems: Sequence[str], residual: bool
+) -> list[Parameter]:
     parameters = [
         Parameter("stages", IntDistribution(min_stages, len(widths))),
         Parameter("padding", CategoricalDistribution(["same", "valid"])),
@@ -55,6 +61,14 @@ def _network_parameters(widths: Sequence[tuple[int, int]], max_convs: int, min_s
         Parameter("batch_norm", CategoricalDistribution([True, False])),
         Parameter("activation", CategoricalDistribution(["relu", "leaky_relu", "silu", "gelu"])),
     ]
+    if stems:
+        parameters.append(Parameter("stem", CategoricalDistribution(stems)))
+        parameters.append(Parameter("stem_width", IntDistribution(4, 32, log=True), _has_strided_stem))
+    if residual:
+        # A skip needs an image of the same size on both of its ends
+        parameters.append(
+            Parameter("residual", CategoricalDistribution([False, True]), lambda p: p["padding"] == "same")
+        )
     for stage, (narrow, wide) in enumerate(widths, 1):
         here = partial(_has_stage, stage)
         parameters.append(Parameter(f"convs_{stage}", IntDistribution(1, max_convs), here))
@@ -71,32 +85,8 @@ def _network_parameters(widths: Sequence[tuple[int, int]], max_convs: int, min_s
     ]
 
 
-def _recipe_parameters() -> list[Parameter]:
-    adam_like = Parameter(
-        "learning_rate", FloatDistribution(1e-3, 2e-2, log=True), lambda p: p["optimizer"] not in LEARNING_RATES
-    )
-    return [
-        Parameter("optimizer", CategoricalDistribution(["adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta"])),
-        adam_like,
-        Parameter("sgd_learning_rate", FloatDistribution(2e-2, 0.3, log=True), lambda p: p["optimizer"] == "sgd"),
-        Parameter(
-            "adadelta_learning_rate", FloatDistribution(0.3, 3.0, log=True), lambda p: p["optimizer"] == "adadelta"
-        ),
-        Parameter("weight_decay", FloatDistribution(1e-6, 1e-3, log=True)),
-        Parameter("schedule", CategoricalDistribution(["constant", "cosine", "one_cycle"])),
-        Parameter("batch_size", CategoricalDistribution([64, 128, 256])),
-        Parameter("augmentation", CategoricalDistribution(["none", "affine"])),
-        Parameter("rotation_degrees", FloatDistribution(0, 10), _is_augmented),
-        Parameter("shift_pixels", FloatDistribution(0, 2), _is_augmented),
-        Parameter("zoom", FloatDistribution(0, 0.1), _is_augmented),
-        Parameter("label_smoothing", FloatDistribution(0, 0.1)),
-        Parameter("ema", CategoricalDistribution([False, True])),
-        Parameter("ema_decay", FloatDistribution(0.98, 0.998), lambda p: bool(p["ema"])),
-    ]
-
-
-def _is_adadelta(params: Params) -> bool:
-    return params["optimizer"] == "adadelta"
+def _has_strided_stem(params: Params) -> bool:
+    return str(params["stem"]).startswith("strided")
 
 
 def _has_stage(stage: int, params: Params) -> bool:
@@ -107,35 +97,46 @@ def _has_conv(stage: int, conv: int, params: Params) -> bool:
     return _has_stage(stage, params) and int(params[f"convs_{stage}"]) >= conv
 
 
-def _is_augmented(params: Params) -> bool:
-    return params["augmentation"] != "none"
-
-
 def _candidate(input_shape: Shape, num_classes: int, pixels: Standardize, params: Params) -> Candidate:
-    layers: list[Layer] = [pixels]
+    layers: list[Layer] = [pixels, *_stem(params)]
     for stage in range(1, int(params["stages"]) + 1):
         layers += _stage(params, stage)
     layers += _head(params, num_classes)
-    return Candidate(Network(input_shape, tuple(layers)), _recipe(params))
+    return Candidate(Network(input_shape, tuple(layers)), recipe_of(params))
+
+
+def _stem(params: Params) -> list[Layer]:
+    kind, _, factor = str(params.get("stem", "none")).partition("_")
+    if kind == "none":
+        return []
+    if kind == "pooled":
+        return [Pool("average", int(factor or 2))]
+    return [layer for _ in range(2 if factor else 1) for layer in _conv(params, int(params["stem_width"]), 5, stride=2)]
 
 
 def _stage(params: Params, stage: int) -> list[Layer]:
     """Convolutions, then a halving of the image; before a global average, the last stage keeps its size."""
     convs, kernel = int(params[f"convs_{stage}"]), int(params[f"kernel_{stage}"])
     halves = stage < int(params["stages"]) or params["head"] == "flatten"
+    width = int(params[f"width_{stage}_{convs}"])
     layers: list[Layer] = []
     for conv in range(1, convs + 1):
-        width = int(params[f"width_{stage}_{conv}"])
-        layers += _conv(params, width, kernel)
-        if halves and conv == convs:
-            layers += _conv(params, width, 3, stride=2) if params["pooling"] == "strided" else [Pool(params["pooling"])]  # type: ignore[arg-type]
+        layers += _conv(params, int(params[f"width_{stage}_{conv}"]), kernel)
+    if params.get("residual"):
+        fit = Conv(width, 1, bias=not params["batch_norm"])
+        layers = [Save(f"stage {stage}"), *layers, Join(f"stage {stage}", "add", projection=(fit, *_norm(params)))]
+    if halves:
+        layers += _conv(params, width, 3, stride=2) if params["pooling"] == "strided" else [Pool(params["pooling"])]  # type: ignore[arg-type]
     return layers
 
 
 def _conv(params: Params, width: int, kernel: int, stride: int = 1) -> list[Layer]:
-    normed = bool(params["batch_norm"])
-    conv = Conv(width, kernel, stride=stride, padding=params["padding"], bias=not normed)  # type: ignore[arg-type]
-    return [conv, *([Norm()] if normed else []), Activation(params["activation"])]  # type: ignore[arg-type]
+    conv = Conv(width, kernel, stride=stride, padding=params["padding"], bias=not params["batch_norm"])  # type: ignore[arg-type]
+    return [conv, *_norm(params), Activation(params["activation"])]  # type: ignore[arg-type]
+
+
+def _norm(params: Params) -> list[Layer]:
+    return [Norm()] if params["batch_norm"] else []
 
 
 def _head(params: Params, num_classes: int) -> list[Layer]:
@@ -143,18 +144,3 @@ def _head(params: Params, num_classes: int) -> list[Layer]:
     if params["hidden"]:
         layers += [Dense(int(params["hidden_units"])), Activation(params["activation"])]  # type: ignore[arg-type]
     return [*layers, Dropout(float(params["dropout"])), Dense(num_classes)]
-
-
-def _recipe(params: Params) -> Recipe:
-    rate = params[LEARNING_RATES.get(str(params["optimizer"]), "learning_rate")]
-    strengths = {name: float(params.get(name, 0)) for name in ("rotation_degrees", "shift_pixels", "zoom")}
-    return Recipe(
-        optimizer=params["optimizer"],  # type: ignore[arg-type]
-        learning_rate=float(rate),
-        weight_decay=float(params["weight_decay"]),
-        schedule=params["schedule"],  # type: ignore[arg-type]
-        batch_size=int(params["batch_size"]),
-        augmentation=Augmentation(**strengths),
-        label_smoothing=float(params["label_smoothing"]),
-        ema_decay=float(params["ema_decay"]) if params["ema"] else None,
-    )

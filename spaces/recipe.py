@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spaces.backbones import Backbone
 from spaces.network import Network
 
 OptimizerName = Literal["adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta"]
@@ -66,3 +67,12 @@ class Candidate:
             return cls(Network.from_json(value["network"]), Recipe(**recipe))
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a candidate as this version of Frugal writes them: {error!r}") from None
+
+
+def with_weights(candidate: Candidate, weights: Literal["imagenet", "random"]) -> Candidate:
+    """The same candidate with these weights in its backbones."""
+    layers = [
+        dataclasses.replace(layer, weights=weights) if isinstance(layer, Backbone) else layer
+        for layer in candidate.network.layers
+    ]
+    return dataclasses.replace(candidate, network=dataclasses.replace(candidate.network, layers=tuple(layers)))

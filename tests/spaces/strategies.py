@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from spaces.network import (
+from spaces.layers import (
     Activation,
     Conv,
     Dense,
@@ -17,12 +17,14 @@ from spaces.network import (
     InvalidNetwork,
     Join,
     Layer,
-    Network,
     Norm,
     Pool,
+    Repeat,
+    Reshape,
     Save,
     Upsample,
 )
+from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
 from spaces.space import Params, Space
 
@@ -49,21 +51,29 @@ pools = st.builds(
 activations = st.builds(Activation, st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid"]))
 dropouts = st.builds(Dropout, st.floats(0, 0.9))
 upsamples = st.builds(Upsample, st.integers(1, 3))
+repeats = st.builds(Repeat, st.integers(1, 3))
 denses = st.builds(Dense, st.integers(1, 12), bias=st.booleans())
 
 
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
-    """Valid networks on images of 1 to 3 channels and 8 to 32 pixels, with and without a dense head; no Backbone."""
+    """Valid networks on images of 1 to 3 channels and 8 to 32 pixels, to images or 10 features; no Backbone."""
     input_shape = (draw(st.integers(1, 3)), draw(st.integers(8, 32)), draw(st.integers(8, 32)))
     layers: list[Layer] = []
     for place in range(draw(st.integers(1, 6))):
-        plain = st.one_of(convs, pools, activations, dropouts, upsamples, st.just(Norm())).map(lambda layer: [layer])
-        more = [*layers, *draw(st.one_of(plain, skips(f"skip {place}")))]
+        single = st.one_of(convs, pools, activations, dropouts, upsamples, repeats, st.just(Norm()))
+        plain = single.map(lambda layer: [layer])
+        more = [*layers, *draw(st.one_of(plain, skips(f"skip {place}"), hourglasses(f"size {place}")))]
         layers = more if _is_modest(Network(input_shape, tuple(more))) else layers
     if draw(st.booleans()):
         hidden = draw(st.lists(st.one_of(denses, activations, dropouts, st.just(Norm())), max_size=3))
-        layers += [draw(st.sampled_from([Flatten(), GlobalPool()])), *hidden, Dense(10)]
+        shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)))
+        image = [Dense(math.prod(shape)), Reshape(shape), draw(activations)]
+        layers += [
+            draw(st.sampled_from([Flatten(), GlobalPool()])),
+            *hidden,
+            *draw(st.sampled_from([[Dense(10)], image])),
+        ]
     return Network(input_shape, tuple(layers))
 
 
@@ -77,6 +87,13 @@ def skips(draw: st.DrawFn, name: str) -> list[Layer]:
         return [Save(name), conv, Norm(), Join(name, "add", projection=(*nested, *fits)), Activation()]
     projection = (Pool("max", conv.stride, ceil=True),) if conv.stride > 1 else ()
     return [Save(name), conv, Join(name, "concat", projection=projection)]
+
+
+@st.composite
+def hourglasses(draw: st.DrawFn, name: str) -> list[Layer]:
+    """A pooling that keeps what an odd size leaves over, a convolution, and the way back to the size before."""
+    pool = Pool(draw(st.sampled_from(["max", "average"])), draw(st.integers(1, 3)), ceil=True)
+    return [Save(name), pool, Conv(draw(st.integers(1, 8)), 3), Upsample(pool.size, like=name)]
 
 
 def _is_modest(network: Network) -> bool:

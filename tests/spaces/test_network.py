@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spaces.network import (
+from spaces.backbones import Backbone
+from spaces.layers import (
     Activation,
-    Backbone,
     Conv,
     Dense,
     Dropout,
@@ -17,12 +17,12 @@ from spaces.network import (
     InvalidNetwork,
     Join,
     Layer,
-    Network,
     Norm,
     Pool,
     Save,
     Upsample,
 )
+from spaces.network import Network
 from tests.spaces.published import PUBLISHED
 from tests.spaces.strategies import networks
 

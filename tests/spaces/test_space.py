@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from spaces.network import Flatten, Network
+from spaces.layers import Flatten
+from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Parameter, Params, Space, describe
 from tests.spaces.strategies import draws

@@ -1,0 +1,309 @@
+"""Layers: the steps that networks are made of, each with its output's shape, parameters and MACs by arithmetic alone.
+
+Every layer knows one rule, `cost(shape)`: what it makes of an input shape, and how many weights and
+multiply-accumulates (MACs) that takes. `fold` applies the rules one after the other.
+
+Conventions. A shape is (channels, height, width) or (features,), without the batch. Parameters are weights, biases,
+norm scales and shifts; running statistics are not counted. MACs are the multiplications of convolutions and dense
+layers for one image; norms, activations and pooling count as none, as in the literature's tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+Shape = tuple[int, ...]
+Padding = int | Literal["same", "valid"]
+ActivationName = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid"]
+
+
+class InvalidNetwork(ValueError):
+    """A list of layers that cannot be built; the message names the layer and the reason."""
+
+
+class Cost(NamedTuple):
+    """What a layer makes of its input: the output's shape, and what it takes."""
+
+    shape: Shape
+    params: int = 0
+    macs: int = 0
+    frozen: int = 0
+    """How many of the parameters are not trained."""
+
+
+class Layer:
+    """A step of a network: a small frozen record with one rule, `cost`, or `cost_with` if it `needs` a saved value."""
+
+    kinds: ClassVar[dict[str, type[Layer]]] = {}
+    needs: str | None = None
+    """The name under which a Save above has kept what this layer takes besides its input."""
+
+    def __init_subclass__(cls) -> None:
+        Layer.kinds[cls.__name__] = cls
+
+    def cost(self, shape: Shape) -> Cost:
+        """The output shape, parameters and MACs for an input of `shape`. Raises InvalidNetwork."""
+        raise NotImplementedError
+
+    def cost_with(self, shape: Shape, saved: Shape) -> Cost:
+        """As `cost`, given the shape of the saved value too."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """A 2-D convolution. 'same' gives ceil(size / stride) as Keras does, the odd pixel of padding after the image."""
+
+    filters: int
+    kernel: int
+    _: dataclasses.KW_ONLY
+    stride: int = 1
+    padding: Padding = "same"
+    dilation: int = 1
+    bias: bool = True
+
+    def cost(self, shape: Shape) -> Cost:
+        channels, height, width = _image(shape, self)
+        out = (self.filters, self._extent(height), self._extent(width))
+        weights = channels * self.kernel**2 * self.filters
+        return Cost(_nonempty(out, self), weights + self.bias * self.filters, weights * out[1] * out[2])
+
+    def pads(self, size: int) -> tuple[int, int]:
+        """Pixels added before and after a side of `size` pixels."""
+        if self.padding == "valid":
+            return 0, 0
+        if self.padding == "same":
+            total = max((math.ceil(size / self.stride) - 1) * self.stride + self._reach() - size, 0)
+            return total // 2, total - total // 2
+        return self.padding, self.padding
+
+    def _extent(self, size: int) -> int:
+        return (size + sum(self.pads(size)) - self._reach()) // self.stride + 1
+
+    def _reach(self) -> int:
+        return self.dilation * (self.kernel - 1) + 1
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """Max or average pooling. `stride` is `size` unless given; `ceil` keeps a last, incomplete window."""
+
+    kind: Literal["max", "average"]
+    size: int = 2
+    _: dataclasses.KW_ONLY
+    stride: int | None = None
+    padding: int = 0
+    ceil: bool = False
+
+    def cost(self, shape: Shape) -> Cost:
+        channels, height, width = _image(shape, self)
+        if self.padding > self.size // 2:
+            raise InvalidNetwork(
+                f"{self}: the padding must be at most half of the size, or a window could miss the image"
+            )
+        return Cost(_nonempty((channels, self._extent(height), self._extent(width)), self))
+
+    def _extent(self, size: int) -> int:
+        step, span = self.stride or self.size, size + 2 * self.padding - self.size
+        if not self.ceil:
+            return span // step + 1
+        out = -(-span // step) + 1
+        return out - ((out - 1) * step >= size + self.padding)  # the last window must start within the image
+
+
+@dataclass(frozen=True)
+class Standardize(Layer):
+    """Shifts and scales pixels, from 0 to 1 as they come, by the data's mean and standard deviation."""
+
+    mean: float
+    std: float
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape)
+
+
+@dataclass(frozen=True)
+class Norm(Layer):
+    """Batch normalization: a scale and a shift for each channel or feature."""
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape, 2 * shape[0])
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    name: ActivationName = "relu"
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Sets each value to 0 with probability `rate` (0 to below 1) in training, and scales up the others."""
+
+    rate: float
+
+    def cost(self, shape: Shape) -> Cost:
+        if not 0 <= self.rate < 1:
+            raise InvalidNetwork(f"{self}: the rate must be at least 0 and below 1")
+        return Cost(shape)
+
+
+@dataclass(frozen=True)
+class Upsample(Layer):
+    """Repeats each pixel `factor` times in both directions.
+
+    `like` names a saved image, to whose size the result is cut: what a pooling of an odd size with `ceil` needs.
+    """
+
+    factor: int = 2
+    like: str | None = None
+
+    @property
+    def needs(self) -> str | None:  # type: ignore[override]
+        return self.like
+
+    def cost(self, shape: Shape) -> Cost:
+        channels, height, width = _image(shape, self)
+        return Cost(_nonempty((channels, height * self.factor, width * self.factor), self))
+
+    def cost_with(self, shape: Shape, saved: Shape) -> Cost:
+        channels, height, width = self.cost(shape).shape
+        _, like_height, like_width = _image(saved, self)
+        if not (0 <= height - like_height < self.factor and 0 <= width - like_width < self.factor):
+            raise InvalidNetwork(f"{self}: {height}x{width} cannot be cut to {like_height}x{like_width}")
+        return Cost((channels, like_height, like_width))
+
+
+@dataclass(frozen=True)
+class Repeat(Layer):
+    """Repeats the channels `times` times: a grey image for a network that takes three colours."""
+
+    times: int
+
+    def cost(self, shape: Shape) -> Cost:
+        channels, height, width = _image(shape, self)
+        return Cost(_nonempty((channels * self.times, height, width), self))
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    def cost(self, shape: Shape) -> Cost:
+        return Cost((math.prod(shape),))
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """Features become an image of (channels, height, width)."""
+
+    shape: Shape
+
+    def cost(self, shape: Shape) -> Cost:
+        if len(shape) != 1 or math.prod(self.shape) != shape[0]:
+            raise InvalidNetwork(f"{self} takes {math.prod(self.shape)} features, but gets {shape}")
+        return Cost(_nonempty(self.shape, self))
+
+
+@dataclass(frozen=True)
+class GlobalPool(Layer):
+    """The mean of each channel over the image."""
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost((_image(shape, self)[0],))
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    units: int
+    _: dataclasses.KW_ONLY
+    bias: bool = True
+
+    def cost(self, shape: Shape) -> Cost:
+        if len(shape) != 1:
+            raise InvalidNetwork(
+                f"{self} takes features, but gets an image of {shape}: put Flatten or GlobalPool before"
+            )
+        weights = shape[0] * self.units
+        return Cost((self.units,), weights + self.bias * self.units, weights)
+
+
+@dataclass(frozen=True)
+class Save(Layer):
+    """Keeps the value at this place under a name, for a Join further down."""
+
+    name: str
+
+    def cost(self, shape: Shape) -> Cost:
+        return Cost(shape)
+
+
+@dataclass(frozen=True)
+class Join(Layer):
+    """Adds or concatenates (by channel) what was saved under `name`, passed through `projection` first."""
+
+    name: str
+    mode: Literal["add", "concat"] = "add"
+    _: dataclasses.KW_ONLY
+    projection: tuple[Layer, ...] = ()
+
+    @property
+    def needs(self) -> str | None:  # type: ignore[override]
+        return self.name
+
+    def cost_with(self, shape: Shape, saved: Shape) -> Cost:
+        steps = list(fold(self.projection, saved))
+        side = steps[-1].shape if steps else saved
+        if side != shape if self.mode == "add" else side[1:] != shape[1:]:
+            raise InvalidNetwork(f"Join({self.name!r}, {self.mode!r}): {side} does not fit {shape}")
+        joined = shape if self.mode == "add" else (shape[0] + side[0], *shape[1:])
+        return Cost(joined, *totals(steps))
+
+
+def fold(layers: Iterable[Layer], shape: Shape) -> Iterator[Cost]:
+    """What each layer makes of its input, in order, from an input of `shape`. Raises InvalidNetwork."""
+    saved: dict[str, Shape] = {}
+    for place, layer in enumerate(layers, 1):
+        try:
+            if layer.needs is None:
+                cost = layer.cost(shape)
+            elif layer.needs in saved:
+                cost = layer.cost_with(shape, saved[layer.needs])
+            else:
+                raise InvalidNetwork(f"{type(layer).__name__}({layer.needs!r}) finds nothing saved under this name")
+        except InvalidNetwork as error:
+            raise InvalidNetwork(f"layer {place}: {error}") from None
+        shape = cost.shape
+        if isinstance(layer, Save):
+            saved[layer.name] = shape
+        yield cost
+
+
+def totals(steps: list[Cost]) -> tuple[int, int, int]:
+    """Parameters, MACs and frozen parameters."""
+    return sum(step.params for step in steps), sum(step.macs for step in steps), sum(step.frozen for step in steps)
+
+
+def is_local(layer: Layer) -> bool:
+    """Whether a layer, once built, takes images of any size. A strided 'same' pads by the size it is built for."""
+    if isinstance(layer, Conv):
+        return layer.stride == 1 or layer.padding != "same"
+    if isinstance(layer, Join):
+        return all(map(is_local, layer.projection))
+    return isinstance(layer, Pool | Standardize | Norm | Activation | Dropout | Upsample | Repeat | Save)
+
+
+def _image(shape: Shape, layer: Layer) -> Shape:
+    if len(shape) != 3:
+        raise InvalidNetwork(f"{layer} takes an image, but gets {shape}")
+    return shape
+
+
+def _nonempty(shape: Shape, layer: Layer) -> Shape:
+    if min(shape) < 1:
+        raise InvalidNetwork(f"{layer} leaves nothing of the image: {shape}")
+    return shape

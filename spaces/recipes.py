@@ -1,0 +1,80 @@
+"""The part of every space that says how to train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from spaces.recipe import Augmentation, Recipe
+from spaces.space import Parameter, Params
+
+OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta")
+LEARNING_RATES = {"sgd": "sgd_learning_rate", "adadelta": "adadelta_learning_rate"}
+"""The optimizers whose useful learning rates lie elsewhere than Adam's have a parameter of their own."""
+
+
+def recipe_parameters(
+    *,
+    optimizers: Sequence[str] = OPTIMIZERS,
+    batch_sizes: Sequence[int] = (64, 128, 256),
+    max_weight_decay: float = 1e-3,
+    augmentation: bool = True,
+    label_smoothing: bool = True,
+) -> list[Parameter]:
+    """Optimizer, learning rate and so on; the last two only where a task can do with them."""
+    ranges = {"sgd": (2e-2, 0.3), "adadelta": (0.3, 3.0)}
+    rates = [
+        Parameter(LEARNING_RATES[name], FloatDistribution(low, high, log=True), partial(_has_optimizer, name))
+        for name, (low, high) in ranges.items()
+        if name in optimizers
+    ]
+    parameters = [
+        Parameter("optimizer", CategoricalDistribution(optimizers)),
+        Parameter(
+            "learning_rate", FloatDistribution(1e-3, 2e-2, log=True), lambda p: p["optimizer"] not in LEARNING_RATES
+        ),
+        *rates,
+        Parameter("weight_decay", FloatDistribution(1e-6, max_weight_decay, log=True)),
+        Parameter("schedule", CategoricalDistribution(["constant", "cosine", "one_cycle"])),
+        Parameter("batch_size", CategoricalDistribution(batch_sizes)),
+    ]
+    if augmentation:
+        parameters += [
+            Parameter("augmentation", CategoricalDistribution(["none", "affine"])),
+            Parameter("rotation_degrees", FloatDistribution(0, 10), _is_augmented),
+            Parameter("shift_pixels", FloatDistribution(0, 2), _is_augmented),
+            Parameter("zoom", FloatDistribution(0, 0.1), _is_augmented),
+        ]
+    if label_smoothing:
+        parameters.append(Parameter("label_smoothing", FloatDistribution(0, 0.1)))
+    return [
+        *parameters,
+        Parameter("ema", CategoricalDistribution([False, True])),
+        Parameter("ema_decay", FloatDistribution(0.98, 0.998), lambda p: bool(p["ema"])),
+    ]
+
+
+def recipe_of(params: Params) -> Recipe:
+    """The recipe of a draw of these parameters."""
+    rate = params[LEARNING_RATES.get(str(params["optimizer"]), "learning_rate")]
+    strengths = {name: float(params.get(name, 0)) for name in ("rotation_degrees", "shift_pixels", "zoom")}
+    return Recipe(
+        optimizer=params["optimizer"],  # type: ignore[arg-type]
+        learning_rate=float(rate),
+        weight_decay=float(params["weight_decay"]),
+        schedule=params["schedule"],  # type: ignore[arg-type]
+        batch_size=int(params["batch_size"]),
+        augmentation=Augmentation(**strengths),
+        label_smoothing=float(params.get("label_smoothing", 0)),
+        ema_decay=float(params["ema_decay"]) if params["ema"] else None,
+    )
+
+
+def _has_optimizer(name: str, params: Params) -> bool:
+    return params["optimizer"] == name
+
+
+def _is_augmented(params: Params) -> bool:
+    return params["augmentation"] != "none"
