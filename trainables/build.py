@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
-from itertools import pairwise
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spaces.network import (
+from data.cache import DownloadFailed, probe
+from spaces.backbones import Backbone, WeightsUnavailable
+from spaces.layers import (
     Activation,
-    Backbone,
     Conv,
     Dense,
     Dropout,
@@ -21,14 +24,24 @@ from spaces.network import (
     GlobalPool,
     Join,
     Layer,
-    Network,
     Norm,
     Pool,
+    Repeat,
+    Reshape,
     Save,
     Shape,
     Standardize,
     Upsample,
 )
+from spaces.network import Network
+
+
+class Sigmoid(nn.Module):
+    """In float32 whatever the precision of the layer before: bfloat16 knows no number between 0.996 and 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x.float())
+
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -36,11 +49,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
-    "sigmoid": nn.Sigmoid,
+    "sigmoid": Sigmoid,
 }
 
 
-RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Sigmoid)
+RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, Sigmoid)
 
 
 def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Module:
@@ -74,13 +87,14 @@ class Module(nn.Module):
         shapes = [network.input_shape, *(step.shape for step in network.trace())]
         self.layers = nn.ModuleList(_modules(network.layers, shapes, generator))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Through the layers from `start` to before `stop`."""
         saved: dict[str, Tensor] = {}
-        for layer in self.layers:
+        for layer in itertools.islice(self.layers, start, stop):
             match layer:
                 case _Save():
                     saved[layer.name] = x
-                case _Join():
+                case _Join() | _UpsampleLike():
                     x = layer(x, saved[layer.name])
                 case _:
                     x = layer(x)
@@ -102,6 +116,26 @@ class _Join(nn.Module):
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
         side = self.projection(saved)
         return x + side if self.mode == "add" else torch.cat([x, side], dim=1)
+
+
+class _UpsampleLike(nn.Module):
+    """Upsampled, and cut to the size of what was saved."""
+
+    def __init__(self, factor: int, name: str) -> None:
+        super().__init__()
+        self.upsample, self.name = nn.Upsample(scale_factor=factor), name
+
+    def forward(self, x: Tensor, saved: Tensor) -> Tensor:
+        return self.upsample(x)[:, :, : saved.shape[2], : saved.shape[3]]
+
+
+class _Repeat(nn.Module):
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat(1, self.times, 1, 1)
 
 
 class _Dropout(nn.Module):
@@ -158,7 +192,7 @@ def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Gene
 
 def _pool_before_activating(modules: list[nn.Module]) -> list[nn.Module]:
     """An activation that never falls gives the same after a max pool as before it, on a quarter of the values."""
-    for place, (first, second) in enumerate(pairwise(modules)):
+    for place, (first, second) in enumerate(itertools.pairwise(modules)):
         if isinstance(first, RISING) and isinstance(second, nn.MaxPool2d):
             modules[place], modules[place + 1] = nn.Identity(), nn.Sequential(second, first)
     return modules
@@ -215,8 +249,12 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
     Norm: _norm,
     Activation: lambda layer, shape, generator: ACTIVATIONS[layer.name](),
     Dropout: lambda layer, shape, generator: _Dropout(layer.rate, generator),
-    Upsample: lambda layer, shape, generator: nn.Upsample(scale_factor=layer.factor),
+    Upsample: lambda layer, shape, generator: (
+        _UpsampleLike(layer.factor, layer.like) if layer.like else nn.Upsample(scale_factor=layer.factor)
+    ),
+    Repeat: lambda layer, shape, generator: _Repeat(layer.times),
     Flatten: lambda layer, shape, generator: nn.Flatten(),
+    Reshape: lambda layer, shape, generator: nn.Unflatten(1, layer.shape),
     GlobalPool: lambda layer, shape, generator: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     Dense: lambda layer, shape, generator: nn.Linear(shape[0], layer.units, bias=layer.bias),
     Save: lambda layer, shape, generator: _Save(layer.name),
@@ -235,16 +273,29 @@ def _initialize(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def _load_pretrained(module: nn.Module) -> None:
-    """Puts ImageNet's weights into backbones that ask for them, through torchvision's own download and cache."""
+    """Puts ImageNet's weights into backbones that ask for them. Raises WeightsUnavailable, with the reason."""
     for part in module.modules():
         if isinstance(part, _Backbone) and part.layer.weights == "imagenet":
-            from torchvision import models
+            part.features.load_state_dict(_imagenet_features(part.layer.name).state_dict())
 
-            with torch.device("meta"):
-                whole = models.get_model(part.layer.name)
-            weights = models.get_model_weights(part.layer.name)["DEFAULT"]
-            whole.load_state_dict(weights.get_state_dict(check_hash=True), assign=True)
-            part.features.load_state_dict(_features(whole).state_dict())
+
+def _imagenet_features(name: str) -> nn.Module:
+    """Through torchvision's own download and cache."""
+    from torchvision import models
+
+    weights = models.get_model_weights(name)["DEFAULT"]
+    path = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+    try:
+        if not path.exists():
+            probe([weights.url])  # asked first, so that a machine without network learns it within seconds
+        with torch.device("meta"):
+            whole = models.get_model(name)
+        whole.load_state_dict(weights.get_state_dict(progress=False, check_hash=True), assign=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError, DownloadFailed) as error:
+        raise WeightsUnavailable(
+            f"the ImageNet weights of {name} are not in {path} and cannot be had: {' '.join(str(error).split())}"
+        ) from error
+    return _features(whole)
 
 
 def _features(whole: Any) -> nn.Module:

@@ -12,12 +12,13 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """All that a curve's last bits may depend on, and where to look for it: device, node, CPU model, torch."""
+    """All that a curve's last bits may depend on, and where to look for it."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "node": platform.node(),
         "cpu": _cpu_model(),
         "torch": str(torch.__version__),
+        "threads": str(torch.get_num_threads()),
     }
 
 
@@ -29,12 +30,12 @@ def fastest_precision(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
-def prepare_process() -> None:
-    """One thread, and freed memory kept: each step takes and frees megabytes, and fresh pages from the system are slow.
+def prepare_process(num_threads: int = 1) -> None:
+    """So many threads, and freed memory kept: a step takes and frees megabytes, and fresh pages are slow to get.
 
     To be called once in a process that trains on a CPU. Where the C library is another than glibc, only the threads.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(num_threads)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)

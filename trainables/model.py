@@ -2,7 +2,8 @@
 
 from trainables.model import load_model
 model = load_model("results/runs/NAME/models/best.pt")
-labels = model(images).argmax(1)   # images: uint8 [N, 28, 28]
+labels = model(images).argmax(1)   # of a classifier; images: uint8 [N, 28, 28]
+cleaned = model([page])[0]         # of a network that gives images; page: uint8 [H, W], cleaned: float32 [1, H, W]
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -19,16 +20,20 @@ from torch import Tensor
 
 from spaces.recipe import Candidate
 from trainables.build import build
-from trainables.training import EVALUATION_BATCH, predict
+from trainables.inference import batches, predict
 
 FORMAT = 1
+
+Shape = tuple[int, ...]
+"""(channels, height, width) of one image, or (features,)."""
 
 
 @dataclass(frozen=True)
 class Model:
     """A trained network: called with images uint8 [N, H, W] or [N, C, H, W], it gives outputs float32 [N, ...].
 
-    `facts` says where it comes from: run, task, trial, dataset, fingerprint, score.
+    Outputs are a classifier's logits [N, classes], or images [N, C, H, W] from 0 to 1. `facts` says where the model
+    comes from: run, task, trial, dataset, fingerprint, score; and `classes`, the names of what it tells apart, if any.
     """
 
     candidate: Candidate
@@ -36,21 +41,69 @@ class Model:
     facts: dict[str, Any]
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """(channels, height, width) of one image."""
+    def input_shape(self) -> Shape:
+        """Of the images it was trained on; those of another size are taken too if `takes_any_size`."""
         return self.candidate.network.input_shape
 
-    def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """Raises ValueError for images of another shape or type, naming both."""
+    @property
+    def output_shape(self) -> Shape:
+        """What comes out for one image of `input_shape`."""
+        return self.candidate.network.output_shape
+
+    @property
+    def takes_any_size(self) -> bool:
+        return self.candidate.network.takes_any_size
+
+    @property
+    def gives_images(self) -> bool:
+        """Whether it turns images into images; otherwise it classifies them."""
+        return len(self.output_shape) == 3
+
+    @property
+    def classes(self) -> list[str] | None:
+        """The names of the labels, in their order, where they have names."""
+        return self.facts.get("classes")
+
+    def output_shape_for(self, shape: Shape) -> Shape:
+        """What comes out for one image of this shape. Raises ValueError if it takes no such image."""
+        if shape == self.input_shape:
+            return self.output_shape
+        if self.takes_any_size and len(shape) == 3 and shape[0] == self.input_shape[0]:
+            return self.candidate.network.resized(*shape[1:]).output_shape
+        raise ValueError(f"the model takes {shown_shape(self.input_shape, self.takes_any_size)}, not {list(shape)}")
+
+    @overload
+    def __call__(self, images: np.ndarray | Tensor) -> Tensor: ...
+
+    @overload
+    def __call__(self, images: list[np.ndarray]) -> list[Tensor]: ...
+
+    def __call__(self, images: np.ndarray | Tensor | list[np.ndarray]) -> Tensor | list[Tensor]:
+        """A list of images [H, W] or [C, H, W], whose sizes may differ, gives a list of outputs, one for each.
+
+        Raises ValueError for images of another shape or type, naming both.
+        """
+        if isinstance(images, list):
+            return [self(image[None])[0] for image in images]
         given = images if isinstance(images, Tensor) else torch.tensor(images)  # a copy: arrays may be read-only
         x = given.unsqueeze(1) if given.dim() == 3 else given
-        if x.dtype != torch.uint8 or tuple(x.shape[1:]) != self.input_shape:
-            channels, height, width = self.input_shape
-            expected = f"[N, {height}, {width}]" if channels == 1 else f"[N, {channels}, {height}, {width}]"
+        if x.dtype != torch.uint8 or x.dim() != 4 or not self._takes(tuple(x.shape[1:])):
+            expected = shown_shape(self.input_shape, self.takes_any_size, "N")
             raise ValueError(f"the model takes uint8 {expected}, not {given.dtype} {list(given.shape)}")
-        with torch.inference_mode():
-            batches = [predict(self.module, part, torch.float32) for part in x.split(EVALUATION_BATCH)]
-        return torch.cat(batches) if batches else torch.empty(0, *self.candidate.network.output_shape)
+        output_shape = self.output_shape_for(tuple(x.shape[1:]))
+        outputs = [predict(self.module, part, torch.float32) for (part,) in batches(x)]
+        joined = torch.cat(outputs) if outputs else torch.empty(0, *output_shape)
+        return joined.clamp(0, 1) if self.gives_images else joined
+
+    def _takes(self, shape: Shape) -> bool:
+        return shape == self.input_shape or (self.takes_any_size and shape[0] == self.input_shape[0])
+
+
+def shown_shape(shape: Shape, any_size: bool, *first: str) -> str:
+    """The shape of images (channels, height, width) as text, without the channel of grey ones: [N, 28, 28]."""
+    channels, *sides = shape
+    sides = ["height", "width"] if any_size else sides
+    return f"[{', '.join(map(str, [*first, *([] if channels == 1 else [channels]), *sides]))}]"
 
 
 def model_bytes(candidate: Candidate, weights: dict[str, Tensor], facts: dict[str, Any]) -> bytes:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from spaces.backbones import WeightsUnavailable
+
 if TYPE_CHECKING:
     from trainables.training import Report, Training
 
@@ -16,21 +18,21 @@ if TYPE_CHECKING:
 class TrialTrainable(tune.Trainable):
     """A worker: it holds the dataset on its device, and trains one candidate after another.
 
-    A trial's config has `number`, `candidate` (JSON), `seed`, `epochs`, `reports_per_epoch` and `facts` (what the
-    model file will say of its origin). A trial of which the store has a checkpoint goes on from there, and first says
-    its last report again: it may never have arrived.
+    A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch` and `facts`
+    (what the model file will say of its origin). A trial of which the store has a checkpoint goes on from there, and
+    first says its last report again: it may never have arrived.
 
     A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
     """
 
-    def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None) -> None:
+    def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None, threads: int = 1) -> None:
         """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/checkpoints.py."""
         import torch  # here, so that the driver, which needs this class only by name, starts without torch
 
+        from trainables.goals import DeviceSplit
         from trainables.machine import describe, prepare_process
-        from trainables.training import DeviceSplit
 
-        prepare_process()
+        prepare_process(threads)
         self.store, self._saving = store, None
         device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         self.where = describe(device)
@@ -43,8 +45,14 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One report. Ray is never told `done`: the scheduler ends a trial when it sees that it is finished."""
-        training = self.training or self._begin()
+        """One report, or why the trial cannot be trained here.
+
+        Ray is never told `done`: the scheduler ends a trial when it sees that it is finished.
+        """
+        try:
+            training = self.training or self._begin()
+        except WeightsUnavailable as unavailable:
+            return {"unavailable": str(unavailable)}
         if self.unsaid is None:
             report = training.advance()
             self._save(training)
@@ -64,6 +72,7 @@ class TrialTrainable(tune.Trainable):
         self.unsaid: Report | None = None
 
     def _begin(self) -> Training:
+        from spaces.goal import Goal
         from spaces.recipe import Candidate
         from trainables.training import Training
 
@@ -72,6 +81,7 @@ class TrialTrainable(tune.Trainable):
             self.candidate,
             self.train_split,
             self.val_split,
+            goal=Goal.from_json(self.trial["goal"]),
             seed=self.trial["seed"],
             epochs=self.trial["epochs"],
             reports_per_epoch=self.trial["reports_per_epoch"],

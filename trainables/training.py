@@ -1,4 +1,4 @@
-"""The one training loop: a candidate, a dataset on a device and a seed become a sequence of reports.
+"""The one training loop: a candidate, a goal, a dataset on a device and a seed become a sequence of reports.
 
 No Ray and no disk in it: the Ray Trainable, replays, tests and notebooks call it alone. All randomness comes from two
 generators seeded by the caller, so that a candidate and a seed give bit-equal curves on a CPU wherever they run.
@@ -10,22 +10,20 @@ import io
 import math
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
-from trainables.augment import augment
 from trainables.build import build
+from trainables.features import num_fixed_layers, through_fixed_layers
+from trainables.goals import DeviceSplit, Scores, Work, work_for
+from trainables.inference import autocast, predict
 from trainables.machine import fastest_precision
 from trainables.optim import learning_rate, make_optimizer
-
-EVALUATION_BATCH = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +48,6 @@ class Report:
         return all(map(math.isfinite, (self.train_loss, self.val_loss, self.val_score)))
 
 
-@dataclass(frozen=True)
-class DeviceSplit:
-    """Images uint8 [N, C, H, W] and labels int64 [N], on one device."""
-
-    x: Tensor
-    y: Tensor
-
-    @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray, device: torch.device) -> DeviceSplit:
-        """Copies arrays [N, H, W] or [N, C, H, W] to a device."""
-        images = torch.tensor(x, device=device)
-        return cls(images if images.dim() == 4 else images.unsqueeze(1), torch.tensor(y, device=device).long())
-
-
 class Training:
     """A candidate in training: `advance()` trains one part of an epoch, validates and reports.
 
@@ -77,21 +61,25 @@ class Training:
         train: DeviceSplit,
         val: DeviceSplit,
         *,
+        goal: Goal | None = None,
         seed: int,
         epochs: int,
         reports_per_epoch: int = 1,
     ) -> None:
-        self.recipe, self.train, self.val = candidate.recipe, train, val
+        """The goal is Classify unless another is given. Raises WeightsUnavailable for a backbone's."""
+        self.candidate, self.recipe, self.goal = candidate, candidate.recipe, goal or Classify()
         self.seed, self.epochs, self.reports_per_epoch = seed, epochs, reports_per_epoch
-        self.batch_size = min(self.recipe.batch_size, len(train.y))
-        self.steps_per_epoch = len(train.y) // self.batch_size
-        if reports_per_epoch > self.steps_per_epoch:
-            raise ValueError(f"reports_per_epoch={reports_per_epoch}: an epoch has only {self.steps_per_epoch} batches")
-        self.device = train.x.device
+        self.device = train.device
         self.precision = fastest_precision(self.device)
         self.module = build(candidate.network, seed, self.device).to(memory_format=torch.channels_last)
+        self.start = num_fixed_layers(candidate, self.goal)
+        self.train, self.val = self._work(train), self._work(val)
+        self.batch_size = min(self.recipe.batch_size, len(self.train))
+        self.steps_per_epoch = len(self.train) // self.batch_size
+        if reports_per_epoch > self.steps_per_epoch:
+            raise ValueError(f"reports_per_epoch={reports_per_epoch}: an epoch has only {self.steps_per_epoch} batches")
         self.optimizer = make_optimizer(self.recipe, self.module.parameters())
-        self.average = _copy(self.module.state_dict()) if self.recipe.ema_decay is not None else None
+        self.average = self._trained_weights() if self.recipe.ema_decay is not None else None
         self.num_steps = self.num_reports = 0
         self.best_score, self.best_report = -math.inf, 0
         self.last_report: Report | None = None
@@ -102,30 +90,37 @@ class Training:
         first, self.num_reports = self.num_steps, self.num_reports + 1
         last = self.num_reports * self.steps_per_epoch // self.reports_per_epoch
         train_loss = self._train(last)
-        val_loss, val_score = evaluate(self.module, self.val, self.precision, self.average)
-        if val_score > self.best_score:
-            self.best_score, self.best_report = val_score, self.num_reports
+        scores = self.scores()
+        if (signed := self.goal.metric.signed(scores.score)) > self.best_score:
+            self.best_score, self.best_report = signed, self.num_reports
         self.last_report = Report(
             step=self.num_reports,
             epoch=self.num_reports / self.reports_per_epoch,
             train_loss=train_loss,
-            val_loss=val_loss,
-            val_score=val_score,
+            val_loss=scores.loss,
+            val_score=scores.score,
             learning_rate=self._learning_rate(),
             seconds=time.perf_counter() - start,
             num_images=(last - first) * self.batch_size,
             finished=self._is_finished(),
+            metrics=scores.metrics,
         )
         return self.last_report
 
+    def scores(self, split: DeviceSplit | None = None) -> Scores:
+        """The weights that count, on the validation images unless another split is given."""
+        self.module.eval()
+        work = self._work(split) if split else self.val
+        return work.scores(lambda x: predict(self.module, x, self.precision, self.average, self.start))
+
     def weights(self) -> dict[str, Tensor]:
         """The weights that were validated: the averaged ones where the recipe asks for them."""
-        return _copy(self.module.state_dict() if self.average is None else self.average)
+        return _copy(self.module.state_dict()) | _copy(self.average or {})
 
     def save(self) -> bytes:
         """All that `load` needs to go on as if nothing had happened."""
         state = {
-            "module": self.module.state_dict(),
+            "module": self._trained_weights(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average,
             "generator": self.module.generator.get_state(),
@@ -140,13 +135,17 @@ class Training:
     def load(self, state: bytes) -> None:
         """Goes on where `save` was called, for the same candidate, data and seed."""
         loaded = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
-        self.module.load_state_dict(loaded["module"])
+        self.module.load_state_dict(loaded["module"], strict=False)  # fixed layers came with the module
         self.optimizer.load_state_dict(loaded["optimizer"])
         self.average = loaded["average"]
         self.module.generator.set_state(loaded["generator"].cpu())
         self.num_steps, self.num_reports, self.best_report = loaded["position"]
         self.best_score = loaded["best_score"]
         self.last_report = Report(**loaded["last_report"]) if loaded["last_report"] else None
+
+    def _work(self, split: DeviceSplit) -> Work:
+        inputs = through_fixed_layers(self.candidate, self.start, self.module, split, self.precision)
+        return work_for(self.goal, inputs)
 
     def _train(self, last_step: int) -> float:
         """Steps up to `last_step`; the mean loss of them."""
@@ -160,11 +159,12 @@ class Training:
         return total.item() / (last_step - first)
 
     def _step(self, batch: Tensor) -> Tensor:
-        images = augment(to_float(self.train.x[batch]), self.recipe.augmentation, self.module.generator)
+        inputs, targets = self.train.examples(batch, self.recipe, self.module.generator)
+        if inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            outputs = self.module(images.contiguous(memory_format=torch.channels_last))
-        smoothing = self.recipe.label_smoothing
-        loss = functional.cross_entropy(outputs.float(), self.train.y[batch], label_smoothing=smoothing)
+            outputs = self.module(inputs, self.start)
+        loss = self.train.loss(outputs.float(), targets, self.recipe)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self.optimizer.zero_grad()
@@ -178,7 +178,8 @@ class Training:
         if self.average is None or self.recipe.ema_decay is None:
             return
         decay = min(self.recipe.ema_decay, (1 + self.num_steps) / (10 + self.num_steps))
-        now = [value for value in self.module.state_dict().values() if value.is_floating_point()]
+        weights = self.module.state_dict()
+        now = [weights[name] for name, value in self.average.items() if value.is_floating_point()]
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             [value for value in self.average.values() if value.is_floating_point()], now, 1 - decay
         )
@@ -187,7 +188,12 @@ class Training:
         """The epoch's order of images, from the seed and the epoch alone, so that a resumed one is the same."""
         words = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0]))
-        return torch.randperm(len(self.train.y), generator=generator).to(self.device)
+        return torch.randperm(len(self.train), generator=generator).to(self.device)
+
+    def _trained_weights(self) -> dict[str, Tensor]:
+        """Copies of weights and running statistics, without those of layers that never change."""
+        fixed = tuple(f"layers.{place}." for place in range(self.candidate.network.num_fixed_layers))
+        return _copy({name: value for name, value in self.module.state_dict().items() if not name.startswith(fixed)})
 
     def _learning_rate(self) -> float:
         return learning_rate(self.recipe, self.num_steps / (self.epochs * self.steps_per_epoch))
@@ -196,39 +202,6 @@ class Training:
         patience = self.recipe.patience
         is_stuck = patience is not None and self.num_reports - self.best_report >= patience * self.reports_per_epoch
         return is_stuck or self.num_reports >= self.epochs * self.reports_per_epoch
-
-
-@torch.inference_mode()
-def evaluate(
-    module: torch.nn.Module, split: DeviceSplit, precision: torch.dtype, weights: dict[str, Tensor] | None = None
-) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0 to 1) on a split, with `weights` in the module's place if given."""
-    module.eval()
-    loss, correct = torch.zeros((), device=split.x.device), torch.zeros((), device=split.x.device)
-    for x, y in zip(split.x.split(EVALUATION_BATCH), split.y.split(EVALUATION_BATCH), strict=True):
-        outputs = predict(module, x, precision, weights)
-        loss += functional.cross_entropy(outputs, y, reduction="sum")
-        correct += (outputs.argmax(1) == y).sum()
-    return loss.item() / len(split.y), correct.item() / len(split.y)
-
-
-def predict(
-    module: torch.nn.Module, x: Tensor, precision: torch.dtype, weights: dict[str, Tensor] | None = None
-) -> Tensor:
-    """Outputs, float32, for images uint8 [N, C, H, W]."""
-    images = to_float(x).contiguous(memory_format=torch.channels_last)
-    with autocast(x.device, precision):
-        outputs = torch.func.functional_call(module, weights, (images,)) if weights else module(images)
-    return outputs.float()
-
-
-def to_float(x: Tensor) -> Tensor:
-    """uint8 pixels as float32 from 0 to 1."""
-    return x.to(torch.float32).div_(255)
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data.embedded import load_made
-from trainables.training import DeviceSplit
+from trainables.goals import DeviceSplit
 
 
 @pytest.fixture(autouse=True)

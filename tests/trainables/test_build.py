@@ -14,9 +14,9 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from search import tasks
-from spaces.network import (
+from spaces.backbones import Backbone
+from spaces.layers import (
     Activation,
-    Backbone,
     Conv,
     Dense,
     Dropout,
@@ -25,12 +25,12 @@ from spaces.network import (
     InvalidNetwork,
     Join,
     Layer,
-    Network,
     Norm,
     Pool,
     Save,
     Standardize,
 )
+from spaces.network import Network
 from tests.spaces.published import PUBLISHED
 from tests.spaces.strategies import draws, networks
 from trainables.build import ACTIVATIONS, Module, build

@@ -18,6 +18,7 @@ def test_a_cpu_is_described_by_all_that_bits_may_depend_on():
         "node": platform.node(),
         "cpu": described["cpu"],
         "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
     }
     assert describe(CPU) == described
 

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from spaces.network import Activation, Backbone, Conv, Dense, Flatten, GlobalPool, Network, Norm, Pool
+from spaces.backbones import Backbone
+from spaces.layers import Activation, Conv, Dense, Flatten, GlobalPool, Join, Layer, Norm, Pool, Reshape, Save, Upsample
+from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from trainables.build import build
-from trainables.model import load_model, model_bytes
-from trainables.training import DeviceSplit, Training, predict
+from trainables.goals import DeviceSplit
+from trainables.inference import predict
+from trainables.model import Model, load_model, model_bytes, shown_shape
+from trainables.training import Training
 
 CANDIDATE = Candidate(
     Network((1, 28, 28), (Conv(4, 3, stride=2), Norm(), Activation(), Pool("max"), Flatten(), Dense(10))),
@@ -84,6 +88,79 @@ def test_a_backbones_weights_come_from_the_file_alone(tmp_path: Path, monkeypatc
     with pytest.raises(ValueError, match=r"takes uint8 \[N, 3, 32, 32\], not torch.uint8 \[2, 32, 32\]"):
         model(np.zeros((2, 32, 32), dtype=np.uint8))
     assert model(np.zeros((2, 3, 32, 32), dtype=np.uint8)).shape == (2, 10)
+
+
+def image_model(*layers: Layer, shape: tuple[int, ...] = (1, 8, 8)) -> Model:
+    network = Network(shape, layers)
+    return Model(Candidate(network, Recipe()), build(network, seed=3).eval(), {})
+
+
+UNET = (Conv(4, 3), Save("a"), Pool("max", ceil=True), Conv(4, 3), Upsample(like="a"), Join("a"), Conv(1, 3))
+
+
+def test_a_network_that_gives_images_takes_pages_of_every_size_whole(images_of_sizes: list[np.ndarray]):
+    model = image_model(*UNET)
+    assert model.gives_images
+    assert model.takes_any_size
+    outputs = model(images_of_sizes)
+    for page, output in zip(images_of_sizes, outputs, strict=True):
+        assert output.shape == (1, *page.shape)
+        assert output.dtype == torch.float32
+        with torch.inference_mode():
+            expected = model.module(torch.tensor(page)[None, None] / 255).clamp(0, 1)
+        torch.testing.assert_close(output, expected[0])
+        torch.testing.assert_close(model(np.stack([page, page])), expected.repeat(2, 1, 1, 1))
+    assert model([]) == []
+    assert model(np.zeros((0, 5, 7), np.uint8)).shape == (0, 1, 5, 7)
+
+
+@pytest.fixture
+def images_of_sizes() -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 256, size, dtype=np.uint8) for size in ((8, 8), (11, 6), (32, 45))]
+
+
+def test_images_that_come_out_are_clipped_and_logits_are_not():
+    model, x = image_model(Conv(1, 1)), np.full((1, 4, 4), 255, np.uint8)
+    for weight, expected in ((3.0, 1.0), (-3.0, 0.0), (0.25, 0.25)):
+        torch.nn.init.constant_(model.module.layers[0].weight, weight)
+        assert torch.equal(model(x), torch.full((1, 1, 4, 4), expected))
+    classifier = image_model(Conv(1, 1), GlobalPool())
+    assert not classifier.gives_images
+    torch.nn.init.constant_(classifier.module.layers[0].weight, 3.0)
+    assert classifier(np.full((1, 8, 8), 255, np.uint8)).item() == pytest.approx(3.0)
+
+
+def test_pages_that_a_network_does_not_take_are_refused_with_both_shapes():
+    dense = image_model(Flatten(), Dense(64), Reshape((1, 8, 8)))
+    assert not dense.takes_any_size
+    with pytest.raises(ValueError, match=r"the model takes uint8 \[N, 8, 8\], not torch.uint8 \[1, 9, 8\]"):
+        dense([np.zeros((9, 8), np.uint8)])
+    with pytest.raises(ValueError, match=r"the model takes \[8, 8\], not \[1, 9, 8\]"):
+        dense.output_shape_for((1, 9, 8))
+
+    colour = image_model(Conv(3, 3), shape=(3, 8, 8))
+    assert [output.shape for output in colour([np.zeros((3, 5, 9), np.uint8)])] == [(3, 5, 9)]
+    with pytest.raises(ValueError, match=r"takes uint8 \[N, 3, height, width\], not torch.uint8 \[2, 8, 8\]"):
+        colour(np.zeros((2, 8, 8), np.uint8))
+
+    even = image_model(Save("a"), Pool("max"), Upsample(), Join("a"))
+    assert even.output_shape_for((1, 6, 10)) == (1, 6, 10)
+    with pytest.raises(ValueError, match=r"layer 4: Join.*\(1, 7, 10\) does not fit \(1, 6, 10\)"):
+        even([np.zeros((7, 10), np.uint8)])
+
+
+def test_shapes_are_shown_as_arrays_have_them():
+    assert shown_shape((1, 28, 20), False, "N") == "[N, 28, 20]"
+    assert shown_shape((3, 28, 20), False) == "[3, 28, 20]"
+    assert shown_shape((3, 28, 20), True, "N") == "[N, 3, height, width]"
+
+
+def test_classes_have_names_where_the_facts_hold_them(path: Path, tmp_path: Path, trained: Training):
+    assert load_model(path).classes is None
+    named = tmp_path / "named.pt"
+    named.write_bytes(model_bytes(CANDIDATE, trained.weights(), FACTS | {"classes": ["cat", "dog"]}))
+    assert load_model(named).classes == ["cat", "dog"]
 
 
 def held(**changes: object) -> dict[str, object]:

@@ -7,7 +7,9 @@ import pytest
 import ray
 
 from data.embedded import load_made
-from spaces.network import Activation, Conv, Dense, Dropout, Flatten, Network, Norm, Pool
+from spaces.goal import Classify
+from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
+from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
 from trainables.trainable import TrialTrainable
 
@@ -54,6 +56,7 @@ def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
     return {
         "number": number,
         "candidate": candidate.to_json(),
+        "goal": Classify().to_json(),
         "seed": seed,
         "epochs": 2,
         "reports_per_epoch": 1,

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spaces.network import Activation, Conv, Dense, Dropout, Flatten, Layer, Network, Norm, Pool
+from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Layer, Norm, Pool
+from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
+from trainables.goals import DeviceSplit, Scores
+from trainables.inference import to_float
 from trainables.optim import OPTIMIZERS
-from trainables.training import DeviceSplit, Report, Training, evaluate, to_float
+from trainables.training import Report, Training
 
 Digits = tuple[DeviceSplit, DeviceSplit]
 
@@ -256,8 +259,7 @@ def test_the_average_follows_the_weights_and_is_what_is_validated(begin, digits:
                 expected[name] = decay * expected[name] + (1 - decay) * value
                 torch.testing.assert_close(training.weights()[name], expected[name], msg=f"{name}, step {step}")
     assert not equal(training.weights(), dict(training.module.state_dict()))
-    training.module.load_state_dict(training.weights())
-    assert evaluate(training.module, digits[1], training.precision) == (report.val_loss, report.val_score)
+    assert training.scores() == Scores(report.val_loss, report.val_score)
 
 
 def test_without_an_average_the_weights_are_the_last_ones(begin):
@@ -281,9 +283,9 @@ def test_dropout_and_batch_statistics_are_for_training_alone(begin, digits: Digi
     report, state = training.advance(), training.module.state_dict()
     seen = [value.item() for name, value in state.items() if name.endswith("num_batches_tracked")]
     assert seen == [1]
-    train_loss, _ = evaluate(training.module, digits[0], training.precision)
+    train_loss = training.scores(digits[0]).loss
     assert abs(train_loss - report.train_loss) > 1e-3  # dropout of 0.1, and the batch's own statistics
-    assert evaluate(training.module, digits[1], training.precision) == (report.val_loss, report.val_score)
+    assert training.scores() == Scores(report.val_loss, report.val_score)
     assert seen == [value.item() for name, value in state.items() if name.endswith("num_batches_tracked")]
 
 
@@ -292,11 +294,12 @@ def test_evaluation_is_over_the_whole_split_in_parts():
     x = torch.randint(256, (2500, 1, 28, 28), generator=generator, dtype=torch.uint8)  # more than two parts
     split = DeviceSplit(x, torch.randint(10, (2500,), generator=generator))
     training = Training(Candidate(RICH, Recipe()), split, split, seed=1, epochs=1)
-    loss, accuracy = evaluate(training.module, split, torch.float32)
+    training.precision = torch.float32
+    scores = training.scores()
     with torch.no_grad():
         outputs = training.module.eval()(to_float(x))
-    assert loss == pytest.approx(functional.cross_entropy(outputs, split.y).item(), rel=1e-5)
-    assert accuracy == pytest.approx((outputs.argmax(1) == split.y).float().mean().item())
+    assert scores.loss == pytest.approx(functional.cross_entropy(outputs, split.y).item(), rel=1e-5)
+    assert scores.score == pytest.approx((outputs.argmax(1) == split.y).float().mean().item())
 
 
 def test_a_device_split_takes_grey_and_coloured_arrays():

@@ -1,0 +1,243 @@
+"""What each goal means at work: which examples a batch holds, the loss on them, and how a split is scored."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from data.splits import Images
+from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
+from spaces.recipe import Recipe
+from trainables.augment import augment
+from trainables.inference import batches, to_float
+from trainables.ssim import ssim
+
+NOISE_SEED = 0  # of the noise that validation and test images carry; changing it makes rows incomparable
+
+Predict = Callable[[Tensor], Tensor]
+"""A batch of images, uint8 or from 0 to 1, to the outputs, float32."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good a network is on a split: its mean loss, the goal's metric, and further ones."""
+
+    loss: float
+    score: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeviceSplit:
+    """Images uint8 [N, C, H, W] with labels int64 [N] or target images, on one device; lists where sizes differ."""
+
+    x: Tensor | list[Tensor]
+    y: Tensor | list[Tensor]
+
+    @classmethod
+    def of(cls, x: Images, y: Images, device: torch.device) -> DeviceSplit:
+        """Copies images [N, H, W] or [N, C, H, W], or lists of [H, W], to a device."""
+        return cls(_images(x, device), _images(y, device))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def device(self) -> torch.device:
+        return self.x[0].device
+
+
+def work_for(goal: Goal, split: DeviceSplit) -> Work:
+    """The goal at work on a split."""
+    return _WORKS[type(goal)](goal, split)
+
+
+class Work(ABC):
+    """A goal on one split: `len` is the number of examples in an epoch."""
+
+    def __init__(self, split: DeviceSplit) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    @abstractmethod
+    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Inputs, float32 [B, C, H, W], and targets of the examples at `places` [B], drawn anew each time."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        """What training lowers, for float32 outputs."""
+
+    @abstractmethod
+    def scores(self, predict: Predict) -> Scores:
+        """The same for the same network whenever it is asked."""
+
+
+class _Classify(Work):
+    def __init__(self, goal: Classify, split: DeviceSplit) -> None:
+        super().__init__(split)
+        self.x, self.y = _one(split.x), _one(split.y)
+
+    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return augment(to_float(self.x[places]), recipe.augmentation, generator), self.y[places]
+
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        return functional.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
+
+    def scores(self, predict: Predict) -> Scores:
+        loss, correct = torch.zeros((), device=self.x.device), torch.zeros((), device=self.x.device)
+        for x, y in batches(self.x, self.y):
+            outputs = predict(x)
+            loss += functional.cross_entropy(outputs, y, reduction="sum")
+            correct += (outputs.argmax(1) == y).sum()
+        return Scores(loss.item() / len(self.y), correct.item() / len(self.y))
+
+
+class _Reconstruct(Work):
+    def __init__(self, goal: Reconstruct, split: DeviceSplit) -> None:
+        super().__init__(split)
+        self.x = _one(split.x)
+
+    @cached_property
+    def entropy(self) -> float:
+        return pixel_entropy(self.x)
+
+    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        images = augment(to_float(self.x[places]), recipe.augmentation, generator)
+        return images, images
+
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        return cross_entropies(outputs, targets).mean()
+
+    def scores(self, predict: Predict) -> Scores:
+        sums = torch.zeros(2, dtype=torch.float64, device=self.x.device)
+        for (x,) in batches(self.x):
+            outputs, targets = predict(x), to_float(x)
+            sums[0] += cross_entropies(outputs, targets).sum(dtype=torch.float64)
+            sums[1] += (outputs - targets).square().sum(dtype=torch.float64)
+        loss, mse = (sums / self.x.numel()).tolist()
+        return Scores(loss, loss - self.entropy, {"mse": mse})
+
+
+class _Denoise(Work):
+    def __init__(self, goal: Denoise, split: DeviceSplit) -> None:
+        super().__init__(split)
+        self.sigma, self.x = goal.sigma, _one(split.x)
+
+    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        clean = augment(to_float(self.x[places]), recipe.augmentation, generator)
+        return add_noise(clean, self.sigma, generator), clean
+
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        return functional.mse_loss(outputs, targets)
+
+    def scores(self, predict: Predict) -> Scores:
+        generator = torch.Generator().manual_seed(NOISE_SEED)  # on the CPU: the same noise on every device
+        sums = torch.zeros(3, dtype=torch.float64, device=self.x.device)
+        for (x,) in batches(self.x):
+            clean = to_float(x)
+            cleaned = predict(add_noise(clean, self.sigma, generator)).clamp_(0, 1)
+            errors = (cleaned - clean).square().mean(dim=(1, 2, 3))
+            sums += torch.stack([errors.sum(), psnr(errors).sum(), ssim(cleaned, clean).sum()])
+        mse, mean_psnr, mean_ssim = (sums / len(self.x)).tolist()
+        return Scores(mse, mse, {"psnr": mean_psnr, "ssim": mean_ssim})
+
+
+class _Restore(Work):
+    def __init__(self, goal: Restore, split: DeviceSplit) -> None:
+        super().__init__(split)
+        self.patch, self.x, self.y = goal.patch, _many(split.x), _many(split.y)
+        self.ends = np.cumsum([math.ceil(page.numel() / goal.patch**2) for page in self.x])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        pages = np.searchsorted(self.ends, places.cpu().numpy(), side="right").tolist()
+        uniform = torch.rand((len(pages), 2), generator=generator, device=generator.device).tolist()
+        corners = [(page, *self._corner(page, down, right)) for page, (down, right) in zip(pages, uniform, strict=True)]
+        return to_float(self._patches(self.x, corners)), to_float(self._patches(self.y, corners))
+
+    def _corner(self, page: int, down: float, right: float) -> tuple[int, int]:
+        _, height, width = self.x[page].shape
+        if min(height, width) < self.patch:
+            raise ValueError(f"image {page} is {height}x{width}: too small for patches of {self.patch}x{self.patch}")
+        return int(down * (height - self.patch + 1)), int(right * (width - self.patch + 1))
+
+    def _patches(self, pages: list[Tensor], corners: list[tuple[int, int, int]]) -> Tensor:
+        return torch.stack([pages[p][:, top : top + self.patch, left : left + self.patch] for p, top, left in corners])
+
+    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
+        return functional.mse_loss(outputs, targets)
+
+    def scores(self, predict: Predict) -> Scores:
+        total = torch.zeros((), dtype=torch.float64, device=self.split.device)
+        for x, y in zip(self.x, self.y, strict=True):
+            cleaned = predict(x.unsqueeze(0)).clamp_(0, 1)
+            total += (cleaned - to_float(y)).square().sum(dtype=torch.float64)
+        mse = total.item() / sum(page.numel() for page in self.x)
+        return Scores(mse, math.sqrt(mse))
+
+
+_WORKS: dict[type[Goal], Callable[..., Work]] = {
+    Classify: _Classify,
+    Reconstruct: _Reconstruct,
+    Denoise: _Denoise,
+    Restore: _Restore,
+}
+
+
+def pixel_entropy(x: Tensor) -> float:
+    """The mean binary entropy of pixels uint8, in nats: the least cross-entropy that a prediction of them can have."""
+    counts = torch.bincount(x.flatten(), minlength=256).double().cpu()
+    values = torch.arange(256, dtype=torch.float64) / 255
+    entropies = -torch.special.xlogy(values, values) - torch.special.xlogy(1 - values, 1 - values)
+    return float(counts @ entropies / counts.sum())
+
+
+def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropies in nats of outputs and targets from 0 to 1; NaN where an output is.
+
+    There torch's own raises, which on a GPU is the end of the process. Outputs of exactly 0 and 1 are moved to the
+    next float32 that is neither.
+    """
+    inside = outputs.clamp(torch.finfo(torch.float32).tiny, 1 - 2**-24)
+    return -(targets * inside.log() + (1 - targets) * (-inside).log1p())
+
+
+def add_noise(clean: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """Pixels from 0 to 1 with Gaussian noise, clipped to 0 to 1."""
+    noise = torch.randn(clean.shape, generator=generator, device=generator.device).to(clean.device)
+    return (clean + sigma * noise).clamp_(0, 1)
+
+
+def psnr(errors: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, for mean squared errors of pixels from 0 to 1; at most 100."""
+    return -10 * torch.log10(errors.clamp_min(1e-10))
+
+
+def _images(values: Images, device: torch.device) -> Tensor | list[Tensor]:
+    if isinstance(values, list):
+        return [torch.tensor(image, device=device).unsqueeze(0) for image in values]
+    tensor = torch.tensor(values, device=device)
+    if tensor.dim() == 1:
+        return tensor.long()
+    return tensor if tensor.dim() == 4 else tensor.unsqueeze(1)
+
+
+def _one(values: Tensor | list[Tensor]) -> Tensor:
+    assert isinstance(values, Tensor), "images of one size are needed"
+    return values
+
+
+def _many(values: Tensor | list[Tensor]) -> list[Tensor]:
+    return list(values)

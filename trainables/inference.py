@@ -1,0 +1,48 @@
+"""A module applied to images: without gradients, in batches, in the precision that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+EVALUATION_PIXELS = 1024 * 28 * 28
+
+
+def predict(
+    module: torch.nn.Module,
+    x: Tensor,
+    precision: torch.dtype,
+    weights: dict[str, Tensor] | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> Tensor:
+    """Outputs, float32, for a batch [N, ...], uint8 or float, with `weights` in the module's place if given.
+
+    Through the layers from `start` to before `stop` only, if these are given.
+    """
+    inputs = to_float(x)
+    if inputs.dim() == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), autocast(x.device, precision):
+        arguments = (inputs, start, stop)
+        outputs = torch.func.functional_call(module, weights, arguments) if weights else module(*arguments)
+    return outputs.float()
+
+
+def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors [N, ...] side by side in batches that fit into memory, by the size of the first one's images."""
+    size = max(1, EVALUATION_PIXELS // max(1, tensors[0][0].numel())) if len(tensors[0]) else 1
+    return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+def to_float(x: Tensor) -> Tensor:
+    """uint8 pixels as float32 from 0 to 1; other numbers as they are, in float32."""
+    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x.to(torch.float32)
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
