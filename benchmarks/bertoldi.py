@@ -19,8 +19,9 @@ from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
 from data.splits import Split, Splits
 from search.command import key
 from search.tasks.tiny10k import BERTOLDI
+from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process
-from trainables.training import DeviceSplit, Training, evaluate
+from trainables.training import Training
 
 CLAIM = "Claim: retrained as published, bertoldi comes within half a point of its published 98.65% on the test images."
 PUBLISHED = 0.9865
@@ -55,7 +56,7 @@ def train_and_test(splits: Splits, seed: int, epochs: int) -> tuple[float, float
     report = training.advance()
     while not report.finished:
         report = training.advance()
-    return report.val_score, evaluate(training.module, on_cpu(splits.test), training.precision)[1]
+    return report.val_score, training.scores(on_cpu(splits.test)).score
 
 
 def on_cpu(split: Split) -> DeviceSplit:

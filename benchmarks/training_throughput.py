@@ -33,10 +33,11 @@ from data.mnist import SPLIT_SEED, VAL_FRACTION
 from data.splits import Splits, stratified_split
 from search.command import key
 from search.tasks.tiny10k import BERTOLDI
-from spaces.network import Standardize
+from spaces.layers import Standardize
 from spaces.recipe import Candidate
+from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process
-from trainables.training import DeviceSplit, Training, evaluate
+from trainables.training import Training
 
 CLAIM = "Claim: Frugal trains at least 3 times as many images a second on one core as a tutorial's loop, and as well."
 MIN_RATIO = 3.0
@@ -102,7 +103,7 @@ def train_with_frugal(settings: Settings, seed: int) -> Outcome:
     network = replace(BERTOLDI.network, layers=(Standardize(PIXEL_MEAN, PIXEL_STD), *BERTOLDI.network.layers))
     training = Training(Candidate(network, BERTOLDI.recipe), train, one_image, seed=seed, epochs=settings.epochs)
     epochs = [timed(lambda: training.advance().num_images) for _ in range(settings.epochs)]
-    return Outcome(epochs, evaluate(training.module, val, training.precision)[1])
+    return Outcome(epochs, training.scores(val).score)
 
 
 def train_plainly(settings: Settings, seed: int) -> Outcome:

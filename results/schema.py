@@ -44,6 +44,7 @@ LEADERBOARD = pa.schema(
         ("num_params", pa.int64()),
         ("num_trainable", pa.int64()),
         ("num_macs", pa.int64()),
+        ("code_size", pa.int64()),  # values at the narrowest place of a network that makes images; null for others
         ("train_seconds", pa.float64()),
         ("images_per_second", pa.float64()),
         ("seed", pa.int64()),
@@ -55,16 +56,18 @@ LEADERBOARD = pa.schema(
         ("started_at", _UTC),
         ("ended_at", _UTC),
         ("dataset", pa.string()),
+        ("dataset_origin", pa.string()),  # original, or made: a stand-in, whose results are no results on the original
         ("dataset_fingerprint", pa.string()),
         ("candidate_json", pa.string()),
     ],
-    metadata={VERSION_KEY: b"leaderboard/1"},
+    metadata={VERSION_KEY: b"leaderboard/2"},
 )
 
 CURVES = pa.schema(
     [
         ("run", pa.string()),
         ("task", pa.string()),
+        ("dataset_origin", pa.string()),
         ("trial", pa.int64()),
         ("step", pa.int64()),
         ("epoch", pa.float64()),
@@ -74,17 +77,21 @@ CURVES = pa.schema(
         ("learning_rate", pa.float64()),
         ("seconds", pa.float64()),
     ],
-    metadata={VERSION_KEY: b"curves/1"},
+    metadata={VERSION_KEY: b"curves/2"},
 )
 
 SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES}
 
 
-def leaderboard_schema(param_types: Mapping[str, pa.DataType]) -> pa.Schema:
-    """LEADERBOARD with a column `param_NAME` for each of a space's parameters, ahead of candidate_json."""
+def leaderboard_schema(param_types: Mapping[str, pa.DataType], metric_names: Iterable[str] = ()) -> pa.Schema:
+    """LEADERBOARD with columns `metric_NAME` for a task's further metrics and `param_NAME` for a space's parameters.
+
+    They stand ahead of candidate_json.
+    """
+    metrics = [pa.field(f"metric_{name}", pa.float64()) for name in metric_names]
     params = [pa.field(f"param_{name}", type_) for name, type_ in param_types.items()]
     fields = list(LEADERBOARD)
-    return pa.schema([*fields[:-1], *params, fields[-1]], metadata=LEADERBOARD.metadata)
+    return pa.schema([*fields[:-1], *metrics, *params, fields[-1]], metadata=LEADERBOARD.metadata)
 
 
 def curves_schema(metric_names: Iterable[str]) -> pa.Schema:

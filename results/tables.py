@@ -33,18 +33,20 @@ def leaderboard(
     *,
     direction: Literal["maximize", "minimize"],
     param_types: Mapping[str, pa.DataType],
+    metric_names: Iterable[str] = (),
 ) -> pa.Table:
     """The leaderboard of trials, best first: ranked, and marked where they are on the Pareto front.
 
-    A row holds a trial's columns but rank and pareto, and in `params` its parameters by name; what is missing is
-    null. Completed trials rank first, then running, stopped and pruned ones, each by score, ties to the earlier
-    trial. Other trials, and those without a finite score, have no rank and come last. A score that is not finite is
-    null in the table, since a NaN would spoil every mean that a reader takes; the status says what happened.
+    A row holds a trial's columns but rank and pareto, in `params` its parameters and in `metrics` its last further
+    metrics by name; what is missing is null. Completed trials rank first, then running, stopped and pruned ones, each
+    by score, ties to the earlier trial. Other trials, and those without a finite score, have no rank and come last. A
+    score that is not finite is null in the table, since a NaN would spoil every mean that a reader takes; the status
+    says what happened.
     Raises ValueError on a column, parameter, status or direction that does not exist.
     """
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}: it must be 'maximize' or 'minimize'")
-    schema = leaderboard_schema(param_types)
+    schema = leaderboard_schema(param_types, metric_names)
     trials = [_flat(row, schema) for row in rows]
     sign = -1.0 if direction == "maximize" else 1.0  # below, less is better
     _rank(trials, sign)
@@ -128,8 +130,9 @@ def frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:
-    flat = {key: value for key, value in row.items() if key != "params"}
-    flat |= {f"param_{name}": value for name, value in (row.get("params") or {}).items()}
+    flat = {key: value for key, value in row.items() if key not in ("params", "metrics")}
+    for prefix in ("param", "metric"):
+        flat |= {f"{prefix}_{name}": value for name, value in (row.get(f"{prefix}s") or {}).items()}
     _check_names(flat, schema.names, "leaderboard")
     flat["status"] = str(_status(flat.get("status")))
     for key in ("score", "best_score"):

@@ -84,7 +84,7 @@ class Cluster:
 
         Ray would put it on disk then, without a word, and each worker would read it from there.
         """
-        needed = sum(array.nbytes for split in (splits.train, splits.val) for array in (split.x, split.y))
+        needed = splits.train.nbytes + splits.val.nbytes
         for node in self._nodes():
             room = node.get("object_store_memory", 0)
             if needed > room:

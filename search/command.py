@@ -158,7 +158,8 @@ def _type_name(entry: dataclasses.Field[Any]) -> str:
     name = str(entry.type).removesuffix(" | None")
     return {
         "Sampler": "tpe|random",
-        "DataChoice": "a choice",
+        "ScaleName": "laptop|full",
+        "Weights": "a choice",
         "dict[str, Any]": "name=value",
         "str": "text",
         "int": "number",

@@ -18,9 +18,14 @@ from yaml import YAMLError
 from data.cache import default_data_dir
 from search import tasks
 from search.command import argument_of, command_line, explain, key, keys_help, parse_into
+from spaces.goal import Denoise, Goal
+from spaces.network import short_number
 
 OF_ONE_SESSION = ("run", "runs_dir", "time_budget_seconds", "address", "dry_run")
 """Keys that a run does not take over from its earlier sessions."""
+DATA_CHOICES = ("auto", "original", "made")
+OF_SCALE = ("num_trials", "max_epochs", "max_macs", "train_examples", "val_examples")
+"""Keys that a task's scale has defaults for."""
 RAYS_SMALLEST_SHARE = 0.0001
 
 
@@ -29,10 +34,14 @@ class Sampler(Enum):
     random = "random"
 
 
-class DataChoice(Enum):
-    auto = "auto"
-    original = "original"
-    made = "made"
+class ScaleName(Enum):
+    laptop = "laptop"
+    full = "full"
+
+
+class Weights(Enum):
+    imagenet = "imagenet"
+    random = "random"
 
 
 @dataclass
@@ -40,14 +49,16 @@ class RunConfig:
     """What a search is asked to do. The command line sets each field by its name: `num_trials=16`."""
 
     task: str = key("tiny10k", "what to search for; see the list of tasks")
-    num_trials: int = key(64, "candidates to draw from the space; references come in addition")
+    scale: ScaleName = key(ScaleName.laptop, "the task's defaults: laptop, about 15 minutes on 2 cores; full, on GPUs")
+    num_trials: int | None = key(None, "candidates to draw from the space; references come in addition", "the task's")
     max_params: int | None = key(None, "most parameters that a network may have", "the task's")
     max_macs: int | None = key(None, "most multiply-accumulates for one image", "the task's")
+    max_code: int | None = key(None, "most values at the narrowest place of an autoencoder", "the task's")
     max_epochs: int | None = key(None, "epochs of a whole trial", "the task's")
     time_budget_seconds: float | None = key(None, "stop after this time; the run can be resumed", "none")
     seed: int = key(0, "where all randomness comes from")
     concurrency: int | None = key(None, "trials side by side", "all slots")
-    cpus_per_trial: float = key(1.0, "CPU cores of a slot; a trial computes in one thread")
+    cpus_per_trial: float = key(1.0, "CPU cores of a slot, each with a thread of the trial")
     gpus_per_trial: float | None = key(None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs")
     grace_epochs: int = key(1, "epochs before ASHA may stop a trial")
     reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on")
@@ -57,9 +68,12 @@ class RunConfig:
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
     runs_dir: str = key("results/runs", "folder of all runs")
-    data: DataChoice = key(DataChoice.auto, "original: the task's real files; made: a stand-in; auto: what can be had")
+    data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
-    train_examples: int | None = key(None, "train on so many images only", "all")
+    train_examples: int | None = key(None, "train on so many images only", "the task's")
+    val_examples: int | None = key(None, "validate on so many images only", "the task's")
+    sigma: float | None = key(None, "standard deviation of the noise that a denoiser takes off", "the task's")
+    weights: Weights = key(Weights.imagenet, "of references with a backbone: imagenet, downloaded; or random")
     max_failures: int = key(2, "restarts of a trial that fails, before it is given up")
     address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
     dry_run: bool = key(False, "train nothing: print the space, the rejections and a predicted time")
@@ -81,18 +95,42 @@ def parse(arguments: Sequence[str]) -> RunConfig:
 
 
 def help_text() -> str:
-    """What `--help` prints: the tasks, then every key with type, default and meaning."""
+    """What `--help` prints: the tasks with their scales, then every key with type, default and meaning."""
     lines = ["usage: python -m search.run [key=value ...]", "", "Searches for the best network of a task. Tasks:"]
-    lines += [f"  {name:<12} {tasks.find(name).sentence}" for name in tasks.names()]
+    for name in tasks.names():
+        task = tasks.find(name)
+        lines += [f"  {name:<12} {task.sentence}", *_scales_help(task)]
+    lines += ["", "scale=laptop, the default, ends within about 15 minutes on 2 CPU cores (tiny10k: 20); scale=full is"]
+    lines += ["for GPUs. Each of their numbers can be set by its key."]
     lines += ["", "Keys:", *keys_help(RunConfig)]
     lines += ["", "example: python -m search.run task=tiny10k num_trials=16 fix.optimizer=adam seed=1"]
     return "\n".join(lines)
+
+
+def _scales_help(task: tasks.Task) -> list[str]:
+    scales = {"laptop": task.laptop, "full": task.full} if task.laptop != task.full else {"laptop and full": task.full}
+    return [f"  {'':<12}   {name}: {_in_words(scale)}" for name, scale in scales.items()]
+
+
+def _in_words(scale: tasks.Scale) -> str:
+    images = f"{scale.train_examples:,} training images" if scale.train_examples else "all training images"
+    macs = f", up to {short_number(scale.max_macs)} MACs" if scale.max_macs else ""
+    return f"{scale.num_trials} trials of up to {scale.max_epochs} epochs on {images}{macs}"
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
     """Plain values, as config.yaml and the journal hold them."""
     plain = dataclasses.asdict(config)
     return {name: value.value if isinstance(value, Enum) else value for name, value in plain.items()}
+
+
+def goal_of(task: tasks.Task, config: RunConfig) -> Goal:
+    """The task's goal with what the command line says of it."""
+    if config.sigma is None:
+        return task.goal
+    if not isinstance(task.goal, Denoise):
+        raise ValueError(f"sigma={config.sigma}: the images of task={task.name} get no noise; leave it out")
+    return dataclasses.replace(task.goal, sigma=config.sigma)
 
 
 def resume_command(config: RunConfig) -> str:
@@ -148,20 +186,39 @@ def earlier(runs_dir: str, run: str) -> RunConfig | None:
 def _completed(config: RunConfig) -> RunConfig:
     """Fills in what the task and the environment say, and refuses what cannot be."""
     task = tasks.find(config.task)
-    config.max_params = task.max_params if config.max_params is None else config.max_params
-    config.max_macs = task.max_macs if config.max_macs is None else config.max_macs
-    config.max_epochs = task.max_epochs if config.max_epochs is None else config.max_epochs
+    scale = task.scale(config.scale.value)
+    defaults = {"max_params": task.max_params, "max_code": task.max_code}
+    defaults |= {name: getattr(scale, name) for name in OF_SCALE}
+    for name, value in defaults.items():
+        if getattr(config, name) is None:
+            setattr(config, name, value)
     config.run = config.run or f"{config.task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     config.data_dir = find_data_dir(config.data_dir)
+    config.data = _checked_data(task, config.data)
     _check(config)
-    task.space.pinned(config.fix)
+    goal_of(task, config)
+    if config.data in DATA_CHOICES:  # the space for a user's own data is known once these have been read
+        task.space.pinned(config.fix)
     return config
+
+
+def _checked_data(task: tasks.Task, data: str) -> str:
+    """Where data is a path, without ~ in front."""
+    if data in DATA_CHOICES:
+        return data
+    if task.tailor is None:
+        takers = [name for name in tasks.names() if tasks.find(name).tailor]
+        raise ValueError(
+            f"data={data}: expected one of [{', '.join(DATA_CHOICES)}]; a path of your own data is taken by "
+            f"task={' or task='.join(takers)}"
+        )
+    return at_home("data", data)
 
 
 def _check(config: RunConfig) -> None:
     positive = (
-        *("num_trials", "max_params", "max_macs", "max_epochs", "time_budget_seconds", "concurrency"),
-        *("cpus_per_trial", "grace_epochs", "reports_per_epoch", "train_examples"),
+        *("num_trials", "max_params", "max_macs", "max_code", "max_epochs", "time_budget_seconds", "concurrency"),
+        *("cpus_per_trial", "grace_epochs", "reports_per_epoch", "train_examples", "val_examples", "sigma"),
     )
     for name in positive:
         value = getattr(config, name)

@@ -26,15 +26,19 @@ class Origin:
     run: str
     task: str
     dataset: str
+    dataset_origin: str
     dataset_fingerprint: str
+    classes: tuple[str, ...] | None = None
 
 
 def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -> None:
     """Writes both tables; in a run that is not live, trials that have not ended are STOPPED. Raises StorageError."""
     direction = study.objective.direction
     rows = [_trial_row(trial, study, origin, is_live) for trial in study.trials]
-    leaderboard = tables.leaderboard(rows, direction=direction, param_types=param_types(study.space))
     names = sorted({name for trial in study.trials for report in trial.reports for name in report["metrics"]})
+    leaderboard = tables.leaderboard(
+        rows, direction=direction, param_types=param_types(study.space), metric_names=names
+    )
     curves = tables.curves(_curve_rows(study, origin), metric_names=names)
     with writing(folder):
         tables.write(leaderboard, folder / "leaderboard.parquet")
@@ -72,6 +76,7 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "num_params": network.num_params,
         "num_trainable": network.num_trainable,
         "num_macs": network.num_macs,
+        "code_size": network.code_size if len(network.output_shape) == 3 else None,
         "train_seconds": seconds,
         "images_per_second": images / seconds if seconds else None,
         "seed": trial.seed,
@@ -83,7 +88,9 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "started_at": trial.started_at,
         "ended_at": trial.ended_at,
         "dataset": origin.dataset,
+        "dataset_origin": origin.dataset_origin,
         "dataset_fingerprint": origin.dataset_fingerprint,
+        "metrics": last.get("metrics", {}),
         "params": trial.params,
         "candidate_json": trial.candidate.to_json(),
     }
@@ -99,4 +106,5 @@ def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:
     for trial in study.trials:
         for report in trial.reports:
             row = {name: report[name] for name in columns}
-            yield {"run": origin.run, "task": origin.task, "trial": trial.number, **row, **report["metrics"]}
+            facts = {"run": origin.run, "task": origin.task, "dataset_origin": origin.dataset_origin}
+            yield {**facts, "trial": trial.number, **row, **report["metrics"]}

@@ -10,6 +10,7 @@ from ray import cloudpickle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
+from results.schema import Status
 from search.journal import TrialRecord
 
 FIRST_TRIALS = 5
@@ -62,6 +63,8 @@ class FirstFailures:
     """Some trial ended otherwise: from then on failures are accidents."""
 
     def ended(self, trial: TrialRecord) -> None:
+        if trial.status == Status.UNAVAILABLE:  # which says nothing of the others
+            return
         way = _way(trial)
         self.has_other = self.has_other or not trial.status.is_failure or (self.way or way) != way
         self.way, self.count = way, self.count + 1

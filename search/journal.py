@@ -21,11 +21,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.schema import Status
 from search.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
-from search.tasks import Metric
+from spaces.goal import Metric
 from spaces.recipe import Candidate
 from spaces.space import Params
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "frugal"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
@@ -216,8 +216,12 @@ def _report_key(step: int) -> str:
 
 def _without_nan(report: dict[str, Any]) -> dict[str, Any]:
     """A report without NaN and infinity, which JSON does not know; they are read back as NaN."""
-    return {name: None if name in _MAY_BE_NAN and not math.isfinite(value) else value for name, value in report.items()}
+    lost = {name: None for name in _MAY_BE_NAN if not math.isfinite(report[name])}
+    metrics = {name: value if math.isfinite(value) else None for name, value in report["metrics"].items()}
+    return {**report, **lost, "metrics": metrics}
 
 
 def _with_nan(report: dict[str, Any]) -> dict[str, Any]:
-    return {name: math.nan if name in _MAY_BE_NAN and value is None else value for name, value in report.items()}
+    lost = {name: math.nan for name in _MAY_BE_NAN if report[name] is None}
+    metrics = {name: math.nan if value is None else value for name, value in report["metrics"].items()}
+    return {**report, **lost, "metrics": metrics}

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.splits import DataUnavailable, Splits
+from data.splits import Dataset, DataUnavailable, Splits
 from search import tasks
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
-from search.config import RunConfig, to_dict
+from search.config import DATA_CHOICES, RunConfig, goal_of, to_dict
 from search.export import Origin
 from search.folder import RunFolder
 from search.study import Budget, Study
 from search.tasks import Task
-from spaces.recipe import Candidate
+from spaces.goal import Goal
+from spaces.network import short_number
+from spaces.recipe import Candidate, with_weights
 from spaces.space import Space, describe
 
 
@@ -24,21 +26,32 @@ from spaces.space import Space, describe
 class Plan:
     config: RunConfig
     task: Task
+    goal: Goal
+    dataset: Dataset
     space: Space
     budget: Budget
+    num_trials: int
     max_epochs: int
     folder: RunFolder
 
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
+        """Raises ValueError where a user's own data cannot be read, or the space has no such point."""
+        assert config.num_trials is not None
         assert config.max_epochs is not None
         assert config.run is not None
         task = tasks.find(config.task)
+        if config.data not in DATA_CHOICES:
+            assert task.tailor is not None
+            task = task.tailor(Path(config.data))
         return cls(
             config=config,
             task=task,
+            goal=goal_of(task, config),
+            dataset=task.scale(config.scale.value).dataset or task.dataset,
             space=task.space.pinned(config.fix),
-            budget=Budget(max_params=config.max_params, max_macs=config.max_macs),
+            budget=Budget(max_params=config.max_params, max_macs=config.max_macs, max_code=config.max_code),
+            num_trials=config.num_trials,
             max_epochs=config.max_epochs,
             folder=RunFolder(Path(config.runs_dir, config.run)),
         )
@@ -50,25 +63,40 @@ class Plan:
 
     def references(self) -> dict[str, Candidate]:
         """The task's published networks that keep the budget, if they are asked for."""
+        return {name: c for name, c in self._all_references().items() if not self.budget.rejection(c)}
+
+    def skipped(self) -> dict[str, str]:
+        """Why each of the other ones is left out, and what it would cost."""
+        reasons = {name: (self.budget.rejection(c), c.network) for name, c in self._all_references().items()}
+        return {
+            name: f"{reason}: it has {network.num_params:,} parameters, {short_number(network.num_macs)} MACs"
+            for name, (reason, network) in reasons.items()
+            if reason
+        }
+
+    def _all_references(self) -> dict[str, Candidate]:
         if not self.config.references:
             return {}
-        return {name: c for name, c in self.task.references.items() if not self.budget.rejection(c)}
+        weights = self.config.weights.value
+        return {name: with_weights(candidate, weights) for name, candidate in self.task.references.items()}
 
     def load_data(self, say: Callable[[str], None]) -> Splits:
         """The task's dataset. Raises ValueError if it cannot be had, or a file is damaged."""
         assert self.config.data_dir is not None
         try:
-            splits = self.task.dataset.load(self.config.data.value, Path(self.config.data_dir), say)
+            splits = self.dataset.load(self.config.data, Path(self.config.data_dir), say)
         except DataUnavailable as unavailable:
             raise ValueError(str(unavailable)) from None
-        return splits.limited(self.config.train_examples)
+        return splits.limited(self.config.train_examples, self.config.val_examples)
 
     def origin(self, splits: Splits) -> Origin:
         return Origin(
             run=self.folder.name,
             task=self.task.name,
             dataset=splits.name,
+            dataset_origin=splits.origin,
             dataset_fingerprint=splits.fingerprint,
+            classes=splits.classes,
         )
 
     def open_study(self, splits: Splits) -> Study:
@@ -96,13 +124,24 @@ class Plan:
     def _identity(self, splits: Splits) -> dict[str, Any]:
         """All that makes rows comparable: a run goes on only with the same."""
         same = (
-            *("task", "max_params", "max_macs", "max_epochs", "fix", "train_examples", "seed", "sampler"),
-            *("grace_epochs", "reduction_factor", "reports_per_epoch"),
+            *(
+                "task",
+                "scale",
+                "max_params",
+                "max_macs",
+                "max_code",
+                "max_epochs",
+                "fix",
+                "train_examples",
+                "val_examples",
+            ),
+            *("weights", "seed", "sampler", "grace_epochs", "reduction_factor", "reports_per_epoch"),
         )
         config = to_dict(self.config)
         return {
             **{name: config[name] for name in same},
             "objective": f"{self.task.objective.direction} {self.task.objective.name}",
+            "goal": self.goal.to_json(),
             "dataset": splits.name,
             "dataset_fingerprint": splits.fingerprint,
             "space": {p.name: describe(p.distribution) for p in self.space.parameters},

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from data.splits import Splits
 from search.plan import Plan
-from search.progress import short_number
 from search.survey import Survey, predict_epochs, survey, time_epoch
+from spaces.network import short_number
 from spaces.recipe import Candidate
 from spaces.space import describe
 
@@ -67,14 +67,15 @@ def _budget_lines(seen: Survey) -> list[str]:
 
 def _time_line(plan: Plan, seen: Survey) -> str:
     splits = plan.load_data(lambda text: None)
-    epochs = predict_epochs(plan.asha(), plan.config.num_trials, plan.config.reports_per_epoch, plan.config.seed)
+    epochs = predict_epochs(plan.asha(), plan.num_trials, plan.config.reports_per_epoch, plan.config.seed)
     epochs += len(plan.references()) * plan.max_epochs
-    seconds = time_epoch(seen.feasible, len(splits.train), len(splits.val), plan.config.seed)
+    seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed)
     slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
     total = epochs * seconds / slots
     return (
         f"predicted time: {total / 60:.0f} minutes on {slots} slots of this machine's CPU: about {epochs:.0f} epochs "
-        f"of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images) timed on noise; ASHA as on random scores"
+        f"of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed on a few "
+        "batches; ASHA as on random scores"
     )
 
 

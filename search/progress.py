@@ -16,6 +16,7 @@ from rich.text import Text
 from results.schema import Status
 from search.journal import TrialRecord
 from search.study import Study
+from spaces.network import short_number
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
@@ -77,7 +78,7 @@ class Progress:
             f"{network.num_params:,}",
             short_number(network.num_macs),
             f"{last['epoch']:g}/{self.max_epochs}" if last else f"0/{self.max_epochs}",
-            f"{last['val_score']:.4f}" if last else "",
+            score_text(last["val_score"]) if last else "",
             trial.candidate.recipe.optimizer,
         ]
 
@@ -93,12 +94,12 @@ class Progress:
             *([f"{failed} failed"] if failed else []),
             f"best {self._score(best)}" if best else "none complete yet",
             f"{_clock(time.monotonic() - self.started)} gone",
-            *([f"about {_clock(left)} left"] if (left := self._seconds_left()) is not None else []),
+            *([f"about {_clock(left)} left"] if (left := self._seconds_left()) else []),
         ]
         return " · ".join(parts)
 
     def _score(self, trial: TrialRecord) -> str:
-        return f"{trial.reports[-1]['val_score']:.4f} ({trial.reference or f'trial {trial.number}'})"
+        return f"{score_text(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"
 
     def _num_ended(self) -> int:
         return sum(trial.status != Status.RUNNING for trial in self.study.trials)
@@ -109,16 +110,14 @@ class Progress:
         if len(ended) < max(3, self.num_slots):
             return None
         mean = sum(report["seconds"] for trial in ended for report in trial.reports) / len(ended)
-        under_way = sum(report["seconds"] for trial in self.study.running() for report in trial.reports)
-        return max(mean * (self.num_expected - len(ended)) - under_way, 0.0) / self.num_slots
+        running = self.study.running()
+        under_way = sum(max(mean - sum(report["seconds"] for report in trial.reports), 0.0) for trial in running)
+        return (mean * (self.num_expected - len(ended) - len(running)) + under_way) / self.num_slots
 
 
-def short_number(value: int) -> str:
-    """1,234,567 as 1.23M."""
-    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.3g}{unit}"
-    return str(value)
+def score_text(value: float) -> str:
+    """A score with four digits that say something: 0.9932, 0.01234."""
+    return f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.4g}"
 
 
 def _clock(seconds: float) -> str:

@@ -16,7 +16,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from search.journal import STATES, TrialRecord, direction
-from search.tasks import Metric
+from spaces.goal import Metric
 from spaces.space import Params, Space
 
 MAX_DRAWS = 1_000

@@ -18,6 +18,7 @@ from search.config import RunConfig, at_home, earlier, find_data_dir
 from search.folder import RunFolder
 from search.journal import Entry, Journal
 from search.plan import Plan
+from spaces.goal import Goal
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +106,7 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 
 def _load_data(journal: Journal, config: ReplayConfig, console: Console) -> Splits:
     """The run's dataset. Raises ValueError if what is found is another."""
-    began = {name: journal.identity[name] for name in ("task", "train_examples", "max_epochs")}
+    began = {name: journal.identity[name] for name in ("task", "train_examples", "val_examples", "max_epochs")}
     known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
     known.data_dir = find_data_dir(config.data_dir or known.data_dir)
     splits = Plan.of(known).load_data(lambda text: console.print(text))
@@ -120,16 +121,18 @@ def _load_data(journal: Journal, config: ReplayConfig, console: Console) -> Spli
 
 def _train(entry: Entry, identity: dict[str, Any], splits: Splits) -> Iterator[dict[str, Any]]:
     """The trial's reports, trained anew."""
+    from trainables.goals import DeviceSplit
     from trainables.machine import prepare_process
-    from trainables.training import DeviceSplit, Training
+    from trainables.training import Training
 
-    prepare_process()
+    prepare_process(int(entry.reports[0]["threads"]))
     device = _device(entry)
     train, val = (DeviceSplit.of(split.x, split.y, device) for split in (splits.train, splits.val))
     training = Training(
         entry.trial.candidate,
         train,
         val,
+        goal=Goal.from_json(identity["goal"]),
         seed=entry.trial.seed,
         epochs=identity["max_epochs"],
         reports_per_epoch=identity["reports_per_epoch"],
@@ -170,11 +173,14 @@ def _verdict(entry: Entry, largest: float) -> str:
     from trainables.machine import describe
 
     here = describe(_device(entry))
-    there = {
-        name: " and ".join(sorted({report[name] for report in entry.reports})) for name in ("device", "cpu", "torch")
-    }
+    names = ("device", "cpu", "torch", "threads")
+    there = {name: " and ".join(sorted({report[name] for report in entry.reports})) for name in names}
     changed = [f"{name} was {there[name]}, is {here[name]}" for name in there if there[name] != here[name]]
-    reason = f"expected, since {'; '.join(changed)}" if changed else "not expected: device, CPU and torch are the same"
+    reason = (
+        f"expected, since {'; '.join(changed)}"
+        if changed
+        else "not expected: device, CPU, torch and threads are the same"
+    )
     return f"Not the same: the largest difference is {largest:.3g}. That is {reason}."
 
 

@@ -30,7 +30,11 @@ class StudyScheduler(FIFOScheduler):
         self.study, self.on_end, self.on_restart = study, on_end, on_restart
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        status = self.study.report(_number(trial), json.loads(result["report"]))
+        if reason := result.get("unavailable"):
+            self.study.end(_number(trial), Status.UNAVAILABLE, error=reason)
+            status = Status.UNAVAILABLE
+        else:
+            status = self.study.report(_number(trial), json.loads(result["report"]))
         if status == Status.RUNNING:
             return TrialScheduler.CONTINUE
         self.on_end(_number(trial), None)

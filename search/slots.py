@@ -13,6 +13,11 @@ class Slot:
     cpus: float
     gpus: float
 
+    @property
+    def threads(self) -> int:
+        """Threads of a trial that computes on a CPU."""
+        return max(1, int(self.cpus))
+
     def fits(self, node: Mapping[str, float]) -> int:
         """How many slots a node of these resources has; they do not straddle nodes."""
         counts = [int(node.get("CPU", 0) / self.cpus + 1e-9)]

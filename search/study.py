@@ -18,8 +18,8 @@ from search.asha import Asha
 from search.journal import Ending, Entry, Journal, TrialRecord
 from search.journal_file import reading
 from search.proposals import MAX_DRAWS, Proposals, entropy
-from search.tasks import Metric
-from spaces.network import InvalidNetwork
+from spaces.goal import Metric
+from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
 from spaces.space import Params, Space
 
@@ -37,6 +37,7 @@ class Budget:
 
     max_params: int | None = None
     max_macs: int | None = None
+    max_code: int | None = None
 
     def rejection(self, candidate: Candidate) -> str | None:
         """Why a candidate is over the budget, or None if it keeps it."""
@@ -44,6 +45,8 @@ class Budget:
             return "over max_params"
         if self.max_macs is not None and candidate.network.num_macs > self.max_macs:
             return "over max_macs"
+        if self.max_code is not None and candidate.network.code_size > self.max_code:
+            return "over max_code"
         return None
 
 
@@ -147,7 +150,7 @@ class Study:
 
     def signed(self, score: float) -> float:
         """The score as one to be maximized."""
-        return score if self.objective.direction == "maximize" else -score
+        return self.objective.signed(score)
 
     def _judge(self, params: Params) -> tuple[Candidate | None, str | None]:
         candidate, reason = judge(self.space, self.budget, params)

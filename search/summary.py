@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,10 +14,11 @@ from results.schema import Status
 from search.command import command_line
 from search.config import resume_command
 from search.plan import Plan
-from search.progress import short_number
+from search.progress import score_text
 from search.slots import Slot
 from search.study import Study
 from search.tuning import Outcome
+from spaces.network import short_number
 
 BEST = 10
 
@@ -39,9 +41,7 @@ def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot
     if study.trials:
         ended = sum(trial.status != Status.RUNNING for trial in study.trials)
         lines.append(f"resumed  {ended} trials had ended, {len(study.running())} go on from their last checkpoint")
-    for name in plan.task.references if config.references else ():
-        if name not in plan.references():
-            lines.append(f"skipped  reference {name}: {plan.budget.rejection(plan.task.references[name])}")
+    lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -53,14 +53,12 @@ def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, ou
         console.print(line, highlight=False, soft_wrap=True)
     if splits.origin == "made":
         console.print(
-            f"NOTICE: these are results on {splits.name}, NOT on {plan.task.dataset.name}, whose files were not used.",
+            f"NOTICE: these are results on {splits.name}, NOT on {plan.dataset.name}, whose files were not used.",
             style="bold yellow",
             soft_wrap=True,
         )
     if outcome.ended_early:
-        console.print(
-            f"The search ended before its {plan.config.num_trials} trials: {outcome.ended_early}.", soft_wrap=True
-        )
+        console.print(f"The search ended before its {plan.num_trials} trials: {outcome.ended_early}.", soft_wrap=True)
     if outcome.failure:
         console.print(
             "Stopped: all trials so far failed in the same way, so the next ones would too. The last one's error:",
@@ -77,23 +75,35 @@ def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, ou
 def _best_table(plan: Plan) -> Table:
     """The best trials, and the references that are not among them."""
     rows = tables.read(plan.folder.path / "leaderboard.parquet", "leaderboard").to_pylist()
+    rows = [row for row in rows if row["rank"] is not None and (row["rank"] <= BEST or row["reference"])]
+    further = {f"metric_{name}": name for name in _metrics(rows)}
+    if any(row["code_size"] is not None for row in rows):
+        further = {"code_size": "code", **further}
     title = f"the {BEST} best by {plan.task.objective.name}"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
-    for column in ("rank", "trial", plan.task.objective.name, "parameters", "MACs", "epochs", "status"):
+    for column in ("rank", "trial", "score", *further.values(), "parameters", "MACs", "epochs", "status"):
         table.add_column(column, justify="left" if column == "status" else "right")
     for row in rows:
-        if row["rank"] is not None and (row["rank"] <= BEST or row["reference"]):
-            table.add_row(
-                str(row["rank"]),
-                row["reference"] or str(row["trial"]),
-                f"{row['score']:.4f}",
-                f"{row['num_params']:,}",
-                short_number(row["num_macs"]),
-                f"{row['epochs']:g}",
-                row["status"],
-                style="cyan" if row["reference"] else None,
-            )
+        table.add_row(
+            str(row["rank"]),
+            row["reference"] or str(row["trial"]),
+            score_text(row["score"]),
+            *(_further_text(row[name]) for name in further),
+            f"{row['num_params']:,}",
+            short_number(row["num_macs"]),
+            f"{row['epochs']:g}",
+            row["status"],
+            style="cyan" if row["reference"] else None,
+        )
     return table
+
+
+def _metrics(rows: list[dict[str, Any]]) -> list[str]:
+    return [name.removeprefix("metric_") for name in (rows[0] if rows else ()) if name.startswith("metric_")]
+
+
+def _further_text(value: float | None) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else score_text(value)
 
 
 def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
@@ -122,7 +132,7 @@ def _files(plan: Plan, study: Study) -> list[str]:
     lines = [f"tables: {plan.folder.path}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
     if study.best() is not None:
         model = plan.folder.path / "models" / "best.pt"
-        predict = command_line("search.predict", f"model={model}", "input=IMAGES", "output=labels.csv")
+        predict = command_line("search.predict", f"model={model}", "input=IMAGES")
         lines.append(f"best model: {model}; try: {predict}")
     return lines
 

@@ -13,9 +13,11 @@ from functools import partial
 import numpy as np
 import optuna
 
+from data.splits import Split, Splits
 from search.asha import Asha
 from search.proposals import suggest_value
 from search.study import Budget, judge
+from spaces.goal import Goal
 from spaces.recipe import Candidate
 from spaces.space import Space
 
@@ -79,28 +81,35 @@ def predict_epochs(asha: Asha, num_trials: int, reports_per_epoch: int, seed: in
     return reports / reports_per_epoch
 
 
-def time_epoch(candidates: Sequence[Candidate], num_train: int, num_val: int, seed: int) -> float:
-    """Median seconds for an epoch of these candidates on one core of this machine, from a few batches of noise."""
+def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed: int) -> float:
+    """Median seconds for an epoch of these candidates on one core of this machine, from a few batches of its data."""
     import torch
 
+    from trainables.goals import DeviceSplit
     from trainables.machine import prepare_process
-    from trainables.training import DeviceSplit, Training, evaluate
+    from trainables.training import Training
 
     prepare_process()
-    cpu, rng = torch.device("cpu"), np.random.default_rng(seed)
     seconds = []
     for candidate in candidates[:TIMED_CANDIDATES]:
-        channels, height, width = candidate.network.input_shape
-        count = candidate.recipe.batch_size * TIMED_STEPS
-        x = rng.integers(0, 256, (count, channels, height, width), dtype=np.uint8)
-        noise = DeviceSplit.of(x, rng.integers(0, candidate.network.output_shape[0], count), cpu)
-        training = Training(candidate, noise, noise, seed=seed, epochs=2)
+        sample = splits.train.take(np.arange(min(_sample_size(candidate, splits), len(splits.train))))
+        few = DeviceSplit.of(sample.x, sample.y, torch.device("cpu"))
+        training = Training(candidate, few, few, goal=goal, seed=seed, epochs=2)
         training.advance()  # the first steps choose their kernels
         start = time.perf_counter()
         training.advance()
         both = time.perf_counter() - start
         start = time.perf_counter()
-        evaluate(training.module, noise, training.precision)
+        training.scores()
         validation = time.perf_counter() - start
-        seconds.append(((both - validation) * num_train + validation * num_val) / count)
+        pixels, train, val = (_num_pixels(split) for split in (sample, splits.train, splits.val))
+        seconds.append(((both - validation) * train + validation * val) / pixels)
     return statistics.median(seconds)
+
+
+def _sample_size(candidate: Candidate, splits: Splits) -> int:
+    return 2 if isinstance(splits.train.x, list) else candidate.recipe.batch_size * TIMED_STEPS
+
+
+def _num_pixels(split: Split) -> int:
+    return sum(image.size for image in split.x) if isinstance(split.x, list) else split.x.size

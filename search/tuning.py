@@ -74,10 +74,10 @@ def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcom
     store = start_store(plan.folder.path)
     keeper = _Keeper(study, store)
     keeper.catch_up()
-    num_expected = max(plan.config.num_trials + len(plan.references()), len(study.trials))
+    num_expected = max(plan.num_trials + len(plan.references()), len(study.trials))
     searcher = StudySearcher(
         study,
-        num_trials=plan.config.num_trials,
+        num_trials=plan.num_trials,
         references=plan.references(),
         concurrency=outcome.num_slots,
         config_of=lambda trial: _trial_config(trial, plan, plan.origin(splits), outcome),
@@ -94,7 +94,7 @@ def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcom
         try:
             # Not tune.Tuner: it pickles searcher and scheduler for a restore of its own; we resume from the journal
             tune.run(
-                _worker(splits, store),
+                _worker(splits, store, slot),
                 name="trials",
                 storage_path=str(plan.folder.scratch.absolute()),
                 resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
@@ -114,7 +114,7 @@ def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcom
     keeper.finish()
 
 
-def _worker(splits: Splits, store: Any) -> Any:
+def _worker(splits: Splits, store: Any, slot: Slot) -> Any:
     """The trainable with its dataset, which goes into Ray's object store once. No worker ever sees the test images."""
     arrays = {
         "train_x": splits.train.x,
@@ -122,7 +122,7 @@ def _worker(splits: Splits, store: Any) -> Any:
         "val_x": splits.val.x,
         "val_y": splits.val.y,
     }
-    return tune.with_parameters(TrialTrainable, arrays=arrays, store=store)
+    return tune.with_parameters(TrialTrainable, arrays=arrays, store=store, threads=slot.threads)
 
 
 def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outcome) -> dict[str, Any]:
@@ -130,6 +130,7 @@ def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outco
     return {
         "number": trial.number,
         "candidate": trial.candidate.to_json(),
+        "goal": plan.goal.to_json(),
         "seed": trial.seed,
         "epochs": plan.max_epochs,
         "reports_per_epoch": plan.config.reports_per_epoch,
@@ -138,6 +139,8 @@ def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outco
             "task": origin.task,
             "dataset": origin.dataset,
             "dataset_fingerprint": origin.dataset_fingerprint,
+            "goal": plan.goal.to_json(),
+            "classes": list(origin.classes) if origin.classes else None,
         },
     }
 

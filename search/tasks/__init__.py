@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Literal
+from pathlib import Path
 
 from data.splits import Dataset
+from spaces.goal import Classify, Goal, Metric
 from spaces.recipe import Candidate
 from spaces.space import Space
 
+__all__ = ["Metric", "Scale", "Task", "find", "names"]
 
-@dataclass(frozen=True)
-class Metric:
-    """What a search improves: a name for people, and in which direction better lies."""
 
-    name: str
-    direction: Literal["maximize", "minimize"]
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large a task's search is unless the command line says otherwise. None is all, or no limit."""
+
+    num_trials: int
+    max_epochs: int
+    max_macs: int | None = None
+    train_examples: int | None = None
+    val_examples: int | None = None
+    dataset: Dataset | None = None
+    """In place of the task's, where data are made in another number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is searched for: on which data, in which space, under which budget, beside which published networks."""
+    """What is searched for: on which data, to which end, in which space, under which budget, beside which networks.
+
+    `laptop` ends within about 15 minutes on 2 CPU cores; `full` is the real thing, on GPUs.
+    """
 
     name: str
     sentence: str
     dataset: Dataset
     space: Space
-    objective: Metric
-    max_epochs: int
+    laptop: Scale
+    full: Scale
+    goal: Goal = field(default_factory=Classify)
     max_params: int | None = None
-    max_macs: int | None = None
+    max_code: int | None = None
     references: Mapping[str, Candidate] = field(default_factory=dict)
     gpus_per_trial: float = 1.0
     """Share of a GPU that a trial takes where there are GPUs."""
+    tailor: Callable[[Path], Task] | None = None
+    """Makes the task for a user's own data, where it can be had for them."""
+
+    @property
+    def objective(self) -> Metric:
+        return self.goal.metric
+
+    def scale(self, name: str) -> Scale:
+        """The scale called laptop or full."""
+        return {"laptop": self.laptop, "full": self.full}[name]
 
 
 def names() -> list[str]:

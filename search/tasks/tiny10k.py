@@ -1,9 +1,10 @@
 """tiny10k: the best MNIST classifier with fewer than 10,000 parameters."""
 
 from data.mnist import MNIST
-from search.tasks import Metric, Task
+from search.tasks import Scale, Task
 from spaces.classifier import classifier_space
-from spaces.network import Activation, Conv, Dense, Dropout, Flatten, Network, Pool, Standardize
+from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Pool, Standardize
+from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 
 BERTOLDI = Candidate(
@@ -27,6 +28,8 @@ BERTOLDI = Candidate(
 )
 """D. Bertoldi, 'Assignment: CNN and MNIST', table 1: 9,682 parameters, 98.65% test accuracy after 10 epochs."""
 
+SCALE = Scale(num_trials=64, max_epochs=18, max_macs=3_000_000)
+
 TASK = Task(
     name="tiny10k",
     sentence="the best MNIST digit classifier with fewer than 10,000 parameters",
@@ -39,10 +42,9 @@ TASK = Task(
         min_stages=2,
         pixels=Standardize(0.1307, 0.3081),  # of MNIST's training images
     ),
-    objective=Metric("validation accuracy", "maximize"),
+    laptop=SCALE,
+    full=SCALE,
     max_params=9_999,
-    max_macs=3_000_000,
-    max_epochs=18,
     references={"bertoldi": BERTOLDI},
     gpus_per_trial=0.25,
 )

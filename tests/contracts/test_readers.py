@@ -1,6 +1,7 @@
 """Every reader of files, and the command line: whatever they are given, they give what they promise or a ValueError."""
 
 import gzip
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,11 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.array_pickle import read_array
+from data.digit_csv import read_labelled
+from data.documents import read_pages
+from data.images import own
 from data.mnist import read_idx
 from results import tables
 from search.checkpoints import CheckpointStore
 from search.config import RunConfig, earlier, parse, resume_command
-from search.predict import read_images
+from search.predict_inputs import read_images
 from spaces.recipe import Candidate
 from tests.search.toy import open_study, run, toy_candidate
 from trainables.build import build
@@ -53,7 +58,48 @@ IMAGE = np.arange(16, dtype=np.uint8).reshape(4, 4)
 CURVES = [{"run": "a", "task": "toy", "trial": 0, "step": step, "val_score": step / 7} for step in range(20)]
 CONFIG = "task: tiny10k\nnum_trials: 7\nsampler: tpe\nfix:\n  stages: 3\ndata_dir: null\nmax_epochs: 3\n"
 
+DIGITS = ",".join(["label", *(f"pixel{place}" for place in range(784))]) + ("\n7" + ",9" * 784) * 2 + "\n"
+
+
+def write_classes(folder: Path, image: Path) -> None:
+    """Six images of two classes; the one at `image` is to be damaged."""
+    for name in ("a/0.png", "a/1.png", "a/2.png", "b/0.png", "b/1.png", "b/2.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(IMAGE).save(folder / name)
+    assert image.exists()
+
+
 READERS = [
+    Reader(
+        "digits/train.csv",
+        lambda path: path.write_text(DIGITS),
+        read_labelled,
+        lambda read: read[0].shape[1:] == (28, 28) and set(read[1]) <= set(range(10)),
+    ),
+    Reader(
+        "max/test_max_x",
+        lambda path: path.write_bytes(pickle.dumps(np.zeros((2, 3), np.float32))),
+        read_array,
+        lambda array: isinstance(array, np.ndarray) and array.dtype.kind in "buif",
+    ),
+    Reader(
+        "own.npz",
+        lambda path: np.savez(path, x=np.stack([IMAGE] * 8), y=np.arange(8) % 2),
+        own,
+        lambda splits: splits.num_classes >= 2,
+    ),
+    Reader(
+        "classes/a/1.png",
+        lambda path: write_classes(path.parents[1], path),
+        lambda path: own(path.parents[1]),
+        lambda splits: splits.num_classes == 2,
+    ),
+    Reader(
+        "pages/x.png",
+        lambda path: Image.fromarray(np.zeros((70, 80), np.uint8)).save(path),
+        lambda path: read_pages(path.parent)[0],
+        lambda pages: [page.dtype for page in pages] == [np.uint8],
+    ),
     Reader(
         "idx",
         lambda path: path.write_bytes(idx_bytes()),
@@ -149,7 +195,7 @@ def reader(request: pytest.FixtureRequest) -> Reader:
 @pytest.fixture(scope="module")
 def path(reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("run") / reader.name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     reader.write(path)
     return path
 
@@ -171,7 +217,8 @@ def test_a_damaged_one_is_read_or_refused_with_its_place_and_left_alone(reader: 
     try:
         assert reader.is_result(reader.read(path))
     except ValueError as error:
-        assert str(path.parent) in str(error)  # noqa: PT017 - either outcome is right
+        place = path.parents[reader.name.count("/") == 2]  # of classes, the folder that holds them all
+        assert str(place) in str(error)  # noqa: PT017 - either outcome is right
         whole = content[: content.rfind(b"\n") + 1]  # a torn last line may be cut off before the rest is looked at
         assert path.read_bytes() in (content, whole)
 

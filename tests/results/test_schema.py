@@ -25,6 +25,7 @@ COLUMNS = [
     "num_params",
     "num_trainable",
     "num_macs",
+    "code_size",
     "train_seconds",
     "images_per_second",
     "seed",
@@ -36,6 +37,7 @@ COLUMNS = [
     "started_at",
     "ended_at",
     "dataset",
+    "dataset_origin",
     "dataset_fingerprint",
     "candidate_json",
 ]
@@ -45,13 +47,15 @@ def test_columns_stand_in_their_order():
     assert LEADERBOARD.names == COLUMNS
     params = {"padding": pa.string(), "filters": pa.int64()}
     assert leaderboard_schema(params).names == [*COLUMNS[:-1], "param_padding", "param_filters", "candidate_json"]
+    both = ["metric_psnr", "param_padding", "param_filters"]
+    assert leaderboard_schema(params, ["psnr"]).names == [*COLUMNS[:-1], *both, "candidate_json"]
     assert curves_schema(["val_rmse"]).names == [*CURVES.names, "val_rmse"]
 
 
 def test_every_column_may_be_null_and_every_schema_has_its_version():
     for name, schema in SCHEMAS.items():
         assert all(field.nullable for field in schema)
-        assert schema.metadata[VERSION_KEY] == f"{name}/1".encode()
+        assert schema.metadata[VERSION_KEY] == f"{name}/2".encode()
     assert leaderboard_schema({"x": pa.bool_()}).metadata == LEADERBOARD.metadata
     assert curves_schema(["x"]).metadata == CURVES.metadata
 
@@ -66,12 +70,12 @@ def test_a_metric_needs_a_name_of_its_own(names):
         curves_schema(names)
 
 
-@pytest.mark.parametrize("metadata", [{VERSION_KEY: b"leaderboard/7"}, {VERSION_KEY: b"curves/1"}, None])
+@pytest.mark.parametrize("metadata", [{VERSION_KEY: b"leaderboard/7"}, {VERSION_KEY: b"curves/2"}, None])
 def test_another_version_is_refused_with_both_versions(tmp_path, metadata):
     path = tmp_path / "leaderboard.parquet"
     pq.write_table(LEADERBOARD.with_metadata(metadata).empty_table(), path)
     found = metadata[VERSION_KEY].decode() if metadata else "no version"
-    with pytest.raises(ValueError, match=rf"leaderboard\.parquet holds {found}, .* reads leaderboard/1"):
+    with pytest.raises(ValueError, match=rf"leaderboard\.parquet holds {found}, .* reads leaderboard/2"):
         tables.read(path, "leaderboard")
 
 

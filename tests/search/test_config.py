@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from search import tasks
 from search.command import command_line
-from search.config import RunConfig, Sampler, help_text, parse
+from search.config import RunConfig, Sampler, goal_of, help_text, parse
+from search.plan import Plan
 from search.run import main
+from spaces.goal import Denoise
 
 
 def test_the_defaults_are_the_tasks():
@@ -47,7 +50,12 @@ def test_the_command_line_wins_over_the_environment(monkeypatch):
         ("reduction_factor=1", r"must be 2 or more"),
         ("grace_epochs=99", r"longer than a whole trial of max_epochs=18"),
         ("sampler=grid", r"expected one of \[tpe, random\]"),
-        ("data=fake", r"expected one of \[auto, original, made\]"),
+        ("data=fake", r"data=fake: expected one of \[auto, original, made\]; a path .* is taken by task=images"),
+        ("scale=huge", r"expected one of \[laptop, full\]"),
+        ("sigma=0.3", r"sigma=0.3: the images of task=tiny10k get no noise"),
+        ("sigma=0", r"sigma=0.0: must be above 0"),
+        ("weights=mine", r"expected one of \[imagenet, random\]"),
+        ("val_examples=0", r"val_examples=0: must be above 0"),
         ("run=a/b", r"a plain name, without slashes"),
         ("run=..", r"a plain name"),
         ("fix.optimizer=adm", r"fix.optimizer=adm: outside the space, which has adam, adamw"),
@@ -67,6 +75,27 @@ def test_a_users_mistake_is_told_in_one_paragraph_with_exit_code_2(argument, mes
     assert told.startswith("search.run: ")
     assert "Traceback" not in told
     assert len(told.splitlines()) == 1
+
+
+def test_a_scale_sets_what_the_command_line_leaves_open():
+    laptop, full = parse(["task=autoencoder"]), parse(["task=autoencoder", "scale=full", "num_trials=9"])
+    assert laptop.train_examples is not None
+    assert full.train_examples is None
+    assert (full.num_trials, full.max_code, laptop.max_code) == (9, 128, 128)
+    assert full.max_epochs > laptop.max_epochs  # type: ignore[operator]
+    assert parse(["task=autoencoder", "max_epochs=3", "max_code=32"]).max_code == 32
+
+
+def test_a_noise_is_the_goals():
+    config = parse(["task=denoiser", "sigma=0.3"])
+    assert goal_of(tasks.find("denoiser"), config) == Denoise(0.3)
+    assert Plan.of(config).goal == Denoise(0.3)
+
+
+def test_a_path_is_data_where_a_task_takes_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert parse(["task=images", "data=~/photos"]).data == "/home/me/photos"
+    assert main(["task=images", f"data={tmp_path}/nothing"]) == 2
 
 
 def test_help_names_every_task_and_key():

@@ -103,8 +103,8 @@ def test_whatever_reading_brings_up_is_the_files_fault_but_for_the_disks(path):
 class TestOtherJournals:
     def test_one_of_another_format_says_so(self, path):
         open_study(path)
-        path.write_text(path.read_text().replace('"format":1', '"format":99'))
-        with pytest.raises(ValueError, match="written in format 99; this version of Frugal reads format 1"):
+        path.write_text(path.read_text().replace('"format":2', '"format":99'))
+        with pytest.raises(ValueError, match="written in format 99; this version of Frugal reads format 2"):
             open_study(path)
 
     @pytest.mark.parametrize("name", ["toy", "other"])

@@ -105,8 +105,8 @@ JOURNALS: dict[str, tuple[Spoil, list[str]]] = {
     "start": (without_line(6), ["damaged", "do not go together", "trial 1 is another's"]),
     "report": (without_line(5), ["damaged", "do not go together", "reports are missing"]),
     "format": (
-        lambda content: content.replace(b'"format":1', b'"format":99'),
-        ["written in format 99; this version of Frugal reads format 1", "config.yaml names the commit"],
+        lambda content: content.replace(b'"format":2', b'"format":99'),
+        ["written in format 99; this version of Frugal reads format 2", "config.yaml names the commit"],
     ),
 }
 

@@ -16,8 +16,9 @@ from search.config import parse
 from search.plan import Plan
 from search.replay import _difference, main
 from tests.search.unfinished import line
+from trainables.goals import DeviceSplit
 from trainables.machine import describe, prepare_process
-from trainables.training import DeviceSplit, Training
+from trainables.training import Training
 
 CPU = torch.device("cpu")
 EPOCHS = 3

@@ -20,10 +20,12 @@ from tests.search.toy import open_study, picture, run
 from tests.search.unfinished import contents, cut_short, line, write
 
 ASKED = {
-    "task": "tiny10k",
+    "task": "denoiser",
+    "scale": "full",
     "num_trials": "7",
     "max_params": "5000",
     "max_macs": "1000000",
+    "max_code": "900",
     "max_epochs": "3",
     "seed": "4",
     "concurrency": "1",
@@ -38,6 +40,9 @@ ASKED = {
     "data": "made",
     "data_dir": "somewhere",
     "train_examples": "500",
+    "val_examples": "200",
+    "sigma": "0.3",
+    "weights": "random",
     "max_failures": "0",
 }
 

@@ -4,12 +4,16 @@ import pytest
 import torch
 from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
 
 from results.schema import Status
 from search import scheduler
 from search.folder import StorageError
 from search.scheduler import StudyScheduler
-from tests.search.toy import open_study
+from search.searcher import StudySearcher
+from search.study import Study
+from tests.search.toy import open_study, report, run, toy_candidate
 
 MESSAGE = "CUDA out of memory. Tried to allocate 20.00 MiB\nmore lines"
 
@@ -78,3 +82,55 @@ def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_ends_no_trial(stu
     with pytest.raises(StorageError, match="disk full"):
         StudyScheduler(study, never, never).on_trial_error(None, failed_trial(0))
     assert study.trials[0].status == Status.RUNNING
+
+
+REASON = "the ImageNet weights of vgg16 cannot be had: Connection refused"
+REFERENCES = {"vgg": toy_candidate({"filters": 20, "optimizer": "adam"})}
+
+
+def open_with_unavailable_reference(path, ended: list) -> Study:
+    """A study whose first trial is a reference, of which a worker says that it cannot be trained there."""
+    study = open_study(path)
+    study.add_reference("vgg", REFERENCES["vgg"])
+    scheduler = StudyScheduler(study, lambda number, error: ended.append((number, error)), never)
+    answer = scheduler.on_trial_result(None, failed_trial(0), {"unavailable": REASON})
+    assert answer == TrialScheduler.STOP
+    return study
+
+
+def test_a_trial_that_cannot_be_trained_here_ends_with_the_reason_and_is_not_tried_again(tmp_path):
+    ended = []
+    study = open_with_unavailable_reference(tmp_path / "journal.log", ended)
+    trial = study.trials[0]
+    assert (trial.status, trial.error, trial.reports) == (Status.UNAVAILABLE, REASON, [])
+    assert ended == [(0, None)]
+    assert study.running() == []
+    assert study.report(0, report(1, 0.5)) == Status.UNAVAILABLE
+    assert study.best() is None
+
+
+def test_the_sampler_does_not_hear_of_it(tmp_path):
+    study = open_with_unavailable_reference(tmp_path / "journal.log", [])
+    proposals = study._proposals
+    assert proposals._storage.get_all_trials(proposals._study_id) == []
+    run(study, 2)
+    assert [trial.status for trial in study.trials] == [Status.UNAVAILABLE, Status.COMPLETE, Status.COMPLETE]
+
+
+def test_a_run_that_goes_on_does_not_issue_it_again(tmp_path):
+    open_with_unavailable_reference(tmp_path / "journal.log", [])
+    resumed = open_study(tmp_path / "journal.log")
+    trial = resumed.trials[0]
+    assert (trial.status, trial.error) == (Status.UNAVAILABLE, REASON)
+    searcher = StudySearcher(
+        resumed,
+        num_trials=1,
+        references=REFERENCES,
+        concurrency=1,
+        config_of=lambda trial: {"number": trial.number},
+        on_end=lambda why: pytest.fail(why),
+    )
+    assert searcher.suggest("one") == {"number": 1}
+    assert resumed.trials[1].reference is None
+    resumed.end(1, Status.FAILED)
+    assert searcher.suggest("two") == Searcher.FINISHED

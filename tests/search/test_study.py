@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 from results.schema import Status
 from search.asha import Asha
 from search.study import Budget, SearchEnded
-from spaces.network import Conv, InvalidNetwork, Network
+from spaces.layers import Conv, InvalidNetwork
+from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Space
 from tests.search.toy import TOY, open_study, picture, report, run, toy_candidate

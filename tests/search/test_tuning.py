@@ -21,9 +21,10 @@ from search.signals import Stop
 from search.slots import Slot
 from search.study import Budget, Study
 from search.summary import print_summary
-from search.tasks import Metric, Task
+from search.tasks import Scale, Task
 from search.tuning import Outcome, run_trials
-from spaces.network import Conv, Dense, Flatten, Network, Norm
+from spaces.layers import Conv, Dense, Flatten, Norm
+from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Parameter, Params, Space
 
@@ -88,10 +89,10 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
     task = Task(
         name="toy",
         sentence="stripes",
-        dataset=Dataset(name="stripes", original=lambda *_: made(), made=made),
+        dataset=Dataset(name="stripes", original=lambda *_: made(), made=lambda *_: made()),
         space=SPACE.pinned(fix),
-        objective=Metric("accuracy", "maximize"),
-        max_epochs=4,
+        laptop=Scale(num_trials=8, max_epochs=4),
+        full=Scale(num_trials=8, max_epochs=4),
     )
     config = RunConfig(
         num_trials=8,
@@ -104,7 +105,17 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         sampler=Sampler.random,
         fix=fix,
     )
-    plan = Plan(config, task, task.space, Budget(), 4, RunFolder(folder / "run"))
+    plan = Plan(
+        config=config,
+        task=task,
+        goal=task.goal,
+        dataset=task.dataset,
+        space=task.space,
+        budget=Budget(),
+        num_trials=8,
+        max_epochs=4,
+        folder=RunFolder(folder / "run"),
+    )
     with plan.folder.locked():
         study = plan.open_study(made())
         outcome = run_trials(plan, made(), study, Slot(cpus=1, gpus=0), 1, Console(file=io.StringIO()), Stop())

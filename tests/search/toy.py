@@ -11,7 +11,8 @@ from results.schema import Status
 from search.asha import Asha
 from search.study import Budget, Study
 from search.tasks import Metric
-from spaces.network import Conv, Dense, Flatten, Network
+from spaces.layers import Conv, Dense, Flatten
+from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Parameter, Params, Space
 
@@ -61,6 +62,9 @@ def report(step: int, score: float, *, finished: bool = False, **changes: Any) -
         "metrics": {},
         "device": "cpu",
         "node": "here",
+        "cpu": "toy",
+        "torch": "0",
+        "threads": "1",
         **changes,
     }
 

@@ -1,0 +1,75 @@
+"""Whole searches of other tasks than tiny10k, and their winners applied: Ray really runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import results
+from data.embedded import load_made
+from data.images import own
+from search.predict import main as predict
+from tests.search.command import run
+
+pytestmark = pytest.mark.ray
+
+FEW = ("num_trials=2", "max_epochs=2", "concurrency=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("tasks")
+
+
+def test_pages_are_restored_whole_at_their_own_sizes(folder):
+    """The documents that are drawn, cleaned by the winner, and the folder of PNGs that comes out."""
+    small = ("fix.family=stages", "fix.stages=1", "fix.convs=1", "fix.skips=none", "fix.dilated=false", "max_macs=1e9")
+    code, output = run(folder, "task=documents", "run=a", *FEW, *small, "train_examples=6", "val_examples=2")
+    assert code == 0, output
+    assert "documents-made, NOT on documents" in output
+    assert "skipped  reference wide-denoiser: over max_macs: it has 103,073 parameters, 23.3G MACs" in output
+    board = results.load("documents", folder)
+    assert set(board["dataset_origin"]) == {"made"}
+    assert set(results.load("documents", folder, table="curves")["dataset_origin"]) == {"made"}
+    assert (board["code_size"] <= 420 * 540).all()
+    assert board["score"].between(0, 1).all()
+    assert board.sort_values("rank")["score"].is_monotonic_increasing  # an error: less is better
+    noisy = folder / "noisy"
+    noisy.mkdir()
+    for name, shape in (("1.png", (101, 131)), ("2.png", (420, 540))):
+        Image.fromarray(np.full(shape, 200, np.uint8)).save(noisy / name)
+    model = folder / "a" / "models" / "best.pt"
+    assert predict([f"model={model}", f"input={noisy}", f"output={folder / 'clean'}"]) == 0
+    assert [Image.open(folder / "clean" / name).size for name in ("1.png", "2.png")] == [(131, 101), (540, 420)]
+
+
+def test_noise_is_taken_off_and_further_metrics_are_in_the_tables(folder):
+    small = ("fix.family=flat", "fix.depth=1", "fix.width=8", "max_macs=2e6")
+    code, output = run(folder, "task=denoiser", "run=b", *FEW, *small, "train_examples=600", "val_examples=100")
+    assert code == 0, output
+    assert "psnr" in output
+    board = results.load("denoiser", folder)
+    assert board["metric_psnr"].gt(0).all()
+    assert board["metric_ssim"].between(-1, 1).all()
+    assert {"psnr", "ssim"} <= set(results.load("denoiser", folder, table="curves").columns)
+
+
+def test_ones_own_images_are_classified_by_their_folders_names(folder):
+    """As README shows it: the embedded digits as PNGs, in a folder a class."""
+    photos, names = folder / "photos", ["zero", "one"]
+    x, y = load_made().train.x, load_made().train.y
+    for label, name in enumerate(names):
+        (photos / name).mkdir(parents=True)
+        for place in np.flatnonzero(y == label)[:40]:
+            Image.fromarray(x[place]).save(photos / name / f"{place}.png")
+    code, output = run(folder, "task=images", f"data={photos}", "run=c", *FEW, "references=false")
+    assert code == 0, output
+    board = results.load("images", folder)
+    assert set(board["dataset"]) == {"images:photos"}
+    assert set(board["dataset_fingerprint"]) == {own(photos).fingerprint}
+    assert set(board["dataset_origin"]) == {"original"}
+    model, labels = folder / "c" / "models" / "best.pt", folder / "labels.csv"
+    assert predict([f"model={model}", f"input={photos / 'one'}", f"output={labels}"]) == 0
+    assert set(pd.read_csv(labels)["label"]) <= set(names)
