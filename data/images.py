@@ -133,7 +133,7 @@ def _refusal(folder: Path, num_images: int, faults: Mapping[str, str]) -> DataEr
     more = [f"  and {len(lines) - MAX_LISTED:,} more"] if len(lines) > MAX_LISTED else []
     summary = (
         f"{folder}: expected images of one size, at most {MAX_SIDE}x{MAX_SIDE} pixels, and nothing else, "
-        f"found {num_images:,} such images, and others:"
+        f"found {num_images:,} such images and {len(faults):,} others:"
     )
     return DataError("\n".join([summary, *lines[:MAX_LISTED], *more]))
 

@@ -13,7 +13,7 @@ import numpy as np
 from data.splits import Images
 from spaces.layers import Shape
 
-IMAGE_SUFFIXES = (".jp2", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 MAX_LISTED = 20  # lines of one error
 SAY_SECONDS = 3.0
 

@@ -25,6 +25,23 @@ from trainables.training import Training
 TASKS = [tasks.find(name) for name in tasks.names()]
 
 
+PUBLISHED = {  # parameters as published, running statistics not counted
+    "tiny10k": {"bertoldi": 9_682},
+    "digits": {
+        "shan-base": 85_386,
+        "shan-small": 4_819,
+        "shan-vgg16": 14_983_498,
+        "resnet18-frozen": 11_176_512 + 5_130,
+        "lenet5": 61_706,
+        "digits-32-64": 467_818,
+    },
+    "max_digit": {"keras-max-digit": 1_912_010, "resnet18-max-digit": 11_175_370, "torch-max-digit": 471_210},
+    "autoencoder": {"keras-autoencoder": 4_385, "flat-autoencoder": 11_905},
+    "denoiser": {"wide-denoiser": 103_073},
+    "documents": {"wide-denoiser": 103_073},
+}
+
+
 def budget_of(task: tasks.Task) -> Budget:
     return Budget(max_params=task.max_params, max_macs=task.laptop.max_macs, max_code=task.max_code)
 
@@ -101,6 +118,11 @@ def test_every_parameter_has_a_column_type_and_a_name_of_its_own(task):
     names = [parameter.name for parameter in task.space.parameters]
     assert len(set(names)) == len(names)
     assert list(param_types(task.space)) == names
+
+
+def test_references_have_their_published_counts(task):
+    counts = {name: candidate.network.num_params for name, candidate in task.references.items()}
+    assert counts == PUBLISHED.get(task.name, {})
 
 
 @pytest.mark.parametrize("scale", ["laptop", "full"])

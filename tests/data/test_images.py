@@ -235,7 +235,7 @@ def test_all_bad_files_are_listed_at_once(tmp_path: Path):
 
     first, *lines = refusal(tmp_path).splitlines()
 
-    assert "images of one size, at most 256x256 pixels, and nothing else, found 21 images, and 11 faults" in first
+    assert "images of one size, at most 256x256 pixels, and nothing else, found 21 such images and 11 others" in first
     faults = dict(line.strip().split(": ", 1) for line in lines)
     assert list(faults) == sorted(faults)
     for path, reason in {
@@ -260,7 +260,7 @@ def test_a_long_list_is_cut_off_and_counted(tmp_path: Path):
     for i in range(MAX_LISTED + 7):
         (tmp_path / "cat" / f"{i}.txt").write_text("")
     first, *lines = refusal(tmp_path).splitlines()
-    assert "57 faults" in first
+    assert "57 others" in first
     assert len(lines) == MAX_LISTED + 1
     assert lines[-1] == "  and 7 more"
 
