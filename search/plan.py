@@ -150,5 +150,7 @@ class Plan:
     def write_config(self, splits: Splits) -> None:
         """Records what this session was asked for, once nothing more can be refused."""
         config = to_dict(self.config) | {"data_dir": str(Path(self.config.data_dir or "").absolute())}
+        if self.config.data not in DATA_CHOICES:
+            config["data"] = str(Path(self.config.data).absolute())
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
         self.folder.write_config({**config, "dataset": dataset})

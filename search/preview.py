@@ -33,13 +33,16 @@ def check_feasible(plan: Plan) -> None:
 def check_reports(plan: Plan, splits: Splits) -> None:
     """Raises ValueError if there are candidates that have fewer batches in an epoch than reports are asked for."""
     asked = plan.config.reports_per_epoch
-    drawn = survey(plan.space, plan.budget, plan.config.seed, num_draws=100).feasible if asked > 1 else []
+    if asked == 1:
+        return
+    num_examples = plan.goal.num_examples([image.shape for image in splits.train.x])
+    drawn = survey(plan.space, plan.budget, plan.config.seed, num_draws=100).feasible
     for candidate in [*plan.references().values(), *drawn]:
-        size = min(candidate.recipe.batch_size, len(splits.train))
-        if asked > len(splits.train) // size:
+        size = min(candidate.recipe.batch_size, num_examples)
+        if asked > num_examples // size:
             raise ValueError(
-                f"reports_per_epoch={asked}: an epoch of {splits.name} has only {len(splits.train) // size} batches "
-                f"of {size} images"
+                f"reports_per_epoch={asked}: an epoch of {splits.name} has only {num_examples // size} batches "
+                f"of {size} examples"
             )
 
 

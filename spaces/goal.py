@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+
+from spaces.layers import Shape
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Goal:
 
     def __init_subclass__(cls) -> None:
         Goal.kinds[cls.__name__] = cls
+
+    def num_examples(self, shapes: Sequence[Shape]) -> int:
+        """How many examples an epoch has, of images of these shapes."""
+        return len(shapes)
 
     def to_json(self) -> dict[str, Any]:
         assert dataclasses.is_dataclass(self)
@@ -76,10 +84,21 @@ class Denoise(Goal):
 class Restore(Goal):
     """Turn an image into its target image, whatever its size.
 
-    Trained on the mean squared error of random patches of `patch` x `patch` pixels, as many in an epoch as cover all
-    images; the score is the root mean squared error over all pixels of whole images.
+    Trained on the mean squared error of random patches of `patch` x `patch` pixels, or of the smallest image's side, as
+    many in an epoch as cover all images; the score is the root mean squared error over all pixels of whole images.
     """
 
     patch: int = 64
 
     metric = Metric("validation RMSE", "minimize")
+
+    def side(self, shapes: Sequence[Shape]) -> int:
+        """Of the patches from images of these shapes [..., height, width]."""
+        return min([self.patch, *(min(shape[-2:]) for shape in shapes)])
+
+    def patches(self, shapes: Sequence[Shape]) -> list[int]:
+        """How many patches each image gives in an epoch."""
+        return [math.ceil(shape[-2] * shape[-1] / self.side(shapes) ** 2) for shape in shapes]
+
+    def num_examples(self, shapes: Sequence[Shape]) -> int:
+        return sum(self.patches(shapes))

@@ -155,8 +155,9 @@ class _Denoise(Work):
 class _Restore(Work):
     def __init__(self, goal: Restore, split: DeviceSplit) -> None:
         super().__init__(split)
-        self.patch, self.x, self.y = goal.patch, _many(split.x), _many(split.y)
-        self.ends = np.cumsum([math.ceil(page.numel() / goal.patch**2) for page in self.x])
+        self.x, self.y = _many(split.x), _many(split.y)
+        shapes = [tuple(page.shape) for page in self.x]
+        self.patch, self.ends = goal.side(shapes), np.cumsum(goal.patches(shapes))
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -169,8 +170,6 @@ class _Restore(Work):
 
     def _corner(self, page: int, down: float, right: float) -> tuple[int, int]:
         _, height, width = self.x[page].shape
-        if min(height, width) < self.patch:
-            raise ValueError(f"image {page} is {height}x{width}: too small for patches of {self.patch}x{self.patch}")
         return int(down * (height - self.patch + 1)), int(right * (width - self.patch + 1))
 
     def _patches(self, pages: list[Tensor], corners: list[tuple[int, int, int]]) -> Tensor:

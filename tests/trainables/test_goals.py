@@ -318,11 +318,10 @@ class TestRestore:
         assert same(*(work.examples(torch.arange(24), PLAIN, generator()) for work in (one, other)))
         assert one.scores(dimmed) == other.scores(dimmed)
 
-    def test_a_page_smaller_than_a_patch_is_named_but_may_be_scored(self):
+    def test_a_patch_is_no_larger_than_the_smallest_page(self):
         work = work_for(Restore(patch=36), pages())
-        with pytest.raises(ValueError, match="image 2 is 33x120: too small for patches of 36x36"):
-            work.examples(torch.tensor([len(work) - 1]), PLAIN, generator())
-        assert work.scores(dimmed).score > 0
+        inputs, targets = work.examples(torch.arange(len(work)), PLAIN, generator())
+        assert inputs.shape == targets.shape == (len(work), 1, 33, 33)
 
 
 # Whole trainings

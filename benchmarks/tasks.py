@@ -1,0 +1,138 @@
+"""Every task's search at laptop scale beside its published networks: who wins, at which cost, in which time.
+
+    python -m benchmarks.tasks data_dir=FOLDER tasks=[digits,documents]
+
+Each is the command that a user types, run once, in a process of its own. A reference is compared with the best
+candidate that was trained to the end and takes no more than it: MACs, or parameters. What knowing nothing scores stands
+beside.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import results
+from benchmarks.command_line import read_settings
+from data.splits import Split, Splits
+from search import tasks
+from search.command import key
+from search.config import RunConfig, earlier, find_data_dir
+from search.plan import Plan
+from search.progress import score_text
+from spaces.goal import Classify, Denoise, Goal, Reconstruct
+from spaces.network import short_number
+from trainables.goals import DeviceSplit, work_for
+
+CLAIM = "Claim: at equal epochs and examples a candidate beats every published network that ran, at no more MACs."
+
+
+@dataclass
+class Settings:
+    data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
+    tasks: list[str] = key([], "which ones", "all but tiny10k")
+    runs_dir: str = key("results/runs", "folder of all runs; a run that is there already is gone on with, or only read")
+    prefix: str = key("laptop", "name of the runs, before the task's")
+    extra: list[str] = key([], "further keys for search.run: extra=[sigma=0.1,num_trials=16]")
+
+
+def main() -> None:
+    settings = read_settings(Settings, "tasks", CLAIM)
+    names = settings.tasks or [name for name in tasks.names() if name != "tiny10k"]
+    print_header()
+    for name in names:
+        seconds = search(settings, name)
+        print_rows(settings, name, seconds)
+
+
+def search(settings: Settings, name: str) -> float:
+    """Runs the task's search, its output in a file beside the run, and says how many seconds it took."""
+    start = time.monotonic()
+    log = Path(settings.runs_dir, f"{settings.prefix}-{name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as output:
+        words = [f"task={name}", f"run={settings.prefix}-{name}", f"runs_dir={settings.runs_dir}"]
+        words.append(f"data_dir={find_data_dir(settings.data_dir)}")
+        subprocess.run(
+            [sys.executable, "-m", "search.run", *words, *settings.extra], stdout=output, stderr=output, check=True
+        )
+    return time.monotonic() - start
+
+
+def print_header() -> None:
+    print("| task and data | network | score | parameters | MACs | best at no more MACs | best at no more parameters |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+
+
+def print_rows(settings: Settings, name: str, seconds: float) -> None:
+    run = f"{settings.prefix}-{name}"
+    config = earlier(settings.runs_dir, run)
+    assert config is not None
+    plan = Plan.of(completed(config, run))
+    board = results.load(name, Path(settings.runs_dir, run))
+    complete = board[board["status"] == "COMPLETE"].sort_values("rank")
+    candidates = complete[complete["reference"].isna()]
+    splits = plan.load_data(lambda line: None)
+    about = f"**{name}**: {plan.task.objective.name} ({plan.task.objective.direction}d), {splits.name}"
+    size = f"{len(splits.train):,} images, {plan.max_epochs} epochs, {len(board)} trials, {seconds / 60:.1f} min"
+    print(f"| {about}, {size} | knowing nothing | {score_text(chance(plan.goal, splits))} | | | | |")
+    for _, row in pd.concat([candidates.head(1), board[board["reference"].notna()]]).iterrows():
+        label = f"winner (trial {row['trial']})" if pd.isna(row["reference"]) else row["reference"]
+        cells = [label, told(row), f"{row['num_params']:,}", short_number(row["num_macs"])]
+        if not pd.isna(row["reference"]) and not pd.isna(row["score"]):
+            for cost in ("num_macs", "num_params"):
+                cells.append(against(row, candidates[candidates[cost] <= row[cost]], plan))
+        print("| | " + " | ".join([*cells, "", ""][:6]) + " |", flush=True)
+    for reference, reason in plan.skipped().items():
+        print(f"| | {reference} | skipped, {reason.partition(':')[0]} | | | | |", flush=True)
+
+
+def completed(config: RunConfig, run: str) -> RunConfig:
+    config.run, config.data_dir = run, find_data_dir(config.data_dir)
+    return config
+
+
+def told(row: pd.Series) -> str:
+    if pd.isna(row["score"]):
+        return f"{row['status']}"
+    further = [f"{name.removeprefix('metric_')} {score_text(row[name])}" for name in row.index if name[:7] == "metric_"]
+    code = [f"code {row['code_size']}"] if not pd.isna(row["code_size"]) and row["code_size"] < 784 else []
+    return " ".join([score_text(row["score"]), *([f"({', '.join([*further, *code])})"] if further or code else [])])
+
+
+def against(reference: pd.Series, candidates: pd.DataFrame, plan: Plan) -> str:
+    """The best of the candidates, and by how much it is better than the reference, or misses it."""
+    if candidates.empty:
+        return "none trained to the end"
+    best = candidates.iloc[0]
+    gain = plan.task.objective.signed(best["score"]) - plan.task.objective.signed(reference["score"])
+    return (
+        f"{score_text(best['score'])} (trial {best['trial']}): {'better' if gain > 0 else 'WORSE'} by {abs(gain):.3g}"
+    )
+
+
+def chance(goal: Goal, splits: Splits) -> float:
+    """What one scores on validation who always says the commonest label, or the mean image, or the image as it came."""
+    val = DeviceSplit.of(splits.val.x, splits.val.y, torch.device("cpu"))
+    if isinstance(goal, Classify):
+        return commonest(splits.val)
+    if isinstance(goal, Reconstruct):
+        mean = torch.tensor(np.asarray(splits.train.x).mean(axis=0) / 255, dtype=torch.float32)
+        return work_for(goal, val).scores(lambda x: mean.expand(len(x), 1, *mean.shape)).score
+    return work_for(goal, val).scores(lambda x: x if isinstance(goal, Denoise) else x.float() / 255).score
+
+
+def commonest(split: Split) -> float:
+    assert split.labels is not None
+    return np.bincount(split.labels).max() / len(split)
+
+
+if __name__ == "__main__":
+    main()
