@@ -71,8 +71,8 @@ def command_line(module: str, *arguments: str) -> str:
 def key(default: Any, meaning: str, shown: str | None = None) -> Any:
     """A command-line key: its default, what it means, and how the default is shown where None says too little."""
     metadata = {"meaning": meaning, "shown": shown}
-    if isinstance(default, dict):
-        return field(default_factory=lambda: dict(default), metadata=metadata)
+    if isinstance(default, dict | list):
+        return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -161,6 +161,7 @@ def _type_name(entry: dataclasses.Field[Any]) -> str:
         "ScaleName": "laptop|full",
         "Weights": "a choice",
         "dict[str, Any]": "name=value",
+        "list[str]": "[a,b]",
         "str": "text",
         "int": "number",
         "float": "decimal",
@@ -173,4 +174,4 @@ def _shown(value: Any) -> str:
         return str(value.value)
     if isinstance(value, bool):
         return str(value).lower()
-    return "none" if value in (None, {}) else str(value)
+    return "none" if value in (None, {}, []) else str(value)
