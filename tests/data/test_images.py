@@ -463,7 +463,8 @@ def test_a_damaged_file_of_arrays_is_read_right_or_refused(
 def test_a_damaged_image_is_read_or_listed(
     tmp_path_factory: pytest.TempPathFactory, position: int, byte: int, form: str
 ):
-    folder = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.getbasetemp() / "damaged-image"  # one for all examples
+    folder.mkdir(exist_ok=True)
     content = io.BytesIO()
     Image.fromarray(picture(1, COLOUR)).save(content, form)
     damaged = bytearray(content.getvalue())

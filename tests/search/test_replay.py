@@ -96,7 +96,7 @@ def test_one_last_bit_is_a_difference(tmp_path, capsys, name: str):
     assert said.count(": the same: ") == EPOCHS - 1
     assert said.count("epoch 2: differs: ") == 1
     assert "Not the same: the largest difference is" in said
-    assert "not expected: device, CPU and torch are the same" in said
+    assert "not expected: device, CPU, torch and threads are the same" in said
 
 
 WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU here")
