@@ -76,10 +76,8 @@ TASK = Task(
     ),
     laptop=Scale(
         num_trials=16,
-        max_epochs=8,
+        max_epochs=6,
         max_macs=TORCH_MAX_DIGIT.network.num_macs,
-        train_examples=6_000,
-        val_examples=1_000,
         dataset=max_digit(10_000, 2_000),
     ),
     full=Scale(num_trials=256, max_epochs=30),
