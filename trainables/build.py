@@ -177,6 +177,24 @@ class _PaddedConv(nn.Module):
         return self.conv(functional.pad(x, self.pads))
 
 
+class _DilatedConv(nn.Module):
+    """A convolution that computes in float32 on a CPU, whatever autocast asks for.
+
+    Backwards in bfloat16, channels last, with channels that are no multiple of 16 and taps 8 or more pixels apart,
+    oneDNN as of PyTorch 2.15 ends the process by a segmentation fault.
+    """
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return self.conv(x)
+        with torch.autocast("cpu", enabled=False):
+            return self.conv(x.float())
+
+
 def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Generator) -> list[nn.Module]:
     saved: dict[str, Shape] = {}
     modules: list[nn.Module] = []
@@ -210,7 +228,8 @@ def _conv(layer: Conv, shape: Shape, generator: torch.Generator) -> nn.Module:
         dilation=layer.dilation,
         bias=layer.bias,
     )
-    return conv if even else _PaddedConv(conv, (left, right, top, bottom))
+    padded = conv if even else _PaddedConv(conv, (left, right, top, bottom))
+    return _DilatedConv(padded) if layer.dilation > 1 else padded
 
 
 def _pool(layer: Pool, shape: Shape, generator: torch.Generator) -> nn.Module:

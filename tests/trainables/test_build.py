@@ -256,3 +256,15 @@ def test_dropout_keeps_its_share_and_scales_it_up(rate):
 def test_pixels_are_standardized():
     module = build(Network((1, 1, 2), (Standardize(0.5, 0.25),)))
     assert module(torch.tensor([[[[0.0, 1.0]]]])).flatten().tolist() == [-2.0, 2.0]
+
+
+@pytest.mark.parametrize(("kernel", "dilation", "filters"), [(3, 8, 17), (3, 16, 17), (5, 4, 17), (5, 16, 9)])
+def test_dilated_convolutions_can_be_trained_in_bfloat16(kernel: int, dilation: int, filters: int):
+    """oneDNN ended the process here; a fault in this test is the end of pytest too."""
+    layers = (Conv(filters, 3), Conv(filters, kernel, dilation=dilation), Conv(1, 3))
+    module = build(Network((1, 64, 64), layers)).to(memory_format=torch.channels_last)
+    x = torch.rand(4, 1, 64, 64).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = module(x)
+    outputs.float().square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
