@@ -16,6 +16,7 @@ from search.study import Budget
 from search.survey import survey
 from spaces.goal import Classify
 from spaces.recipe import Candidate, Recipe
+from tests.spaces.published import COUNTS
 from trainables.build import build
 from trainables.goals import DeviceSplit
 from trainables.inference import to_float
@@ -23,23 +24,6 @@ from trainables.optim import make_optimizer
 from trainables.training import Training
 
 TASKS = [tasks.find(name) for name in tasks.names()]
-
-
-PUBLISHED = {  # parameters as published, running statistics not counted
-    "tiny10k": {"bertoldi": 9_682},
-    "digits": {
-        "shan-base": 85_386,
-        "shan-small": 4_819,
-        "shan-vgg16": 14_983_498,
-        "resnet18-frozen": 11_176_512 + 5_130,
-        "lenet5": 61_706,
-        "digits-32-64": 467_818,
-    },
-    "max_digit": {"keras-max-digit": 1_912_010, "resnet18-max-digit": 11_175_370, "torch-max-digit": 471_210},
-    "autoencoder": {"keras-autoencoder": 4_385, "flat-autoencoder": 11_905},
-    "denoiser": {"wide-denoiser": 103_073},
-    "documents": {"wide-denoiser": 103_073},
-}
 
 
 def budget_of(task: tasks.Task) -> Budget:
@@ -122,7 +106,7 @@ def test_every_parameter_has_a_column_type_and_a_name_of_its_own(task):
 
 def test_references_have_their_published_counts(task):
     counts = {name: candidate.network.num_params for name, candidate in task.references.items()}
-    assert counts == PUBLISHED.get(task.name, {})
+    assert counts == {name: COUNTS[name] for name in task.references}
 
 
 @pytest.mark.parametrize("scale", ["laptop", "full"])

@@ -75,7 +75,7 @@ def test_same_padding_puts_the_odd_pixel_after_the_image():
 def test_published_counts(name: str):
     network, num_params = PUBLISHED[name]
     assert network.num_params == num_params
-    assert network.num_trainable == (268_810 if name == "shan-vgg16" else num_params)
+    assert network.num_trainable == {"shan-vgg16": 268_810, "resnet18-frozen": 5_130}.get(name, num_params)
 
 
 def test_bertoldis_table_layer_by_layer():
