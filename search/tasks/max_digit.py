@@ -76,9 +76,9 @@ TASK = Task(
     ),
     laptop=Scale(
         num_trials=16,
-        max_epochs=6,
+        max_epochs=5,
         max_macs=TORCH_MAX_DIGIT.network.num_macs,
-        dataset=max_digit(10_000, 2_000),
+        dataset=max_digit(8_000, 2_000),
     ),
     full=Scale(num_trials=256, max_epochs=30),
     references={
