@@ -24,7 +24,7 @@ from spaces.network import short_number
 OF_ONE_SESSION = ("run", "runs_dir", "time_budget_seconds", "address", "dry_run")
 """Keys that a run does not take over from its earlier sessions."""
 DATA_CHOICES = ("auto", "original", "made")
-OF_SCALE = ("num_trials", "max_epochs", "max_macs", "train_examples", "val_examples")
+OF_SCALE = ("num_trials", "max_epochs", "grace_epochs", "max_macs", "train_examples", "val_examples")
 """Keys that a task's scale has defaults for."""
 RAYS_SMALLEST_SHARE = 0.0001
 
@@ -60,7 +60,7 @@ class RunConfig:
     concurrency: int | None = key(None, "trials side by side", "all slots")
     cpus_per_trial: float = key(1.0, "CPU cores of a slot, each with a thread of the trial")
     gpus_per_trial: float | None = key(None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs")
-    grace_epochs: int = key(1, "epochs before ASHA may stop a trial")
+    grace_epochs: int | None = key(None, "epochs before ASHA may stop a trial", "the task's")
     reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on")
     reports_per_epoch: int = key(1, "validations in an epoch; each can be a rung")
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
@@ -115,7 +115,8 @@ def _scales_help(task: tasks.Task) -> list[str]:
 def _in_words(scale: tasks.Scale) -> str:
     images = f"{scale.train_examples:,} training images" if scale.train_examples else "all training images"
     macs = f", up to {short_number(scale.max_macs)} MACs" if scale.max_macs else ""
-    return f"{scale.num_trials} trials of up to {scale.max_epochs} epochs on {images}{macs}"
+    grace = f", {scale.grace_epochs} of grace" if scale.grace_epochs > 1 else ""
+    return f"{scale.num_trials} trials of up to {scale.max_epochs} epochs{grace} on {images}{macs}"
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -237,6 +238,7 @@ def _check(config: RunConfig) -> None:
     if config.reduction_factor < 2:
         raise ValueError(f"reduction_factor={config.reduction_factor}: must be 2 or more; 1 would stop nothing")
     assert config.max_epochs is not None
+    assert config.grace_epochs is not None
     if config.grace_epochs > config.max_epochs:
         raise ValueError(
             f"grace_epochs={config.grace_epochs}: longer than a whole trial of max_epochs={config.max_epochs}; "

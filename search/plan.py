@@ -59,6 +59,7 @@ class Plan:
     def asha(self) -> Asha:
         """ASHA before its first report, with rungs counted in reports."""
         per_epoch = self.config.reports_per_epoch
+        assert self.config.grace_epochs is not None
         return Asha(self.config.grace_epochs * per_epoch, self.config.reduction_factor, self.max_epochs * per_epoch)
 
     def references(self) -> dict[str, Candidate]:

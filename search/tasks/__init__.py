@@ -22,6 +22,7 @@ class Scale:
 
     num_trials: int
     max_epochs: int
+    grace_epochs: int = 1
     max_macs: int | None = None
     train_examples: int | None = None
     val_examples: int | None = None
