@@ -75,7 +75,7 @@ TASK = Task(
         residual=True,
     ),
     # For an epoch or two every network says 9, the commonest label: a rung after the first would draw lots
-    laptop=Scale(num_trials=16, max_epochs=6, grace_epochs=2, max_macs=25_000_000, dataset=max_digit(30_000, 2_000)),
+    laptop=Scale(num_trials=16, max_epochs=6, grace_epochs=2, max_macs=25_000_000, dataset=max_digit(24_000, 2_000)),
     full=Scale(num_trials=256, max_epochs=30, grace_epochs=2),
     references={
         "keras-max-digit": KERAS_MAX_DIGIT,
