@@ -34,9 +34,9 @@ class Split:
     y: Images
 
     def __post_init__(self) -> None:
-        for image in self.x if isinstance(self.x, list) else [self.x]:
-            if image.dtype != np.uint8:
-                raise ValueError(f"Split: x holds {image.dtype}; expected uint8, pixels from 0 to 255")
+        for array in _arrays(self.x):
+            if array.dtype != np.uint8:
+                raise ValueError(f"Split: x holds {array.dtype}; expected uint8, pixels from 0 to 255")
         if len(self.x) != len(self.y):
             raise ValueError(f"Split: {len(self.x)} images, {len(self.y)} labels; expected one label an image")
 

@@ -206,8 +206,8 @@ def _flat(params: Params, input_shape: Shape) -> list[Layer]:
 def _dense(params: Params, input_shape: Shape) -> list[Layer]:
     size = Network(input_shape, (Flatten(),)).output_shape[0]
     hidden = [int(params["hidden_units"])] * int(params["hidden_layers"]) if params["hidden_layers"] else []
-    units = [*hidden, int(params["code_units"]), *hidden, size]
-    inner = [layer for count in units[:-1] for layer in (Dense(count), *_after(params))]
+    units = [*hidden, int(params["code_units"]), *hidden]
+    inner = [layer for count in units for layer in (Dense(count), *_after(params))]
     return [Flatten(), *inner, *_dropout(params), Dense(size), Reshape(input_shape)]
 
 

@@ -52,14 +52,14 @@ class Network:
     @property
     def num_fixed_layers(self) -> int:
         """How many of the first layers give the same for an image all through training: up to a frozen backbone."""
-        place = next((place for place, layer in enumerate(self.layers, 1) if isinstance(layer, Backbone)), 0)
-        before = self.layers[: place - 1] if place else ()
-        backbone = self.layers[place - 1] if place else None
-        is_fixed = isinstance(backbone, Backbone) and backbone.frozen
-        plain = all(isinstance(layer, Standardize | Upsample | Repeat | Pool) for layer in before)
-        return place if is_fixed and plain else 0
+        for place, layer in enumerate(self.layers, 1):
+            if isinstance(layer, Backbone):
+                return place if layer.frozen else 0
+            if not isinstance(layer, Standardize | Upsample | Repeat | Pool):
+                return 0
+        return 0
 
-    @property
+    @cached_property  # asked for each trial whenever the tables are written
     def code_size(self) -> int:
         """Values at the narrowest place, from input to output, those included that a Join takes past it."""
         values = [math.prod(step.shape) + self._carried_past(place) for place, step in enumerate(self._trace)]
