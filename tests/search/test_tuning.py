@@ -97,6 +97,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
     config = RunConfig(
         num_trials=8,
         max_epochs=4,
+        grace_epochs=1,
         run="run",
         runs_dir=str(folder),
         max_failures=0,
