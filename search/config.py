@@ -65,7 +65,7 @@ class RunConfig:
     reports_per_epoch: int = key(1, "validations in an epoch; each can be a rung")
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     references: bool = key(True, "train the task's published networks too, in full")
-    fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3")
+    fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3", "the task's")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
     runs_dir: str = key("results/runs", "folder of all runs")
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
@@ -116,7 +116,8 @@ def _in_words(scale: tasks.Scale) -> str:
     images = f"{scale.train_examples:,} training images" if scale.train_examples else "all training images"
     macs = f", up to {short_number(scale.max_macs)} MACs" if scale.max_macs else ""
     grace = f", {scale.grace_epochs} of grace" if scale.grace_epochs > 1 else ""
-    return f"{scale.num_trials} trials of up to {scale.max_epochs} epochs{grace} on {images}{macs}"
+    pinned = "".join(f", fix.{name}={str(value).lower()}" for name, value in scale.fix.items())
+    return f"{scale.num_trials} trials of up to {scale.max_epochs} epochs{grace} on {images}{macs}{pinned}"
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -193,6 +194,7 @@ def _completed(config: RunConfig) -> RunConfig:
     for name, value in defaults.items():
         if getattr(config, name) is None:
             setattr(config, name, value)
+    config.fix = {**scale.fix, **config.fix}
     config.run = config.run or f"{config.task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     config.data_dir = find_data_dir(config.data_dir)
     config.data = _checked_data(task, config.data)

@@ -38,6 +38,8 @@ def classifier_space(
     pixels: Standardize,
     stems: Sequence[str] = (),
     residual: bool = False,
+    max_dropout: float = 0.9,
+    recipe: Sequence[Parameter] | None = None,
 ) -> Space:
     """Classifiers of up to `len(widths)` stages, each of 1 to `max_convs` convolutions of `widths[stage]` filters.
 
@@ -46,13 +48,21 @@ def classifier_space(
     one of these (pooled_4, strided_4). With `residual`, a stage may have a skip around its convolutions.
     """
     return Space(
-        (*_network_parameters(widths, max_convs, min_stages, stems, residual), *recipe_parameters()),
+        (
+            *_network_parameters(widths, max_convs, min_stages, stems, residual, max_dropout),
+            *(recipe or recipe_parameters()),
+        ),
         partial(_candidate, input_shape, num_classes, pixels),
     )
 
 
 def _network_parameters(
-    widths: Sequence[tuple[int, int]], max_convs: int, min_stages: int, stems: Sequence[str], residual: bool
+    widths: Sequence[tuple[int, int]],
+    max_convs: int,
+    min_stages: int,
+    stems: Sequence[str],
+    residual: bool,
+    max_dropout: float,
 ) -> list[Parameter]:
     parameters = [
         Parameter("stages", IntDistribution(min_stages, len(widths))),
@@ -81,7 +91,7 @@ def _network_parameters(
         Parameter("head", CategoricalDistribution(["flatten", "global"])),
         Parameter("hidden", CategoricalDistribution([False, True])),
         Parameter("hidden_units", IntDistribution(8, 64, log=True), lambda p: bool(p["hidden"])),
-        Parameter("dropout", FloatDistribution(0.0, 0.9)),
+        Parameter("dropout", FloatDistribution(0.0, max_dropout)),
     ]
 
 

@@ -18,12 +18,16 @@ LEARNING_RATES = {"sgd": "sgd_learning_rate", "adadelta": "adadelta_learning_rat
 def recipe_parameters(
     *,
     optimizers: Sequence[str] = OPTIMIZERS,
+    learning_rates: tuple[float, float] = (1e-3, 2e-2),
     batch_sizes: Sequence[int] = (64, 128, 256),
     max_weight_decay: float = 1e-3,
     augmentation: bool = True,
     label_smoothing: bool = True,
 ) -> list[Parameter]:
-    """Optimizer, learning rate and so on; the last two only where a task can do with them."""
+    """Optimizer, learning rate and so on; the last two only where a task can do with them.
+
+    `learning_rates` holds for all optimizers but SGD and Adadelta, which have ranges of their own.
+    """
     ranges = {"sgd": (2e-2, 0.3), "adadelta": (0.3, 3.0)}
     rates = [
         Parameter(LEARNING_RATES[name], FloatDistribution(low, high, log=True), partial(_has_optimizer, name))
@@ -33,7 +37,9 @@ def recipe_parameters(
     parameters = [
         Parameter("optimizer", CategoricalDistribution(optimizers)),
         Parameter(
-            "learning_rate", FloatDistribution(1e-3, 2e-2, log=True), lambda p: p["optimizer"] not in LEARNING_RATES
+            "learning_rate",
+            FloatDistribution(*learning_rates, log=True),
+            lambda p: p["optimizer"] not in LEARNING_RATES,
         ),
         *rates,
         Parameter("weight_decay", FloatDistribution(1e-6, max_weight_decay, log=True)),

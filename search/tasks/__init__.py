@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from data.splits import Dataset
 from spaces.goal import Classify, Goal, Metric
@@ -28,6 +29,8 @@ class Scale:
     val_examples: int | None = None
     dataset: Dataset | None = None
     """In place of the task's, where data are made in another number."""
+    fix: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the space that are not searched at this scale."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,19 @@ def test_a_scale_sets_what_the_command_line_leaves_open():
     assert parse(["task=autoencoder", "max_epochs=3", "max_code=32"]).max_code == 32
 
 
+def test_a_scale_pins_parameters_that_the_command_line_does_not():
+    laptop = parse(["task=max_digit"]).fix
+    assert laptop["augmentation"] == "none"
+    assert laptop["padding"] == "same"
+    assert parse(["task=max_digit", "scale=full"]).fix == {}
+    assert parse(["task=max_digit", "fix.augmentation=affine", "fix.stages=3"]).fix == {
+        **laptop,
+        "augmentation": "affine",
+        "stages": 3,
+    }
+    assert "fix.padding=same" in help_text()
+
+
 def test_a_noise_is_the_goals():
     config = parse(["task=denoiser", "sigma=0.3"])
     assert goal_of(tasks.find("denoiser"), config) == Denoise(0.3)
