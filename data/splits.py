@@ -53,6 +53,10 @@ class Split:
         """What the arrays take."""
         return sum(array.nbytes for values in (self.x, self.y) for array in _arrays(values))
 
+    def joined(self, other: "Split") -> "Split":
+        """These examples, then those of another split of the dataset."""
+        return Split(*(_joined(a, b) for a, b in ((self.x, other.x), (self.y, other.y))))
+
     def take(self, places: np.ndarray) -> "Split":
         """The examples at these places [M], in their order."""
         return Split(*([v[p] for p in places] if isinstance(v, list) else v[places] for v in (self.x, self.y)))
@@ -161,6 +165,12 @@ def stratified_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndar
 
 def _arrays(values: Images) -> Iterable[np.ndarray]:
     return values if isinstance(values, list) else [values]
+
+
+def _joined(first: Images, second: Images) -> Images:
+    if isinstance(first, list) or isinstance(second, list):
+        return [*first, *second]
+    return np.concatenate([first, second])
 
 
 def _limited(split: Split, limit: int | None, who: str, kind: str) -> Split:

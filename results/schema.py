@@ -80,7 +80,32 @@ CURVES = pa.schema(
     metadata={VERSION_KEY: b"curves/2"},
 )
 
-SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES}
+FINALISTS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("task", pa.string()),
+        ("trial", pa.int64()),  # of the search that it comes from
+        ("reference", pa.string()),  # the published network's name, for a reference
+        ("place", pa.int64()),  # from 1, by the search's validation score; a reference has none
+        ("seed", pa.int64()),  # 0, 1, ...: finalists of one seed number were trained with the same random numbers
+        ("num_params", pa.int64()),
+        ("num_macs", pa.int64()),
+        ("epochs", pa.float64()),
+        ("val_score", pa.float64()),  # the search's, by which the finalist was chosen; not of this training
+        ("test_score", pa.float64()),  # of this training, at its end
+        ("test_loss", pa.float64()),
+        ("scored_on", pa.string()),  # test; or validation, where the dataset has no test images with answers
+        ("train_seconds", pa.float64()),
+        ("model_path", pa.string()),  # from the run's folder
+        ("dataset", pa.string()),
+        ("dataset_origin", pa.string()),
+        ("dataset_fingerprint", pa.string()),
+        ("candidate_json", pa.string()),
+    ],
+    metadata={VERSION_KEY: b"finalists/1"},
+)
+
+SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES, "finalists": FINALISTS}
 
 
 def leaderboard_schema(param_types: Mapping[str, pa.DataType], metric_names: Iterable[str] = ()) -> pa.Schema:
@@ -88,10 +113,13 @@ def leaderboard_schema(param_types: Mapping[str, pa.DataType], metric_names: Ite
 
     They stand ahead of candidate_json.
     """
-    metrics = [pa.field(f"metric_{name}", pa.float64()) for name in metric_names]
     params = [pa.field(f"param_{name}", type_) for name, type_ in param_types.items()]
-    fields = list(LEADERBOARD)
-    return pa.schema([*fields[:-1], *metrics, *params, fields[-1]], metadata=LEADERBOARD.metadata)
+    return _with_columns(LEADERBOARD, [*_metric_fields(metric_names), *params])
+
+
+def finalists_schema(metric_names: Iterable[str] = ()) -> pa.Schema:
+    """FINALISTS with columns `metric_NAME` for a task's further metrics, ahead of candidate_json."""
+    return _with_columns(FINALISTS, _metric_fields(metric_names))
 
 
 def curves_schema(metric_names: Iterable[str]) -> pa.Schema:
@@ -107,6 +135,15 @@ def curves_schema(metric_names: Iterable[str]) -> pa.Schema:
             f"rename {', '.join(sorted(taken)) or 'the one given twice'}"
         )
     return pa.schema([*CURVES, *(pa.field(name, pa.float64()) for name in names)], metadata=CURVES.metadata)
+
+
+def _metric_fields(names: Iterable[str]) -> list[pa.Field]:
+    return [pa.field(f"metric_{name}", pa.float64()) for name in names]
+
+
+def _with_columns(schema: pa.Schema, columns: list[pa.Field]) -> pa.Schema:
+    *fields, last = schema
+    return pa.schema([*fields, *columns, last], metadata=schema.metadata)
 
 
 def check_version(found: pa.Schema, table: str, path: Path) -> None:

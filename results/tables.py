@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from results.schema import SCHEMAS, Status, check_version, curves_schema, leaderboard_schema
+from results.schema import SCHEMAS, Status, check_version, curves_schema, finalists_schema, leaderboard_schema
 
 RUNS = Path(__file__).parent / "runs"
 
@@ -65,6 +65,18 @@ def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = (
     for report in reports:
         _check_names(report, schema.names, "curves")
     return pa.Table.from_pylist(reports, schema=schema)
+
+
+def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = ()) -> pa.Table:
+    """The table of retrained finalists, a row a finalist and seed, with `metric_NAME` columns of the scored images.
+
+    A row has the columns of FINALISTS, and in `metrics` the further ones by name; what is missing is null.
+    """
+    schema = finalists_schema(metric_names)
+    flat = [_flattened(row) for row in rows]
+    for row in flat:
+        _check_names(row, schema.names, "finalists")
+    return pa.Table.from_pylist(flat, schema=schema)
 
 
 def write(table: pa.Table, path: Path | str) -> None:
@@ -130,14 +142,19 @@ def frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:
-    flat = {key: value for key, value in row.items() if key not in ("params", "metrics")}
-    for prefix in ("param", "metric"):
-        flat |= {f"{prefix}_{name}": value for name, value in (row.get(f"{prefix}s") or {}).items()}
+    flat = _flattened(row)
     _check_names(flat, schema.names, "leaderboard")
     flat["status"] = str(_status(flat.get("status")))
     for key in ("score", "best_score"):
         value = flat.get(key)
         flat[key] = float(value) if value is not None and math.isfinite(value) else None
+    return flat
+
+
+def _flattened(row: Mapping[str, Any]) -> Row:
+    flat = {key: value for key, value in row.items() if key not in ("params", "metrics")}
+    for prefix in ("param", "metric"):
+        flat |= {f"{prefix}_{name}": value for name, value in (row.get(f"{prefix}s") or {}).items()}
     return flat
 
 

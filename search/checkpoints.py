@@ -22,10 +22,10 @@ SEAL = b"frugal checkpoint 1\n"
 
 
 class CheckpointStore:
-    """The last checkpoint of each live trial, and the best completed trial's model, in a run's folder."""
+    """The last checkpoint of each live trial in a study's folder, and the models that are kept, there or elsewhere."""
 
-    def __init__(self, folder: str) -> None:
-        self.checkpoints, self.models = Path(folder, "checkpoints"), Path(folder, "models")
+    def __init__(self, folder: str, models: str | None = None) -> None:
+        self.checkpoints, self.models = Path(folder, "checkpoints"), Path(models or Path(folder, "models"))
         self.ended: set[int] = set()
 
     def save(self, number: int, state: bytes) -> None:
@@ -40,14 +40,14 @@ class CheckpointStore:
     def save_model(self, number: int, model: bytes) -> None:
         _write(self.checkpoints / f"{number}.model", model)
 
-    def end(self, number: int, is_best: bool) -> None:
-        """Removes an ended trial's files; the best one's model replaces the one that was best so far."""
+    def end(self, number: int, kept_as: str | None) -> None:
+        """Removes an ended trial's files; its model is kept under this name, in place of one that has it."""
         self.ended.add(number)
         model = self.checkpoints / f"{number}.model"
         with writing(model):
-            if is_best and model.exists():
+            if kept_as and model.exists():
                 self.models.mkdir(exist_ok=True)
-                os.replace(model, self.models / "best.pt")
+                os.replace(model, self.models / kept_as)
             for path in (model, self.checkpoints / f"{number}.ckpt"):
                 path.unlink(missing_ok=True)
 
@@ -56,15 +56,15 @@ class CheckpointStore:
         return sorted({int(path.stem) for path in self.checkpoints.glob("*") if path.stem.isdigit()})
 
 
-def start_store(folder: Path) -> Any:
-    """The actor, on the driver's own node, where the run's folder lies. It takes no slot.
+def start_store(folder: Path, models: Path) -> Any:
+    """The actor, on the driver's own node, where a study's folder and that of its models lie. It takes no slot.
 
     If its process dies it is started again, and what it was asked meanwhile is asked again: all that it knows is in
     files. (A checkpoint that comes after its trial's end may then stay; it is removed when the run ends.)
     """
     here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
-    return ray.remote(**options)(CheckpointStore).remote(str(folder.absolute()))
+    return ray.remote(**options)(CheckpointStore).remote(str(folder.absolute()), str(models.absolute()))
 
 
 def check_checkpoints(folder: Path, numbers: Iterable[int]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from difflib import get_close_matches
 from enum import Enum
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -81,14 +82,14 @@ def parse_into(schema: type[Config] | Config, arguments: Sequence[str], help_com
 
     Raises ValueError that names the key and what it takes.
     """
-    entries = {entry.name: entry for entry in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    entries = entries_of(schema)
     given = OmegaConf.create()
     try:
         for argument in arguments:
             name, equals, _ = argument.partition("=")
             if not equals:
                 raise ValueError(f"{argument!r} is not key=value; {help_command} lists the keys")
-            if name.split(".")[0] not in entries:
+            if name not in entries and not _is_named_freely(name, entries):
                 near = _nearest(name, entries)
                 raise ValueError(f"{name}: there is no such key{near}; {help_command} lists them all")
             _add(argument, given)
@@ -98,12 +99,24 @@ def parse_into(schema: type[Config] | Config, arguments: Sequence[str], help_com
         raise ValueError(explain(error, entries)) from None
 
 
+def entries_of(schema: Any, prefix: str = "") -> dict[str, dataclasses.Field[Any]]:
+    """The keys of a dataclass, or of an instance of it; those of a dataclass within it as OUTER.INNER."""
+    entries = {}
+    for entry in dataclasses.fields(schema):
+        inner = entry.default_factory
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            entries |= entries_of(inner, f"{prefix}{entry.name}.")
+        else:
+            entries[prefix + entry.name] = entry
+    return entries
+
+
 def keys_help(schema: type[Any]) -> list[str]:
     """A line for each key: type, meaning and default."""
     lines = []
-    for entry in dataclasses.fields(schema):
-        default = entry.metadata["shown"] or _shown(getattr(schema(), entry.name))
-        lines.append(f"  {entry.name:<20} {_type_name(entry):<12} {entry.metadata['meaning']} [{default}]")
+    for name, entry in entries_of(schema).items():
+        default = entry.metadata["shown"] or _shown(attrgetter(name)(schema()))
+        lines.append(f"  {name:<20} {_type_name(entry):<12} {entry.metadata['meaning']} [{default}]")
     return lines
 
 
@@ -123,8 +136,9 @@ def explain(error: Exception, entries: Mapping[str, dataclasses.Field[Any]]) -> 
         names = [name for name, entry in entries.items() if _type_name(entry) == "name=value"]
         return f"{' or '.join(names)}: takes name=value, not a list"
     name = getattr(error, "full_key", None) or ""
-    entry = entries.get(name.split(".")[0])
-    return f"{name}: {_reason(error)}; {entry.name} takes a {_type_name(entry)}" if entry else _reason(error)
+    known = name if name in entries else name.split(".")[0]
+    entry = entries.get(known)
+    return f"{name}: {_reason(error)}; {known} takes a {_type_name(entry)}" if entry else _reason(error)
 
 
 def _say(name: str, what: object, exit_code: int) -> int:
@@ -141,6 +155,12 @@ def _add(argument: str, given: DictConfig) -> None:
             f"{argument!r}: the value cannot be read: {_reason(error)}; text with such characters needs quotes of its "
             "own, within the shell's: key='\"text\"'"
         ) from None
+
+
+def _is_named_freely(name: str, entries: Mapping[str, dataclasses.Field[Any]]) -> bool:
+    """Whether it is a name within a key that takes any, as fix.optimizer."""
+    entry = entries.get(name.split(".")[0])
+    return entry is not None and _type_name(entry) == "name=value"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -17,7 +17,7 @@ from yaml import YAMLError
 
 from data.cache import default_data_dir
 from search import tasks
-from search.command import argument_of, command_line, explain, key, keys_help, parse_into
+from search.command import argument_of, command_line, entries_of, explain, key, keys_help, parse_into
 from spaces.goal import Denoise, Goal
 from spaces.network import short_number
 
@@ -45,6 +45,14 @@ class Weights(Enum):
 
 
 @dataclass
+class ConfirmKeys:
+    """How a search's best candidates are confirmed."""
+
+    top_k: int = key(3, "so many of the best candidates are trained again at the end, and scored on test; 0: none")
+    seeds: int = key(3, "trainings of each of them, and of the best reference")
+
+
+@dataclass
 class RunConfig:
     """What a search is asked to do. The command line sets each field by its name: `num_trials=16`."""
 
@@ -64,6 +72,7 @@ class RunConfig:
     reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on")
     reports_per_epoch: int = key(1, "validations in an epoch; each can be a rung")
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
+    confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     references: bool = key(True, "train the task's published networks too, in full")
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3", "the task's")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
@@ -100,8 +109,11 @@ def help_text() -> str:
     for name in tasks.names():
         task = tasks.find(name)
         lines += [f"  {name:<12} {task.sentence}", *_scales_help(task)]
-    lines += ["", "scale=laptop, the default, ends within about 15 minutes on 2 CPU cores (tiny10k: 20); scale=full is"]
-    lines += ["for GPUs. Each of their numbers can be set by its key."]
+    lines += [
+        "",
+        "scale=laptop, the default, ends within about 15 minutes on 2 CPU cores (tiny10k: 20), before finalists are",
+    ]
+    lines += ["confirmed; scale=full is for GPUs. Each of their numbers can be set by its key."]
     lines += ["", "Keys:", *keys_help(RunConfig)]
     lines += ["", "example: python -m search.run task=tiny10k num_trials=16 fix.optimizer=adam seed=1"]
     return "\n".join(lines)
@@ -165,7 +177,8 @@ def at_home(name: str, folder: str) -> str:
 def earlier(runs_dir: str, run: str) -> RunConfig | None:
     """What the earlier sessions of a run were asked for, or None. Raises ValueError if their record is damaged."""
     path = Path(runs_dir, run, "config.yaml")
-    entries = {entry.name: entry for entry in dataclasses.fields(RunConfig) if entry.name not in OF_ONE_SESSION}
+    entries = {name: entry for name, entry in entries_of(RunConfig).items() if name not in OF_ONE_SESSION}
+    names = [entry.name for entry in dataclasses.fields(RunConfig) if entry.name not in OF_ONE_SESSION]
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -176,7 +189,7 @@ def earlier(runs_dir: str, run: str) -> RunConfig | None:
         found = OmegaConf.load(io.BytesIO(content))
         if "task" not in found:
             raise ValueError("it names no task")
-        known = OmegaConf.masked_copy(found, list(entries))  # type: ignore[arg-type]
+        known = OmegaConf.masked_copy(found, names)  # type: ignore[arg-type]
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RunConfig), known))  # type: ignore[return-value]
     except (OSError, ValueError, TypeError, RecursionError, YAMLError, OmegaConfBaseException) as error:
         raise ValueError(
@@ -237,6 +250,10 @@ def _check(config: RunConfig) -> None:
             raise ValueError(f"{name}={value}: must be at least {RAYS_SMALLEST_SHARE}, Ray's smallest share")
     if (gpus := config.gpus_per_trial or 0) > 1 and gpus % 1:
         raise ValueError(f"gpus_per_trial={gpus}: must be a fraction of one GPU, or a whole number")
+    if config.confirm.top_k < 0:
+        raise ValueError(f"confirm.top_k={config.confirm.top_k}: must be 0 or more")
+    if config.confirm.seeds < 1:
+        raise ValueError(f"confirm.seeds={config.confirm.seeds}: must be above 0; confirm.top_k=0 leaves it out")
     if config.reduction_factor < 2:
         raise ValueError(f"reduction_factor={config.reduction_factor}: must be 2 or more; 1 would stop nothing")
     assert config.max_epochs is not None

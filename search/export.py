@@ -30,6 +30,16 @@ class Origin:
     dataset_fingerprint: str
     classes: tuple[str, ...] | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What a model file says of it."""
+        return {
+            "run": self.run,
+            "task": self.task,
+            "dataset": self.dataset,
+            "dataset_fingerprint": self.dataset_fingerprint,
+            "classes": list(self.classes) if self.classes else None,
+        }
+
 
 def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -> None:
     """Writes both tables; in a run that is not live, trials that have not ended are STOPPED. Raises StorageError."""

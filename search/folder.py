@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import platform
 import shutil
 import subprocess
@@ -52,6 +53,10 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
     def scratch(self) -> Path:
         """Ray Tune's own files, of which nothing is needed once it has ended."""
         return self.path / ".tune"
@@ -99,6 +104,18 @@ class RunFolder:
         for folder in (self.path, self.path / "checkpoints", self.path / "models"):
             for path in [*folder.glob(".*.part"), *folder.glob(".*.tmp")]:
                 path.unlink(missing_ok=True)
+
+
+def find_run(runs_dir: str, run: str) -> RunFolder:
+    """The folder of a run that is there. Raises ValueError with the runs that are."""
+    folder = RunFolder(Path(runs_dir, run))
+    if not os.path.exists(folder.journal):  # not pathlib's, which raises for a name that is too long
+        runs = sorted(found.parent.name for found in Path(runs_dir).glob("*/journal.log"))
+        raise ValueError(
+            f"run={run}: there is no such run in {runs_dir}; it has {', '.join(runs) or 'none'}. "
+            "runs_dir= names another folder of runs"
+        )
+    return folder
 
 
 def _git_commit() -> str | None:

@@ -12,8 +12,9 @@ from search import tasks
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
 from search.config import DATA_CHOICES, RunConfig, goal_of, to_dict
-from search.export import Origin
+from search.export import Origin, write_tables
 from search.folder import RunFolder
+from search.job import Given, Job
 from search.study import Budget, Study
 from search.tasks import Task
 from spaces.goal import Goal
@@ -122,6 +123,23 @@ class Plan:
         check_checkpoints(self.folder.path, [trial.number for trial in study.running()])
         return study
 
+    def job(self, splits: Splits) -> Job:
+        """The search: the task's candidates beside its references; the best one's model is kept."""
+        origin = self.origin(splits)
+        return Job(
+            folder=self.folder,
+            goal=self.goal,
+            max_epochs=self.max_epochs,
+            num_trials=self.num_trials,
+            given={name: Given(candidate) for name, candidate in self.references().items()},
+            reports_per_epoch=self.config.reports_per_epoch,
+            max_failures=self.config.max_failures,
+            facts=origin.facts(),
+            models=self.folder.models,
+            model_name=_best_model,
+            write_tables=lambda study, is_live: write_tables(study, origin, self.folder.path, is_live=is_live),
+        )
+
     def _identity(self, splits: Splits) -> dict[str, Any]:
         """All that makes rows comparable: a run goes on only with the same."""
         same = (
@@ -155,3 +173,8 @@ class Plan:
             config["data"] = str(Path(self.config.data).absolute())
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
         self.folder.write_config({**config, "dataset": dataset})
+
+
+def _best_model(study: Study, number: int) -> str | None:
+    best = study.best()
+    return "best.pt" if best and best.number == number else None

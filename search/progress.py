@@ -28,8 +28,18 @@ class Progress:
     Use it as a context manager, and call `refresh` as often as you like.
     """
 
-    def __init__(self, console: Console, study: Study, *, num_expected: int, num_slots: int, max_epochs: int) -> None:
-        self.console, self.study = console, study
+    def __init__(
+        self,
+        console: Console,
+        study: Study,
+        *,
+        num_expected: int,
+        num_slots: int,
+        max_epochs: int,
+        shows_best: bool = True,
+    ) -> None:
+        """`shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing."""
+        self.console, self.study, self.shows_best = console, study, shows_best
         self.num_expected, self.num_slots, self.max_epochs = num_expected, num_slots, max_epochs
         self.started = self.shown = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -90,9 +100,9 @@ class Progress:
             f"{self._num_ended()}/{self.num_expected} trials",
             f"{counts[Status.RUNNING]} running",
             f"{counts[Status.COMPLETE]} complete",
-            f"{counts[Status.PRUNED]} pruned",
+            *([f"{counts[Status.PRUNED]} pruned"] if self.shows_best else []),
             *([f"{failed} failed"] if failed else []),
-            f"best {self._score(best)}" if best else "none complete yet",
+            *([f"best {self._score(best)}" if best else "none complete yet"] if self.shows_best else []),
             f"{_clock(time.monotonic() - self.started)} gone",
             *([f"about {_clock(left)} left"] if (left := self._seconds_left()) else []),
         ]

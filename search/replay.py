@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,7 +13,7 @@ from rich.console import Console
 from data.splits import Splits
 from search.command import FAILED, key, keys_help, parse_into, run_command
 from search.config import RunConfig, at_home, earlier, find_data_dir
-from search.folder import RunFolder
+from search.folder import find_run
 from search.journal import Entry, Journal
 from search.plan import Plan
 from spaces.goal import Goal
@@ -66,7 +64,7 @@ def parse(arguments: Sequence[str]) -> ReplayConfig:
 def replay(config: ReplayConfig) -> int:
     """Trains the trial again beside its recorded curve; 0 if they are the same, else 1."""
     console = Console(highlight=False, soft_wrap=True)
-    journal = Journal.read(_journal_path(config))
+    journal = Journal.read(find_run(config.runs_dir, config.run).journal)
     entry = _entry(journal, config)
     splits = _load_data(journal, config, console)
     console.print(f"trial {config.trial} of {config.run}: {_fate(entry)}; training it again on {splits.name}")
@@ -80,17 +78,6 @@ def replay(config: ReplayConfig) -> int:
         )
     console.print(_verdict(entry, largest))
     return FAILED if largest else 0
-
-
-def _journal_path(config: ReplayConfig) -> Path:
-    path = RunFolder(Path(config.runs_dir, config.run)).journal
-    if not os.path.exists(path):  # not pathlib's, which raises for a name that is too long
-        runs = sorted(found.parent.name for found in Path(config.runs_dir).glob("*/journal.log"))
-        raise ValueError(
-            f"run={config.run}: there is no such run in {config.runs_dir}; it has {', '.join(runs) or 'none'}. "
-            "runs_dir= names another folder of runs"
-        )
-    return path
 
 
 def _entry(journal: Journal, config: ReplayConfig) -> Entry:

@@ -33,6 +33,8 @@ class StudyScheduler(FIFOScheduler):
         if reason := result.get("unavailable"):
             self.study.end(_number(trial), Status.UNAVAILABLE, error=reason)
             status = Status.UNAVAILABLE
+        elif result.get("silent"):
+            status = Status.RUNNING
         else:
             status = self.study.report(_number(trial), json.loads(result["report"]))
         if status == Status.RUNNING:

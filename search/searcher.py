@@ -1,4 +1,4 @@
-"""Ray's Searcher: hands out orphans, references and the study's suggestions, no more at a time than there are slots."""
+"""Ray's Searcher: hands out orphans, given candidates and suggestions, as many at a time as there are slots."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from search.job import Given
 from search.journal import TrialRecord
 from search.study import SearchEnded, Study
-from spaces.recipe import Candidate
 
 
 class StudySearcher(Searcher):
@@ -25,7 +25,7 @@ class StudySearcher(Searcher):
         study: Study,
         *,
         num_trials: int,
-        references: Mapping[str, Candidate],
+        given: Mapping[str, Given],
         concurrency: int,
         config_of: Callable[[TrialRecord], dict[str, Any]],
         on_end: Callable[[str], None],
@@ -36,7 +36,7 @@ class StudySearcher(Searcher):
         self.orphans = deque(study.running())
         self.issued: set[int] = set()
         known = {trial.reference for trial in study.trials}
-        self.references = deque((name, c) for name, c in references.items() if name not in known)
+        self.given = deque((name, one) for name, one in given.items() if name not in known)
         self.has_ended = False
 
     def suggest(self, trial_id: str) -> Any:
@@ -64,8 +64,9 @@ class StudySearcher(Searcher):
     def _next(self) -> TrialRecord | None:
         if self.orphans:
             return self.orphans.popleft()
-        if self.references:
-            return self.study.add_reference(*self.references.popleft())
+        if self.given:
+            name, one = self.given.popleft()
+            return self.study.add_reference(name, one.candidate, one.seed)
         drawn = sum(trial.reference is None for trial in self.study.trials)
         if self.has_ended or drawn >= self.num_trials:
             return None

@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM: once, a run ends in order; twice, at once."""
+"""Why a session is to end before its work is done: Ctrl-C and SIGTERM, once in order, twice at once; or its time."""
 
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,16 @@ NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 @dataclass
 class Stop:
-    """Whether the user has asked for the end, by which signal."""
+    """Whether the user has asked for the end, by which signal, or by when."""
 
     signal: int | None = None
+    deadline: float | None = None
+    """By `time.monotonic`."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the time that was given is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     @property
     def name(self) -> str | None:

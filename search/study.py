@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,10 @@ class Study:
         """Trials that have not ended: live ones, or, in a run just reopened, orphans to be issued again."""
         return [trial for trial in self.trials if trial.status == Status.RUNNING]
 
-    def add_reference(self, name: str, candidate: Candidate) -> TrialRecord:
-        """Starts a published network as the next trial."""
-        return self._start(self._record(candidate, origin="reference", reference=name))
+    def add_reference(self, name: str, candidate: Candidate, seed: int | None = None) -> TrialRecord:
+        """Starts a published network, or another that was not drawn here, as the next trial; its seed may be given."""
+        trial = self._record(candidate, origin="reference", reference=name)
+        return self._start(trial if seed is None else replace(trial, seed=seed))
 
     def suggest(self) -> TrialRecord:
         """Draws and starts a candidate that keeps the budget and was not tried before. Raises SearchEnded."""
@@ -211,7 +212,7 @@ class Study:
     def _check_whole(self, entries: list[Entry], orders: list[int]) -> None:
         """Raises ValueError where a record is missing or there twice; Optuna takes what is left as it comes."""
         for number, entry in enumerate(entries):
-            if entry.trial.seed != entropy(self.seed, number, purpose=0):
+            if entry.trial.reference is None and entry.trial.seed != entropy(self.seed, number, purpose=0):
                 raise ValueError(f"trial {number} is another's")
             if [report["step"] for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
                 raise ValueError(f"a report of trial {number} is missing")

@@ -15,7 +15,7 @@ from search.command import command_line
 from search.config import resume_command
 from search.plan import Plan
 from search.progress import score_text
-from search.slots import Slot
+from search.session import Session
 from search.study import Study
 from search.tuning import Outcome
 from spaces.network import short_number
@@ -23,7 +23,8 @@ from spaces.network import short_number
 BEST = 10
 
 
-def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: int) -> None:
+def print_start(session: Session) -> None:
+    plan, study, slot = session.plan, session.study, session.slot
     config, budget = plan.config, plan.budget
     limits = [
         f"at most {budget.max_params:,} parameters" if budget.max_params else "no limit of parameters",
@@ -32,10 +33,10 @@ def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot
     device = f"{slot.gpus:g} GPUs and {slot.cpus:g} CPUs" if slot.gpus else f"{slot.cpus:g} CPUs"
     lines = [
         f"[bold]{plan.task.name}[/]: {plan.task.sentence}",
-        f"data     {_data(splits)}",
+        f"data     {data_text(session.splits)}",
         f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
         f"{config.sampler.value} + ASHA, seed {config.seed}",
-        f"slots    {num_slots} of {device}",
+        f"slots    {session.num_slots} of {device}",
         f"run      {plan.folder.path}",
     ]
     if study.trials:
@@ -43,13 +44,13 @@ def print_start(console: Console, plan: Plan, splits: Splits, study: Study, slot
         lines.append(f"resumed  {ended} trials had ended, {len(study.running())} go on from their last checkpoint")
     lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        session.console.print(line, highlight=False, soft_wrap=True)
 
 
 def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
     if (best := _best_table(plan)).rows:
         console.print(best)
-    for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
+    for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {data_text(splits)}"]:
         console.print(line, highlight=False, soft_wrap=True)
     if splits.origin == "made":
         console.print(
@@ -137,6 +138,6 @@ def _files(plan: Plan, study: Study) -> list[str]:
     return lines
 
 
-def _data(splits: Splits) -> str:
+def data_text(splits: Splits) -> str:
     sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
     return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {len(splits.test):,} test images untouched"

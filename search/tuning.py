@@ -1,9 +1,10 @@
-"""The trials of a run: Ray Tune with our searcher, scheduler and workers, until the study is complete or stopped."""
+"""The trials of a study: Ray Tune with our searcher, scheduler and workers, until it is complete or stopped."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +17,10 @@ from rich.console import Console
 from data.splits import Splits
 from results.schema import Status
 from search.checkpoints import start_store
-from search.export import Origin, write_tables
 from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
 from search.folder import StorageError
+from search.job import Job
 from search.journal import TrialRecord
-from search.plan import Plan
 from search.progress import Progress
 from search.scheduler import StudyScheduler, Told
 from search.searcher import StudySearcher
@@ -34,7 +34,7 @@ TABLES_SECONDS = 8.0
 
 @dataclass
 class Outcome:
-    """How a run's session went."""
+    """How a study's session went."""
 
     num_slots: int
     stop: Stop
@@ -46,45 +46,56 @@ class Outcome:
     started: float | None = None
     ended: float | None = None
     first_report: int = 0
-    """The first report of this session, by its place among all of the run."""
+    """The first report of this session, by its place among all of the study."""
 
     def slot_seconds(self) -> float:
         """Slots times the time from the first start to the last end."""
         return self.num_slots * (self.ended - self.started) if self.started and self.ended else 0.0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing cut the session short."""
+        return not (self.stop.signal or self.out_of_time or self.failure)
+
 
 def run_trials(
-    plan: Plan, splits: Splits, study: Study, slot: Slot, num_slots: int, console: Console, stop: Stop
+    job: Job, splits: Splits, study: Study, slot: Slot, num_slots: int, console: Console, stop: Stop
 ) -> Outcome:
-    """Runs the study's trials to their ends, and keeps its tables and its best model up to date meanwhile."""
+    """Runs the study's trials to their ends, and keeps its tables and models up to date meanwhile."""
     outcome = Outcome(num_slots, stop, first_report=sum(len(trial.reports) for trial in study.trials))
-    origin = plan.origin(splits)
     try:
         if not stop.signal:
-            _train(plan, splits, study, slot, outcome, console)
+            _train(job, splits, study, slot, outcome, console)
     except BaseException:
         with suppress(StorageError):  # the first error is the one to tell
-            write_tables(study, origin, plan.folder.path, is_live=False)
+            job.write_tables(study, False)
         raise
-    write_tables(study, origin, plan.folder.path, is_live=False)
+    job.write_tables(study, False)
     return outcome
 
 
-def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcome, console: Console) -> None:
-    store = start_store(plan.folder.path)
-    keeper = _Keeper(study, store)
+def _train(job: Job, splits: Splits, study: Study, slot: Slot, outcome: Outcome, console: Console) -> None:
+    store = start_store(job.folder.path, job.models)
+    keeper = _Keeper(study, store, job.model_name)
     keeper.catch_up()
-    num_expected = max(plan.num_trials + len(plan.references()), len(study.trials))
+    drawn = sum(trial.reference is None for trial in study.trials)
+    named = job.given.keys() | {trial.reference for trial in study.trials if trial.reference}
+    num_expected = max(job.num_trials, drawn) + len(named)
     searcher = StudySearcher(
         study,
-        num_trials=plan.num_trials,
-        references=plan.references(),
+        num_trials=job.num_trials,
+        given=job.given,
         concurrency=outcome.num_slots,
-        config_of=lambda trial: _trial_config(trial, plan, plan.origin(splits), outcome),
+        config_of=lambda trial: _trial_config(trial, job, outcome),
         on_end=lambda reason: setattr(outcome, "ended_early", reason),
     )
     progress = Progress(
-        console, study, num_expected=num_expected, num_slots=outcome.num_slots, max_epochs=plan.max_epochs
+        console,
+        study,
+        num_expected=num_expected,
+        num_slots=outcome.num_slots,
+        max_epochs=job.max_epochs,
+        shows_best=job.num_trials > 0,
     )
     failures = FirstFailures(min(FIRST_TRIALS, num_expected))
     scheduler = StudyScheduler(study, _on_end(study, keeper, outcome, failures), _on_restart(progress))
@@ -96,17 +107,17 @@ def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcom
             tune.run(
                 _worker(splits, store, slot),
                 name="trials",
-                storage_path=str(plan.folder.scratch.absolute()),
+                storage_path=str(job.folder.scratch.absolute()),
                 resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
                 num_samples=-1,
                 search_alg=searcher,
                 scheduler=scheduler,
                 reuse_actors=True,
-                max_failures=plan.config.max_failures,
+                max_failures=job.max_failures,
                 raise_on_failed_trial=False,
                 trial_dirname_creator=lambda trial: str(trial.config["number"]),
-                callbacks=[_Housekeeping(plan, study, plan.origin(splits), outcome, progress)],
-                stop=_StopWhen(outcome, plan.config.time_budget_seconds),
+                callbacks=[_Housekeeping(job, study, outcome, progress)],
+                stop=_StopWhen(outcome),
                 verbose=0,
             )
         except TuneError as wrapped:  # around what searcher, scheduler and callbacks raise
@@ -115,7 +126,7 @@ def _train(plan: Plan, splits: Splits, study: Study, slot: Slot, outcome: Outcom
 
 
 def _worker(splits: Splits, store: Any, slot: Slot) -> Any:
-    """The trainable with its dataset, which goes into Ray's object store once. No worker ever sees the test images."""
+    """The trainable with its dataset, which goes into Ray's object store once. No worker sees its test images."""
     arrays = {
         "train_x": splits.train.x,
         "train_y": splits.train.y,
@@ -125,23 +136,18 @@ def _worker(splits: Splits, store: Any, slot: Slot) -> Any:
     return tune.with_parameters(TrialTrainable, arrays=arrays, store=store, threads=slot.threads)
 
 
-def _trial_config(trial: TrialRecord, plan: Plan, origin: Origin, outcome: Outcome) -> dict[str, Any]:
+def _trial_config(trial: TrialRecord, job: Job, outcome: Outcome) -> dict[str, Any]:
     outcome.started = outcome.started or time.monotonic()
+    given = job.given.get(trial.reference or "")
     return {
         "number": trial.number,
         "candidate": trial.candidate.to_json(),
-        "goal": plan.goal.to_json(),
+        "goal": job.goal.to_json(),
         "seed": trial.seed,
-        "epochs": plan.max_epochs,
-        "reports_per_epoch": plan.config.reports_per_epoch,
-        "facts": {
-            "run": origin.run,
-            "task": origin.task,
-            "dataset": origin.dataset,
-            "dataset_fingerprint": origin.dataset_fingerprint,
-            "goal": plan.goal.to_json(),
-            "classes": list(origin.classes) if origin.classes else None,
-        },
+        "epochs": job.max_epochs,
+        "reports_per_epoch": job.reports_per_epoch,
+        "length": given.length if given else None,
+        "facts": {**job.facts, "goal": job.goal.to_json()},
     }
 
 
@@ -170,10 +176,12 @@ class _Keeper:
 
     study: Study
     store: Any
+    model_name: Callable[[Study, int], str | None]
     pending: list[Any] = field(default_factory=list)
 
     def ended(self, number: int) -> None:
-        self.pending.append(self.store.end.remote(number, self._is_best(number)))
+        name = self.model_name(self.study, number) if number < len(self.study.trials) else None
+        self.pending.append(self.store.end.remote(number, name))
 
     def catch_up(self) -> None:
         """Does what a killed driver or store left undone."""
@@ -187,16 +195,12 @@ class _Keeper:
         self.catch_up()
         ray.get(self.pending)
 
-    def _is_best(self, number: int) -> bool:
-        best = self.study.best()
-        return best is not None and best.number == number
-
 
 class _Housekeeping(tune.Callback):
     """Between Ray Tune's steps: the tables, the terminal, the clock."""
 
-    def __init__(self, plan: Plan, study: Study, origin: Origin, outcome: Outcome, progress: Progress) -> None:
-        self.plan, self.study, self.origin = plan, study, origin
+    def __init__(self, job: Job, study: Study, outcome: Outcome, progress: Progress) -> None:
+        self.job, self.study = job, study
         self.outcome, self.progress = outcome, progress
         self.written = time.monotonic()
         self.has_told = False
@@ -207,7 +211,7 @@ class _Housekeeping(tune.Callback):
             self.has_told = True
         self.progress.refresh()
         if time.monotonic() - self.written >= TABLES_SECONDS:
-            write_tables(self.study, self.origin, self.plan.folder.path, is_live=True)
+            self.job.write_tables(self.study, True)
             self.written = time.monotonic()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -219,15 +223,14 @@ class _Housekeeping(tune.Callback):
 class _StopWhen(tune.Stopper):
     """Stops all trials when there is a reason to; they can be resumed. Tune pickles it, so it cannot tell anybody."""
 
-    def __init__(self, outcome: Outcome, time_budget_seconds: float | None) -> None:
+    def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self.deadline = None if time_budget_seconds is None else time.monotonic() + time_budget_seconds
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        self.outcome.out_of_time = self.deadline is not None and time.monotonic() >= self.deadline
+        self.outcome.out_of_time = self.outcome.stop.is_due
         if self.outcome.out_of_time or self.outcome.stop.signal or self.outcome.failure:
             self.outcome.ended = time.monotonic()
             return True

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class TrialTrainable(tune.Trainable):
     """A worker: it holds the dataset on its device, and trains one candidate after another.
 
-    A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch` and `facts`
-    (what the model file will say of its origin). A trial of which the store has a checkpoint goes on from there, and
+    A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`, `facts` (what
+    the model file will say of its origin) and `length`: None, or after how many parts it is scored and ends, with its
+    only report. A trial of which the store has a checkpoint goes on from there, and
     first says its last report again: it may never have arrived.
 
     A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
@@ -45,7 +46,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One report, or why the trial cannot be trained here.
+        """One report, or that there is none yet, or why the trial cannot be trained here.
 
         Ray is never told `done`: the scheduler ends a trial when it sees that it is finished.
         """
@@ -54,10 +55,12 @@ class TrialTrainable(tune.Trainable):
         except WeightsUnavailable as unavailable:
             return {"unavailable": str(unavailable)}
         if self.unsaid is None:
-            report = training.advance()
+            report = self._advance(training)
             self._save(training)
         else:
-            report, self.unsaid = self.unsaid, None
+            report, self.unsaid = self._only(self.unsaid), None
+        if report is None:
+            return {"silent": True}
         if report.finished and report.is_finite:
             self._save_model(training, report.val_score)
         # As text, since Ray flattens dictionaries on their way
@@ -91,6 +94,17 @@ class TrialTrainable(tune.Trainable):
             self.training.load(checkpoint)
             self.unsaid = self.training.last_report
         return self.training
+
+    def _advance(self, training: Training) -> Report | None:
+        length = self.trial["length"]
+        if length is not None and training.num_reports < length - 1:
+            training.train_part()
+            return None
+        return self._only(training.advance())
+
+    def _only(self, report: Report) -> Report:
+        """The report, if it is the only one, as the first and last that the study hears of."""
+        return report if self.trial["length"] is None else dataclasses.replace(report, step=1, finished=True)
 
     def _save(self, training: Training) -> None:
         """Sends a checkpoint off; training goes on while it travels, at most one being under way."""

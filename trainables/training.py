@@ -81,18 +81,18 @@ class Training:
         self.optimizer = make_optimizer(self.recipe, self.module.parameters())
         self.average = self._trained_weights() if self.recipe.ema_decay is not None else None
         self.num_steps = self.num_reports = 0
+        self.unreported = (0.0, 0)  # seconds and images of parts that were trained without a report
         self.best_score, self.best_report = -math.inf, 0
         self.last_report: Report | None = None
 
     def advance(self) -> Report:
         """Trains up to the next report's place, validates, and reports."""
+        train_loss = self.train_part()
         start = time.perf_counter()
-        first, self.num_reports = self.num_steps, self.num_reports + 1
-        last = self.num_reports * self.steps_per_epoch // self.reports_per_epoch
-        train_loss = self._train(last)
         scores = self.scores()
         if (signed := self.goal.metric.signed(scores.score)) > self.best_score:
             self.best_score, self.best_report = signed, self.num_reports
+        (seconds, num_images), self.unreported = self.unreported, (0.0, 0)
         self.last_report = Report(
             step=self.num_reports,
             epoch=self.num_reports / self.reports_per_epoch,
@@ -100,12 +100,26 @@ class Training:
             val_loss=scores.loss,
             val_score=scores.score,
             learning_rate=self._learning_rate(),
-            seconds=time.perf_counter() - start,
-            num_images=(last - first) * self.batch_size,
+            seconds=seconds + time.perf_counter() - start,
+            num_images=num_images,
             finished=self._is_finished(),
             metrics=scores.metrics,
         )
         return self.last_report
+
+    def train_part(self) -> float:
+        """Trains up to the next report's place without one, and gives the mean loss of its steps.
+
+        Where the validation split holds what must be looked at only once, this stands in for all calls of `advance`
+        but the last.
+        """
+        start, first = time.perf_counter(), self.num_steps
+        self.num_reports += 1
+        train_loss = self._train(self.num_reports * self.steps_per_epoch // self.reports_per_epoch)
+        seconds, num_images = self.unreported
+        num_images += (self.num_steps - first) * self.batch_size
+        self.unreported = (seconds + time.perf_counter() - start, num_images)
+        return train_loss
 
     def scores(self, split: DeviceSplit | None = None) -> Scores:
         """The weights that count, on the validation images unless another split is given."""
@@ -125,6 +139,7 @@ class Training:
             "average": self.average,
             "generator": self.module.generator.get_state(),
             "position": [self.num_steps, self.num_reports, self.best_report],
+            "unreported": self.unreported,
             "best_score": self.best_score,
             "last_report": asdict(self.last_report) if self.last_report else None,
         }
@@ -140,6 +155,7 @@ class Training:
         self.average = loaded["average"]
         self.module.generator.set_state(loaded["generator"].cpu())
         self.num_steps, self.num_reports, self.best_report = loaded["position"]
+        self.unreported = loaded["unreported"]
         self.best_score = loaded["best_score"]
         self.last_report = Report(**loaded["last_report"]) if loaded["last_report"] else None
 

@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(runs_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "search.run", "data=made", "address=local", f"runs_dir={runs_dir}", *arguments]
+    """Without a confirmation, unless the arguments ask for one."""
+    common = ["data=made", "address=local", f"runs_dir={runs_dir}", "confirm.top_k=0"]
+    return start_command("search.run", *common, *arguments)
+
+
+def start_command(module: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -24,7 +30,16 @@ def environment() -> dict[str, str]:
 
 def run(runs_dir: Path, *arguments: str, timeout_seconds: float = 150) -> tuple[int, str]:
     """Exit code and output."""
-    with start(runs_dir, *arguments) as process:
+    return _result(start(runs_dir, *arguments), timeout_seconds)
+
+
+def run_command(module: str, *arguments: str, timeout_seconds: float = 150) -> tuple[int, str]:
+    """Exit code and output."""
+    return _result(start_command(module, *arguments), timeout_seconds)
+
+
+def _result(process: subprocess.Popen[str], timeout_seconds: float) -> tuple[int, str]:
+    with process:
         output, _ = process.communicate(timeout=timeout_seconds)
     return process.returncode, output
 

@@ -24,10 +24,10 @@ def test_only_the_last_checkpoint_of_a_live_trial_is_kept(tmp_path):
 
 def test_an_ended_trial_leaves_nothing_but_the_best_ones_model(tmp_path):
     store = CheckpointStore(str(tmp_path))
-    for number, is_best in ((0, True), (1, False), (2, True)):
+    for number, name in ((0, "best.pt"), (1, None), (2, "best.pt")):
         store.save(number, b"state")
         store.save_model(number, b"model %d" % number)
-        store.end(number, is_best)
+        store.end(number, name)
     assert files(tmp_path) == ["models/best.pt"]
     assert (tmp_path / "models" / "best.pt").read_bytes() == b"model 2"
 
@@ -35,7 +35,7 @@ def test_an_ended_trial_leaves_nothing_but_the_best_ones_model(tmp_path):
 def test_a_checkpoint_that_arrives_after_the_end_is_dropped(tmp_path):
     """A worker sends it off before its last report, and it may be overtaken."""
     store = CheckpointStore(str(tmp_path))
-    store.end(4, is_best=False)
+    store.end(4, None)
     store.save(4, b"late")
     assert files(tmp_path) == []
 

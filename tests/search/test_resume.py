@@ -4,7 +4,6 @@ import json
 import shlex
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from search import run as search
+from search.command import entries_of
 from search.config import OF_ONE_SESSION, RunConfig, parse, resume_command, to_dict
 from search.folder import RunFolder
 from search.journal_file import cut_torn_line
@@ -35,6 +35,8 @@ ASKED = {
     "reduction_factor": "4",
     "reports_per_epoch": "2",
     "sampler": "random",
+    "confirm.top_k": "1",
+    "confirm.seeds": "5",
     "references": "false",
     "fix": "{optimizer: adam}",
     "data": "made",
@@ -52,7 +54,7 @@ NAMES = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_char
 
 class TestWhatIsTakenOver:
     def test_every_key_but_those_of_one_session_is_as_it_was(self, tmp_path):
-        assert {*ASKED, *OF_ONE_SESSION} == {field.name for field in fields(RunConfig)}
+        assert {*ASKED, *OF_ONE_SESSION} == set(entries_of(RunConfig))
         asked = [f"{name}={value}" for name, value in ASKED.items()]
         of_one_session = ["time_budget_seconds=9", "address=elsewhere", "dry_run=true"]
         began = parse(line(tmp_path, *asked))

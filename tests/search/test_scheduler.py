@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 from results.schema import Status
 from search import scheduler
 from search.folder import StorageError
+from search.job import Given
 from search.scheduler import StudyScheduler
 from search.searcher import StudySearcher
 from search.study import Study
@@ -125,7 +126,7 @@ def test_a_run_that_goes_on_does_not_issue_it_again(tmp_path):
     searcher = StudySearcher(
         resumed,
         num_trials=1,
-        references=REFERENCES,
+        given={name: Given(candidate) for name, candidate in REFERENCES.items()},
         concurrency=1,
         config_of=lambda trial: {"number": trial.number},
         on_end=lambda why: pytest.fail(why),

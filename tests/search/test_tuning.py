@@ -119,7 +119,9 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
     )
     with plan.folder.locked():
         study = plan.open_study(made())
-        outcome = run_trials(plan, made(), study, Slot(cpus=1, gpus=0), 1, Console(file=io.StringIO()), Stop())
+        outcome = run_trials(
+            plan.job(made()), made(), study, Slot(cpus=1, gpus=0), 1, Console(file=io.StringIO()), Stop()
+        )
     return Session(study, plan, outcome)
 
 

@@ -60,6 +60,7 @@ def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
         "seed": seed,
         "epochs": 2,
         "reports_per_epoch": 1,
+        "length": None,
         "facts": {},
     }
 
@@ -129,3 +130,35 @@ def test_a_trial_that_has_a_checkpoint_first_says_its_last_report_again_and_goes
     ray.get(cut.stop.remote())
     ray.kill(cut)
     assert curve(worker(config(1, PLAIN), store)) == expected
+
+
+def lasting(number: int, length: int) -> dict:
+    return config(number, PLAIN) | {"epochs": 3, "length": length}
+
+
+def test_a_trial_of_a_given_length_is_scored_once_as_the_last_report_of_one_that_always_is(store):
+    seen = worker(config(0, PLAIN) | {"epochs": 3}, store)
+    second = [json.loads(ray.get(seen.train.remote())["report"]) for _ in range(2)][1]
+    unseen = worker(lasting(1, 2), store)
+    assert ray.get(unseen.train.remote())["silent"]
+    only = json.loads(ray.get(unseen.train.remote())["report"])
+    same = ("epoch", "train_loss", "val_loss", "val_score")
+    assert [only[name] for name in same] == [second[name] for name in same]
+    assert (only["step"], only["finished"], only["num_images"]) == (1, True, 2 * second["num_images"])
+
+
+def test_a_trial_of_a_given_length_goes_on_from_its_silent_parts_and_from_its_report(store):
+    expected = ("epoch", "train_loss", "val_score", "step", "finished")
+    whole = worker(lasting(2, 3), store)
+    only = json.loads([ray.get(whole.train.remote()) for _ in range(3)][-1]["report"])
+    cut = worker(lasting(3, 3), store)
+    ray.get([cut.train.remote(), cut.train.remote()])
+    ray.get(cut.stop.remote())
+    ray.kill(cut)
+    for _ in range(2):  # after its silent parts, and after the report that may not have arrived
+        actor = worker(lasting(3, 3), store)
+        again = json.loads(ray.get(actor.train.remote())["report"])
+        assert [again[name] for name in expected] == [only[name] for name in expected]
+        assert again["num_images"] == only["num_images"]
+        ray.get(actor.stop.remote())
+        ray.kill(actor)

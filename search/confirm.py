@@ -1,0 +1,177 @@
+"""python -m search.confirm: a run's finalists, trained again over several seeds and scored on the test images once."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from results import tables
+from results.statistics import mean, paired_difference
+from search.command import FAILED, argument_of, command_line, key, keys_help, parse_into, run_command
+from search.config import RunConfig, at_home
+from search.config import parse as parse_run
+from search.folder import find_run
+from search.progress import score_text
+from search.retrain import Retraining, finalists_of
+from search.session import Session, open_session
+from search.study import Study
+from spaces.network import short_number
+
+USAGE = "python -m search.confirm run=NAME"
+PROMISE = """
+Trains the best completed candidates of a run again, and its best reference, over several seeds: on training and
+validation images together, for the length that validation chose, side by side. Then each is scored on the test images,
+which nothing has looked at before: once for each training, after its end. Where a dataset has no test images with
+answers, training is on the training images, scores are on the validation images, and the table says so.
+
+A search does this by itself when it comes to its end. What has been trained is not trained again: more seeds or a
+larger top_k add to it, and what was cut short goes on from its last checkpoint."""
+
+
+@dataclass
+class ConfirmConfig:
+    """Which run's finalists, and how often."""
+
+    run: str = key("", "name of the run", "needed")
+    top_k: int | None = key(None, "so many of the best candidates", "the run's, 3 unless it was begun otherwise")
+    seeds: int | None = key(None, "trainings of each", "the run's, 3 unless it was begun otherwise")
+    runs_dir: str = key("results/runs", "folder of all runs")
+    data_dir: str | None = key(None, "folder of data files", "the run's")
+    concurrency: int | None = key(None, "trainings side by side", "all slots")
+    address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Confirms what the command line says."""
+    return run_command("search.confirm", arguments, help_text=help_text, parse=parse, work=run)
+
+
+def help_text() -> str:
+    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(ConfirmConfig)])
+
+
+def parse(arguments: Sequence[str]) -> RunConfig:
+    """The run's configuration as it was begun, with what the command line says of its confirmation."""
+    asked = parse_into(ConfirmConfig, arguments, "python -m search.confirm --help")
+    if not asked.run:
+        raise ValueError(f"run= is needed; usage: {USAGE}")
+    runs_dir = at_home("runs_dir", asked.runs_dir)
+    find_run(runs_dir, asked.run)
+    words = {"run": asked.run, "runs_dir": runs_dir, "data_dir": asked.data_dir, "address": asked.address}
+    numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
+    given = [argument_of(name, text) for name, text in words.items() if text]
+    return parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
+
+
+def run(config: RunConfig) -> int:
+    with open_session(config, go_on=_command(config)) as session:
+        is_done = confirm(session)
+    return session.exit_code(0 if is_done else FAILED)
+
+
+def confirm(session: Session) -> bool:
+    """Retrains and scores the run's finalists, as far as that has not been done, and says what came out.
+
+    False if there was nothing to confirm, or if not all was trained.
+    """
+    config, console = session.plan.config, session.console
+    top_k, seeds = config.confirm.top_k, config.confirm.seeds
+    retraining = Retraining(session.plan, session.splits, finalists_of(session.study), top_k, seeds)
+    if not top_k or not retraining.finalists:
+        if top_k:
+            console.print("confirmation: no trial was trained to its end, so there is nothing to confirm")
+        return False
+    with retraining.folder.locked():
+        study = retraining.open_study()
+        held_out = retraining.held_out()
+        names = ", ".join(finalist.name for finalist in retraining.finalists)
+        console.print(
+            f"\n[bold]confirmation[/]: {names}; {seeds} seeds each, on {len(held_out.train):,} images; scored once, on "
+            f"{len(held_out.val):,} {retraining.scored_on} images",
+            highlight=False,
+            soft_wrap=True,
+        )
+        outcome = session.train(retraining.job(), study, held_out)
+    print_confirmed(console, retraining, study)
+    if not outcome.is_whole:
+        console.print(f"Not all was trained. To go on: {_command(config)}", highlight=False, soft_wrap=True)
+    return outcome.is_whole
+
+
+def print_confirmed(console: Console, retraining: Retraining, study: Study) -> None:
+    """Means with their intervals, in the order of validation, and which of them cannot be told apart."""
+    table = tables.frame(tables.finalists(retraining.rows(study)))
+    if table.empty:
+        return
+    scored_on = retraining.scored_on
+    name = retraining.plan.task.objective.name.removeprefix("validation ")
+    shown = Table(title=f"{scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2))
+    for column in ("finalist", "mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs"):
+        shown.add_column(column, justify="left" if column == "finalist" else "right")
+    scores = {finalist.name: _scores(table, finalist.trial.number) for finalist in retraining.finalists}
+    for finalist in retraining.finalists:
+        if by_seed := scores[finalist.name]:
+            stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
+            shown.add_row(
+                finalist.name,
+                score_text(stats.value),
+                f"{score_text(stats.low)} to {score_text(stats.high)}" if stats.n > 1 else "",
+                f"{stats.sd:.2g}" if stats.n > 1 else "",
+                str(stats.n),
+                score_text(finalist.val_score),
+                f"{network.num_params:,}",
+                short_number(network.num_macs),
+                style=None if finalist.place else "cyan",
+            )
+    console.print(shown)
+    for line in [*_comparisons(scores), *_failures(study), _files(retraining)]:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _scores(table: pd.DataFrame, trial: int) -> dict[int, float]:
+    rows = table[table["trial"] == trial]
+    return {int(seed): float(score) for seed, score in zip(rows["seed"], rows["test_score"], strict=True)}
+
+
+def _comparisons(scores: dict[str, dict[int, float]]) -> list[str]:
+    """Each finalist against the search's first, in pairs of equal seeds."""
+    (first, best), *others = scores.items()
+    lines = []
+    for name, by_seed in others:
+        gap = paired_difference(best, by_seed)
+        if gap is None or math.isnan(gap.sd):
+            continue
+        verdict = "apart" if gap.is_apart_from_zero else "not distinguishable"
+        lines.append(
+            f"{first} and {name}: {verdict}; the difference is {gap.value:+.2g}, its 95% interval {gap.low:+.2g} to "
+            f"{gap.high:+.2g}, in pairs of equal seeds"
+        )
+    return lines
+
+
+def _failures(study: Study) -> list[str]:
+    failed = [trial for trial in study.trials if trial.status.is_failure]
+    return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]
+
+
+def _files(retraining: Retraining) -> str:
+    files = f"finalists: {retraining.plan.folder.path}/finalists.parquet; their models: {retraining.plan.folder.models}"
+    if retraining.scored_on == "test":
+        return files
+    return f"{files}. The search has chosen by these very images, so that the scores are biased upwards"
+
+
+def _command(config: RunConfig) -> str:
+    assert config.run is not None
+    words = {"run": config.run} | ({"runs_dir": config.runs_dir} if config.runs_dir != RunConfig.runs_dir else {})
+    return command_line("search.confirm", *(argument_of(name, text) for name, text in words.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

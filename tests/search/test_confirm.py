@@ -1,0 +1,141 @@
+"""A run's finalists, trained again with Ray really running, and the test images read once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import results
+from data.embedded import load_made
+from data.splits import Split, Splits
+from results.statistics import mean
+from search.config import parse
+from search.confirm import main
+from search.plan import Plan
+from search.retrain import Retraining, finalists_of
+from spaces.recipe import Candidate
+from tests.search import toy
+from tests.search.command import run, run_command
+from trainables.model import load_model
+
+ARGUMENTS = ("run=a", "num_trials=5", "max_epochs=2", "train_examples=600", "confirm.top_k=2", "confirm.seeds=2")
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory) -> tuple[Path, str]:
+    """The runs_dir of a search that confirmed its finalists, and what it printed."""
+    runs_dir = tmp_path_factory.mktemp("runs")
+    code, output = run(runs_dir, *ARGUMENTS)
+    assert code == 0, output
+    return runs_dir, output
+
+
+@pytest.fixture(scope="module")
+def finalists(confirmed) -> pd.DataFrame:
+    return results.load("tiny10k", confirmed[0], table="finalists")
+
+
+@pytest.mark.ray
+def test_the_best_candidates_and_the_best_reference_are_trained_with_each_seed(confirmed, finalists):
+    board = results.load("tiny10k", confirmed[0]).sort_values("rank")
+    complete = board[board["status"] == "COMPLETE"]
+    best = complete[complete["reference"].isna()].head(2)
+    expected = [*best["trial"], complete[complete["reference"] == "bertoldi"]["trial"].item()]
+    assert finalists["trial"].tolist() == [trial for trial in expected for _ in range(2)]
+    assert finalists["seed"].tolist() == [0, 1] * len(expected)
+    assert finalists["place"].dropna().tolist() == [place for place in range(1, len(best) + 1) for _ in range(2)]
+    chosen_by = dict(zip(board["trial"], board["score"], strict=True))
+    assert all(row["val_score"] == chosen_by[row["trial"]] for _, row in finalists.iterrows())
+    assert set(finalists["epochs"]) == {2.0}
+    assert (finalists["train_seconds"] > 0).all()
+    assert set(finalists["dataset_origin"]) == {"made"}
+
+
+@pytest.mark.ray
+def test_a_score_is_the_kept_models_on_the_test_images(confirmed, finalists):
+    test = load_made().test
+    for _, row in finalists.iterrows():
+        model = load_model(confirmed[0] / "a" / row["model_path"])
+        right = (model(test.x).argmax(1).numpy() == test.y).mean()
+        assert row["test_score"] == pytest.approx(right, abs=0.02)  # the search scores in bfloat16 where that is fast
+        assert row["scored_on"] == model.facts["scored_on"] == "test"
+        assert model.candidate == Candidate.from_json(row["candidate_json"])
+
+
+@pytest.mark.ray
+def test_means_and_intervals_are_printed_and_what_is_not_distinguishable(confirmed, finalists):
+    output = confirmed[1]
+    first = finalists[finalists["place"] == 1]
+    name = f"trial {first['trial'].iloc[0]}"
+    assert f"{mean(first['test_score'].tolist()).value:.4f}" in output
+    assert "test accuracy, mean over seeds" in output
+    assert f"{name} and bertoldi: " in output
+    assert "in pairs of equal seeds" in output
+    assert "test images" in output
+    assert "600 training" in output  # of the search; then those and the validation images
+
+
+@pytest.mark.ray
+def test_more_seeds_are_added_and_nothing_is_trained_twice(confirmed, finalists):
+    runs_dir = confirmed[0]
+    line = ("run=a", f"runs_dir={runs_dir}", "address=local", "top_k=1", "seeds=3")
+    code, output = run_command("search.confirm", *line)
+    assert code == 0, output
+    more = results.load("tiny10k", runs_dir, table="finalists")
+    keys = ["trial", "seed"]
+    assert len(more) == len(finalists) + 2  # what is no longer asked for stays in the table
+    both = more.merge(finalists, on=keys, suffixes=("", "_before"))
+    assert len(both) == len(finalists)
+    assert (both["test_score"] == both["test_score_before"]).all()
+    assert (both["train_seconds"] == both["train_seconds_before"]).all()
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["run=b", f"runs_dir={tmp_path}"]) == 2
+    assert "run=b: there is no such run" in capsys.readouterr().err
+    assert main([]) == 2
+    assert "run= is needed" in capsys.readouterr().err
+
+
+def plan_of(runs_dir: Path, *arguments: str) -> Plan:
+    return Plan.of(parse(["run=a", f"runs_dir={runs_dir}", "data=made", *arguments]))
+
+
+def test_test_images_are_scored_where_there_are_some_and_all_others_trained_on(tmp_path):
+    splits = load_made()
+    retraining = Retraining(plan_of(tmp_path), splits, [], 3, 3)
+    held_out = retraining.held_out()
+    assert retraining.scored_on == "test"
+    assert len(held_out.train) == len(splits.train) + len(splits.val)
+    assert np.array_equal(held_out.val.x, splits.test.x)
+    assert len(held_out.test) == 0
+    none = Split(splits.test.x[:0], splits.test.y[:0])
+    unlabelled = Splits(name="a", origin="made", train=splits.train, val=splits.val, test=none)
+    retraining = Retraining(plan_of(tmp_path), unlabelled, [], 3, 3)
+    assert retraining.scored_on == "validation"
+    assert retraining.held_out() is unlabelled
+
+
+def test_finalists_are_chosen_by_their_final_validation_score_among_completed_trials(tmp_path):
+    study = toy.open_study(tmp_path / "journal.log")
+    published = study.add_reference("published", toy.toy_candidate({"filters": 20, "optimizer": "adam"}))
+    toy.train(study, published.number, 9)
+    toy.run(study, 12)
+    chosen = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 1).finalists
+    complete = [trial for trial in study.trials if trial.status == "COMPLETE" and not trial.reference]
+    complete.sort(key=lambda trial: -trial.reports[-1]["val_score"])
+    assert [finalist.trial.number for finalist in chosen] == [*(t.number for t in complete[:2]), published.number]
+    assert [finalist.place for finalist in chosen] == [1, 2, None]
+    assert [finalist.name for finalist in chosen][2] == "published"
+    assert {finalist.length for finalist in chosen} == {9}
+
+
+def test_the_same_seed_number_is_the_same_seed_for_all(tmp_path):
+    study = toy.open_study(tmp_path / "journal.log")
+    toy.run(study, 12)
+    given = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3).given()
+    seeds = [one.seed for one in given.values()]
+    assert len(given) == 6
+    assert seeds[0::2] == seeds[1::2]
+    assert len(set(seeds)) == 3
