@@ -12,8 +12,8 @@ DOCUMENTS := family=stages stages=4 width_1=24 width_2=32 width_3=48 width_4=64 
 	pooling=max dilated=false batch_norm=true activation=relu dropout=false output=sigmoid optimizer=adamw \
 	learning_rate=0.003 weight_decay=0.00001 schedule=one_cycle batch_size=8 ema=true ema_decay=0.998
 documents: $(VENV)/installed
-	@$(BIN)/python -m search.run task=documents data=original num_trials=1 references=false max_epochs=170 \
-		cpus_per_trial=2 concurrency=1 $(DOCUMENTS:%=fix.%) $(ARGS)
+	@$(BIN)/python -m search.run task=documents scale=full data=original num_trials=1 references=false max_epochs=170 \
+		cpus_per_trial=2 concurrency=1 confirm.top_k=0 $(DOCUMENTS:%=fix.%) $(ARGS)
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(ARGS)
