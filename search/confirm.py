@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from results import tables
+from results.schema import Status
 from results.statistics import mean, paired_difference
 from search.command import FAILED, argument_of, command_line, key, keys_help, parse_into, run_command
-from search.config import RunConfig, at_home
+from search.config import ConfirmKeys, RunConfig, at_home
 from search.config import parse as parse_run
 from search.folder import find_run
 from search.progress import score_text
@@ -66,11 +67,21 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     words = {"run": asked.run, "runs_dir": runs_dir, "data_dir": asked.data_dir, "address": asked.address}
     numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
     given = [argument_of(name, text) for name, text in words.items() if text]
-    return parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
+    config = parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
+    if asked.top_k == 0:
+        raise ValueError("top_k=0: must be above 0")
+    config.confirm.top_k = config.confirm.top_k or ConfirmKeys.top_k  # a run may have been begun without
+    return config
 
 
 def run(config: RunConfig) -> int:
     with open_session(config, go_on=_command(config)) as session:
+        if left := _num_left(session):
+            session.console.print(
+                f"NOTICE: the search is not at its end, {left} of its trials are left, perhaps better ones.",
+                style="bold yellow",
+                soft_wrap=True,
+            )
         is_done = confirm(session)
     return session.exit_code(0 if is_done else FAILED)
 
@@ -102,6 +113,12 @@ def confirm(session: Session) -> bool:
     if not outcome.is_whole:
         console.print(f"Not all was trained. To go on: {_command(config)}", highlight=False, soft_wrap=True)
     return outcome.is_whole
+
+
+def _num_left(session: Session) -> int:
+    """Trials that the search was asked for and that have not ended."""
+    ended = sum(trial.reference is None and trial.status != Status.RUNNING for trial in session.study.trials)
+    return max(0, session.plan.num_trials - ended)
 
 
 def print_confirmed(console: Console, retraining: Retraining, study: Study) -> None:

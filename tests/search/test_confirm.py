@@ -12,11 +12,13 @@ from data.splits import Split, Splits
 from results.statistics import mean
 from search.config import parse
 from search.confirm import main
+from search.confirm import parse as parse_confirm
 from search.plan import Plan
 from search.retrain import Retraining, finalists_of
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command
+from tests.search.unfinished import cut_short
 from trainables.model import load_model
 
 ARGUMENTS = ("run=a", "num_trials=5", "max_epochs=2", "train_examples=600", "confirm.top_k=2", "confirm.seeds=2")
@@ -96,6 +98,24 @@ def test_a_run_that_is_not_there_is_named(tmp_path, capsys):
     assert "run=b: there is no such run" in capsys.readouterr().err
     assert main([]) == 2
     assert "run= is needed" in capsys.readouterr().err
+
+
+def test_a_run_that_was_begun_without_a_confirmation_has_the_default_ones(tmp_path, capsys):
+    cut_short(tmp_path, "confirm.top_k=0", "confirm.seeds=5")
+    config = parse_confirm(["run=a", f"runs_dir={tmp_path}"])
+    assert (config.confirm.top_k, config.confirm.seeds, config.max_epochs) == (3, 5, 3)
+    assert parse_confirm(["run=a", f"runs_dir={tmp_path}", "top_k=1"]).confirm.top_k == 1
+    assert main(["run=a", f"runs_dir={tmp_path}", "top_k=0"]) == 2
+    assert "top_k=0: must be above 0" in capsys.readouterr().err
+
+
+@pytest.mark.ray
+def test_a_run_without_a_completed_trial_has_nothing_to_confirm_and_is_told_that_it_is_not_at_its_end(tmp_path):
+    cut_short(tmp_path)
+    code, output = run_command("search.confirm", "run=a", f"runs_dir={tmp_path}", "address=local")
+    assert code == 1
+    assert "NOTICE: the search is not at its end, 64 of its trials are left" in output
+    assert "there is nothing to confirm" in output
 
 
 def plan_of(runs_dir: Path, *arguments: str) -> Plan:
