@@ -108,7 +108,7 @@ def confirm(session: Session) -> bool:
             highlight=False,
             soft_wrap=True,
         )
-        outcome = session.train(retraining.job(), study, held_out)
+        outcome = session.train(retraining.job(study), study, held_out)
     print_confirmed(console, retraining, study)
     if not outcome.is_whole:
         console.print(f"Not all was trained. To go on: {_command(config)}", highlight=False, soft_wrap=True)

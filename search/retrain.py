@@ -113,14 +113,14 @@ class Retraining:
         check_checkpoints(self.folder.path, [trial.number for trial in study.running()])
         return study
 
-    def job(self) -> Job:
+    def job(self, study: Study) -> Job:
         config = self.plan.config
         return Job(
             folder=self.folder,
             goal=self.plan.goal,
             max_epochs=self.plan.max_epochs,
             num_trials=0,
-            given=self.given(),
+            given=self.given(study),
             reports_per_epoch=config.reports_per_epoch,
             max_failures=config.max_failures,
             facts=self.plan.origin(self.splits).facts() | {"scored_on": self.scored_on},
@@ -129,15 +129,24 @@ class Retraining:
             write_tables=lambda study, is_live: self.write_table(study),
         )
 
-    def given(self) -> dict[str, Given]:
-        """By name; all finalists with the first seed, then all with the second, and so on."""
-        return {
-            given_name(finalist, seed): Given(
-                finalist.trial.candidate, seed=entropy(self.plan.config.seed, seed, purpose=3), length=finalist.length
-            )
-            for seed in range(self.seeds)
-            for finalist in self.finalists
-        }
+    def given(self, study: Study) -> dict[str, Given]:
+        """By name: all finalists with the first seed, then all with the second, and so on.
+
+        Those that are under way are among them, asked for now or before: what goes on must know when it is scored.
+        """
+        under_way = {trial.reference for trial in study.running()}
+        asked = [(finalist, seed) for seed in range(self.seeds) for finalist in self.finalists]
+        begun = [
+            (finalist, seed)
+            for finalist in self.known
+            for seed in range(len(study.trials))
+            if given_name(finalist, seed) in under_way
+        ]
+        return {given_name(finalist, seed): self._given(finalist, seed) for finalist, seed in [*asked, *begun]}
+
+    def _given(self, finalist: Finalist, seed: int) -> Given:
+        number = entropy(self.plan.config.seed, seed, purpose=3)
+        return Given(finalist.trial.candidate, seed=number, length=finalist.length)
 
     def write_table(self, study: Study) -> None:
         """Writes finalists.parquet, of what has been trained so far. Raises StorageError."""

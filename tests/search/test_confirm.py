@@ -1,5 +1,6 @@
 """A run's finalists, trained again with Ray really running, and the test images read once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,8 +155,31 @@ def test_finalists_are_chosen_by_their_final_validation_score_among_completed_tr
 def test_the_same_seed_number_is_the_same_seed_for_all(tmp_path):
     study = toy.open_study(tmp_path / "journal.log")
     toy.run(study, 12)
-    given = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3).given()
+    given = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3).given(
+        toy.open_study(tmp_path / "b.log")
+    )
     seeds = [one.seed for one in given.values()]
     assert len(given) == 6
     assert seeds[0::2] == seeds[1::2]
     assert len(set(seeds)) == 3
+
+
+def test_what_is_under_way_is_scored_once_also_if_it_is_no_longer_asked_for(tmp_path):
+    study = toy.open_study(tmp_path / "journal.log")
+    toy.run(study, 12)
+    retraining = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 2)
+    second = retraining.finalists[1]
+    confirmation = toy.open_study(tmp_path / "b.log")
+    for name, one in retraining.given(confirmation).items():
+        confirmation.add_reference(name, one.candidate, one.seed)
+    assert {trial.reference: trial.seed for trial in confirmation.running()} == {
+        name: one.seed for name, one in retraining.given(confirmation).items()
+    }
+    fewer = replace(retraining, top_k=1, seeds=1).given(confirmation)
+    assert fewer == retraining.given(confirmation)
+    assert fewer[f"{second.name}, seed 1"].length == second.length == 9
+    for trial in confirmation.running():
+        confirmation.report(trial.number, toy.report(1, 0.5, finished=True))
+    assert list(replace(retraining, top_k=1, seeds=1).given(confirmation)) == [
+        f"{retraining.finalists[0].name}, seed 0"
+    ]
