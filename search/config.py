@@ -149,11 +149,20 @@ def goal_of(task: tasks.Task, config: RunConfig) -> Goal:
 
 def resume_command(config: RunConfig) -> str:
     """What goes on with this run."""
+    return _command_for(config, "search.run", task=config.task)
+
+
+def confirm_command(config: RunConfig) -> str:
+    """What confirms this run's finalists, or goes on with it."""
+    return _command_for(config, "search.confirm")
+
+
+def _command_for(config: RunConfig, module: str, **words: str) -> str:
     assert config.run is not None
-    words = {"task": config.task, "run": config.run}
+    words["run"] = config.run
     if config.runs_dir != RunConfig.runs_dir:
         words["runs_dir"] = config.runs_dir
-    return command_line("search.run", *(argument_of(name, text) for name, text in words.items()))
+    return command_line(module, *(argument_of(name, text) for name, text in words.items()))
 
 
 def find_data_dir(given: str | None) -> str:

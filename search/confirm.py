@@ -6,16 +6,15 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from results import tables
 from results.schema import Status
 from results.statistics import mean, paired_difference
-from search.command import FAILED, argument_of, command_line, key, keys_help, parse_into, run_command
-from search.config import ConfirmKeys, RunConfig, at_home
+from search.command import FAILED, argument_of, key, keys_help, parse_into, run_command
+from search.config import ConfirmKeys, RunConfig, at_home, confirm_command
 from search.config import parse as parse_run
 from search.folder import find_run
 from search.progress import score_text
@@ -75,7 +74,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
 
 
 def run(config: RunConfig) -> int:
-    with open_session(config, go_on=_command(config)) as session:
+    with open_session(config, go_on=confirm_command(config)) as session:
         if left := _num_left(session):
             session.console.print(
                 f"NOTICE: the search is not at its end, {left} of its trials are left, perhaps better ones.",
@@ -111,7 +110,7 @@ def confirm(session: Session) -> bool:
         outcome = session.train(retraining.job(study), study, held_out)
     print_confirmed(console, retraining, study)
     if not outcome.is_whole:
-        console.print(f"Not all was trained. To go on: {_command(config)}", highlight=False, soft_wrap=True)
+        console.print(f"Not all was trained. To go on: {confirm_command(config)}", highlight=False, soft_wrap=True)
     return outcome.is_whole
 
 
@@ -123,15 +122,16 @@ def _num_left(session: Session) -> int:
 
 def print_confirmed(console: Console, retraining: Retraining, study: Study) -> None:
     """Means with their intervals, in the order of validation, and which of them cannot be told apart."""
-    table = tables.frame(tables.finalists(retraining.rows(study)))
-    if table.empty:
+    rows = retraining.rows(study)
+    if not rows:
         return
-    scored_on = retraining.scored_on
     name = retraining.plan.task.objective.name.removeprefix("validation ")
-    shown = Table(title=f"{scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2))
+    shown = Table(
+        title=f"{retraining.scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2)
+    )
     for column in ("finalist", "mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs"):
         shown.add_column(column, justify="left" if column == "finalist" else "right")
-    scores = {finalist.name: _scores(table, finalist.trial.number) for finalist in retraining.finalists}
+    scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in retraining.finalists}
     for finalist in retraining.finalists:
         if by_seed := scores[finalist.name]:
             stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
@@ -151,9 +151,9 @@ def print_confirmed(console: Console, retraining: Retraining, study: Study) -> N
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _scores(table: pd.DataFrame, trial: int) -> dict[int, float]:
-    rows = table[table["trial"] == trial]
-    return {int(seed): float(score) for seed, score in zip(rows["seed"], rows["test_score"], strict=True)}
+def _scores(rows: list[dict[str, Any]], trial: int) -> dict[int, float]:
+    """By seed."""
+    return {row["seed"]: row["test_score"] for row in rows if row["trial"] == trial}
 
 
 def _comparisons(scores: dict[str, dict[int, float]]) -> list[str]:
@@ -182,12 +182,6 @@ def _files(retraining: Retraining) -> str:
     if retraining.scored_on == "test":
         return files
     return f"{files}. The search has chosen by these very images, so that the scores are biased upwards"
-
-
-def _command(config: RunConfig) -> str:
-    assert config.run is not None
-    words = {"run": config.run} | ({"runs_dir": config.runs_dir} if config.runs_dir != RunConfig.runs_dir else {})
-    return command_line("search.confirm", *(argument_of(name, text) for name, text in words.items()))
 
 
 if __name__ == "__main__":

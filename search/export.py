@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +71,7 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
     is_stopped = trial.status == Status.RUNNING and not is_live
     seconds, images = sum(r["seconds"] for r in reports), sum(r["num_images"] for r in reports)
     last = reports[-1] if reports else {}
-    best = _best_report(trial, study)
+    best = study.best_report(trial)
     return {
         "run": origin.run,
         "task": origin.task,
@@ -104,11 +103,6 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "params": trial.params,
         "candidate_json": trial.candidate.to_json(),
     }
-
-
-def _best_report(trial: TrialRecord, study: Study) -> dict[str, Any]:
-    finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
-    return max(finite, key=lambda report: study.signed(report["val_score"]), default={})
 
 
 def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:

@@ -210,8 +210,7 @@ def _length(trial: TrialRecord, study: Study) -> int:
     """As validation chose: up to the best report where the recipe's patience looked for it, else to the end."""
     if trial.candidate.recipe.patience is None:
         return len(trial.reports)
-    best = max(trial.reports, key=lambda report: study.signed(report["val_score"]))
-    return best["step"]
+    return study.best_report(trial)["step"]
 
 
 def _model_name(trained: TrialRecord) -> str:

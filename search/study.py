@@ -145,6 +145,11 @@ class Study:
         completed = [trial for trial in self.trials if trial.status == Status.COMPLETE]
         return max(completed, key=lambda trial: self.signed(trial.reports[-1]["val_score"]), default=None)
 
+    def best_report(self, trial: TrialRecord) -> dict[str, Any]:
+        """A trial's report with the best finite score, the earlier one of equals; empty where there is none."""
+        finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
+        return max(finite, key=lambda report: self.signed(report["val_score"]), default={})
+
     def acceptance(self) -> float:
         """The share of all draws that became trials."""
         return 1 - self.rejected.total() / self.num_draws if self.num_draws else math.nan

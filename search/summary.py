@@ -33,7 +33,7 @@ def print_start(session: Session) -> None:
     device = f"{slot.gpus:g} GPUs and {slot.cpus:g} CPUs" if slot.gpus else f"{slot.cpus:g} CPUs"
     lines = [
         f"[bold]{plan.task.name}[/]: {plan.task.sentence}",
-        f"data     {data_text(session.splits)}",
+        f"data     {_data(session.splits)}",
         f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
         f"{config.sampler.value} + ASHA, seed {config.seed}",
         f"slots    {session.num_slots} of {device}",
@@ -50,7 +50,7 @@ def print_start(session: Session) -> None:
 def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
     if (best := _best_table(plan)).rows:
         console.print(best)
-    for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {data_text(splits)}"]:
+    for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
         console.print(line, highlight=False, soft_wrap=True)
     if splits.origin == "made":
         console.print(
@@ -138,6 +138,6 @@ def _files(plan: Plan, study: Study) -> list[str]:
     return lines
 
 
-def data_text(splits: Splits) -> str:
+def _data(splits: Splits) -> str:
     sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
     return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {len(splits.test):,} test images untouched"

@@ -1,18 +1,20 @@
 """A run's finalists, trained again with Ray really running, and the test images read once."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import results
 from data.embedded import load_made
 from data.splits import Split, Splits
 from results.statistics import mean
 from search.config import parse
-from search.confirm import main
+from search.confirm import main, print_confirmed
 from search.confirm import parse as parse_confirm
 from search.plan import Plan
 from search.retrain import Retraining, finalists_of
@@ -183,3 +185,21 @@ def test_what_is_under_way_is_scored_once_also_if_it_is_no_longer_asked_for(tmp_
     assert list(replace(retraining, top_k=1, seeds=1).given(confirmation)) == [
         f"{retraining.finalists[0].name}, seed 0"
     ]
+
+
+def test_a_tasks_further_metrics_are_in_the_table_and_do_not_stop_the_summary(tmp_path):
+    study = toy.open_study(tmp_path / "journal.log")
+    toy.run(study, 12)
+    retraining = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 2)
+    confirmation = toy.open_study(tmp_path / "b.log")
+    for name, one in retraining.given(confirmation).items():
+        number = confirmation.add_reference(name, one.candidate, one.seed).number
+        confirmation.report(number, toy.report(1, 0.9 + number / 100, finished=True, metrics={"psnr": 20.0 + number}))
+    retraining.plan.folder.path.mkdir()
+    retraining.write_table(confirmation)
+    table = results.load("tiny10k", tmp_path, table="finalists")
+    assert table["metric_psnr"].tolist() == [20.0, 22.0, 21.0, 23.0]
+    text = io.StringIO()
+    print_confirmed(Console(file=text, width=120), retraining, confirmation)
+    assert retraining.finalists[1].name in text.getvalue()
+    assert "0.9100" in text.getvalue()  # the first one's mean of 0.90 and 0.92
