@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
 from data.splits import Split, Splits
-from search.command import key
+from results.command import key
 from search.tasks.tiny10k import BERTOLDI
 from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process

@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 from data.cache import default_data_dir
 from data.mnist import MNIST
 from data.splits import DataUnavailable, Splits
-from search.command import USER_ERROR, keys_help, parse_into
+from results.command import USER_ERROR, keys_help, parse_into
 
 Settings = TypeVar("Settings")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.command_line import load_mnist, read_settings
 from data.max_digit import load_made
 from data.max_digit_maker import num_cores
-from search.command import key
+from results.command import key
 
 CLAIM = "Claim: max-digit's images are made at 1,000 a second and core at least."
 MIN_RATE = 1_000

@@ -22,8 +22,8 @@ import torch
 import results
 from benchmarks.command_line import read_settings
 from data.splits import Split, Splits
+from results.command import key
 from search import tasks
-from search.command import key
 from search.config import RunConfig, earlier, find_data_dir
 from search.plan import Plan
 from search.progress import score_text

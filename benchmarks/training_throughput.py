@@ -31,7 +31,7 @@ from torchvision import datasets, transforms
 from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
 from data.mnist import SPLIT_SEED, VAL_FRACTION
 from data.splits import Splits, stratified_split
-from search.command import key
+from results.command import key
 from search.tasks.tiny10k import BERTOLDI
 from spaces.layers import Standardize
 from spaces.recipe import Candidate

@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from data.cache import default_data_dir
+from results.command import argument_of, command_line, entries_of, explain, key, keys_help, parse_into
 from search import tasks
-from search.command import argument_of, command_line, entries_of, explain, key, keys_help, parse_into
 from spaces.goal import Denoise, Goal
 from spaces.network import short_number
 

@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from results.command import FAILED, argument_of, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
-from search.command import FAILED, argument_of, key, keys_help, parse_into, run_command
 from search.config import ConfirmKeys, RunConfig, at_home, confirm_command
 from search.config import parse as parse_run
 from search.folder import find_run

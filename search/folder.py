@@ -17,12 +17,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from data.cache import atomic_write
+from results.command import StorageError
 
 ENGINES = ("torch", "ray", "optuna")
-
-
-class StorageError(Exception):
-    """The run's folder does not take what is written: no fault of a trial or its candidate, which stay as they are."""
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 
-from search.folder import StorageError, writing
+from results.command import StorageError
+from search.folder import writing
 
 RECORD = b'{"op_code":'
 """How Optuna begins each record."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.splits import Images
-from search.command import key, keys_help, parse_into, run_command
+from results.command import key, keys_help, parse_into, run_command
 from search.predict_inputs import IMAGE_SUFFIXES, Form, Progress, form_of, refuse
 from search.predict_outputs import write_images, write_labels
 from spaces.layers import Shape

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from data.splits import Splits
-from search.command import FAILED, key, keys_help, parse_into, run_command
+from results.command import FAILED, key, keys_help, parse_into, run_command
 from search.config import RunConfig, at_home, earlier, find_data_dir
 from search.folder import find_run
 from search.journal import Entry, Journal

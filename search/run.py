@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from search.command import FAILED, run_command
+from results.command import FAILED, run_command
 from search.config import RunConfig, help_text, parse
 
 

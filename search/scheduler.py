@@ -9,9 +9,9 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from results.command import StorageError
 from results.schema import Status
 from search.failures import cause_of, in_one_line, is_out_of_memory, last_error
-from search.folder import StorageError
 from search.study import Study
 
 Told = Callable[[int, BaseException | None], None]

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from data.splits import Splits
-from search.command import SIGNALLED
+from results.command import SIGNALLED, StorageError
 from search.config import RunConfig, resume_command
-from search.folder import StorageError
 from search.job import Job
 from search.plan import Plan
 from search.signals import Stop, stop_signals

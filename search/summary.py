@@ -10,8 +10,8 @@ from rich.table import Table
 
 from data.splits import Splits
 from results import tables
+from results.command import command_line
 from results.schema import Status
-from search.command import command_line
 from search.config import resume_command
 from search.plan import Plan
 from search.progress import score_text

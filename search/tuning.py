@@ -15,10 +15,10 @@ from ray.tune import TuneError
 from rich.console import Console
 
 from data.splits import Splits
+from results.command import StorageError
 from results.schema import Status
 from search.checkpoints import start_store
 from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
-from search.folder import StorageError
 from search.job import Job
 from search.journal import TrialRecord
 from search.progress import Progress

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from results.command import command_line
 from search import tasks
-from search.command import command_line
 from search.config import RunConfig, Sampler, goal_of, help_text, parse
 from search.plan import Plan
 from search.run import main

@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.folder import StorageError
+from results.command import StorageError
 from search.journal_file import cut_torn_line, num_whole_bytes, reading
 from tests.search.toy import open_study, picture, report, run
 

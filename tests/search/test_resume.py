@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from results.command import entries_of
 from search import run as search
-from search.command import entries_of
 from search.config import OF_ONE_SESSION, RunConfig, parse, resume_command, to_dict
 from search.folder import RunFolder
 from search.journal_file import cut_torn_line

@@ -7,9 +7,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from results.command import StorageError
 from results.schema import Status
 from search import scheduler
-from search.folder import StorageError
 from search.job import Given
 from search.scheduler import StudyScheduler
 from search.searcher import StudySearcher

@@ -1,4 +1,7 @@
-"""What every command of this package shares: keys of a command line `key=value ...`, help, and a user's mistakes."""
+"""What every command shares: keys of a command line `key=value ...`, help, and a user's mistakes.
+
+It stands here, since the report is a command too, and knows nothing above this package.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from search.folder import StorageError
-
 Config = TypeVar("Config")
 
 FAILED = 1
 USER_ERROR = 2
 SIGNALLED = 128
+
+
+class StorageError(Exception):
+    """A run's folder does not take what is written: no fault of a trial or its candidate, which stay as they are."""
 
 
 def run_command(
