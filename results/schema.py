@@ -105,7 +105,30 @@ FINALISTS = pa.schema(
     metadata={VERSION_KEY: b"finalists/1"},
 )
 
-SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES, "finalists": FINALISTS}
+PREDICTIONS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("task", pa.string()),
+        ("trial", pa.int64()),  # trial, reference, place and seed say of which row of finalists.parquet
+        ("reference", pa.string()),
+        ("place", pa.int64()),
+        ("seed", pa.int64()),
+        ("index", pa.int64()),  # the image's place in the split that was scored, from 0
+        ("label", pa.int64()),
+        ("predicted", pa.int64()),
+        ("label_name", pa.string()),  # null where the labels are the digits themselves
+        ("predicted_name", pa.string()),
+        ("probability", pa.float32()),  # of what was predicted
+        ("label_probability", pa.float32()),  # of what would have been right
+        ("scored_on", pa.string()),
+        ("dataset", pa.string()),
+        ("dataset_origin", pa.string()),
+        ("dataset_fingerprint", pa.string()),
+    ],
+    metadata={VERSION_KEY: b"predictions/1"},
+)
+
+SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES, "finalists": FINALISTS, "predictions": PREDICTIONS}
 
 
 def leaderboard_schema(param_types: Mapping[str, pa.DataType], metric_names: Iterable[str] = ()) -> pa.Schema:

@@ -22,6 +22,7 @@ _NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
     pa.int64(): pd.Int64Dtype(),
     pa.float64(): pd.Float64Dtype(),
+    pa.float32(): pd.Float32Dtype(),
     pa.string(): pd.StringDtype(),
 }
 

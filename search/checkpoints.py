@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,14 @@ SEAL = b"frugal checkpoint 1\n"
 
 
 class CheckpointStore:
-    """The last checkpoint of each live trial in a study's folder, and the models that are kept, there or elsewhere."""
+    """The last checkpoint of each live trial in a study's folder, and the results that are kept, there or elsewhere."""
 
     def __init__(self, folder: str, models: str | None = None) -> None:
-        self.checkpoints, self.models = Path(folder, "checkpoints"), Path(models or Path(folder, "models"))
+        self.checkpoints = Path(folder, "checkpoints")
+        self.results = {
+            "model": (Path(models or Path(folder, "models")), ".pt"),
+            "answers": (Path(folder, "answers"), ".npz"),
+        }
         self.ended: set[int] = set()
 
     def save(self, number: int, state: bytes) -> None:
@@ -37,19 +41,22 @@ class CheckpointStore:
         """A trial's last checkpoint, if there is one. Raises ValueError if it is damaged."""
         return _unsealed(self.checkpoints / f"{number}.ckpt")
 
-    def save_model(self, number: int, model: bytes) -> None:
-        _write(self.checkpoints / f"{number}.model", model)
+    def save_results(self, number: int, results: Mapping[str, bytes]) -> None:
+        """Holds what a trial leaves, by kind: its model, and its answers to the images that it was scored on."""
+        for kind, content in results.items():
+            _write(self.checkpoints / f"{number}.{kind}", content)
 
     def end(self, number: int, kept_as: str | None) -> None:
-        """Removes an ended trial's files; its model is kept under this name, in place of one that has it."""
+        """Removes an ended trial's files; its results are kept under this name, in place of those that have it."""
         self.ended.add(number)
-        model = self.checkpoints / f"{number}.model"
-        with writing(model):
-            if kept_as and model.exists():
-                self.models.mkdir(exist_ok=True)
-                os.replace(model, self.models / kept_as)
-            for path in (model, self.checkpoints / f"{number}.ckpt"):
+        with writing(self.checkpoints / f"{number}.*"):
+            for kind, (folder, ending) in self.results.items():
+                path = self.checkpoints / f"{number}.{kind}"
+                if kept_as and path.exists():
+                    folder.mkdir(exist_ok=True)
+                    os.replace(path, folder / f"{kept_as}{ending}")
                 path.unlink(missing_ok=True)
+            (self.checkpoints / f"{number}.ckpt").unlink(missing_ok=True)
 
     def left_over(self) -> list[int]:
         """The trials of which there are files: those that ran when the driver was killed, or had just ended."""

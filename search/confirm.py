@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from results.command import FAILED, argument_of, key, keys_help, parse_into, run_command
+from results.command import FAILED, StorageError, argument_of, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
 from search.config import ConfirmKeys, RunConfig, at_home, confirm_command
@@ -98,11 +98,12 @@ def confirm(session: Session) -> bool:
             console.print("confirmation: no trial was trained to its end, so there is nothing to confirm")
         return False
     with retraining.folder.locked():
-        study = retraining.open_study()
+        study = _open_study(retraining)
         held_out = retraining.held_out()
         names = ", ".join(finalist.name for finalist in retraining.finalists)
+        num_seeds = "1 seed" if seeds == 1 else f"{seeds} seeds"
         console.print(
-            f"\n[bold]confirmation[/]: {names}; {seeds} seeds each, on {len(held_out.train):,} images; scored once, on "
+            f"\n[bold]confirmation[/]: {names}; {num_seeds} each, on {len(held_out.train):,} images; scored once, on "
             f"{len(held_out.val):,} {retraining.scored_on} images",
             highlight=False,
             soft_wrap=True,
@@ -112,6 +113,13 @@ def confirm(session: Session) -> bool:
     if not outcome.is_whole:
         console.print(f"Not all was trained. To go on: {confirm_command(config)}", highlight=False, soft_wrap=True)
     return outcome.is_whole
+
+
+def _open_study(retraining: Retraining) -> Study:
+    try:
+        return retraining.open_study()
+    except ValueError as damaged:  # within a session a ValueError would be a fault of ours
+        raise StorageError(str(damaged)) from None
 
 
 def _num_left(session: Session) -> int:

@@ -43,6 +43,6 @@ class Job:
     """What a model file says of its origin."""
     models: Path
     model_name: Callable[[Study, int], str | None]
-    """Under which name the model of a trial that has just ended is kept there, if it is."""
+    """Under which name, without an ending, the results of a trial that has just ended are kept, if they are."""
     write_tables: Callable[[Study, bool], None]
     """Writes what is derived from the study; it is told whether trials go on. Raises StorageError."""

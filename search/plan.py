@@ -172,9 +172,10 @@ class Plan:
         if self.config.data not in DATA_CHOICES:
             config["data"] = str(Path(self.config.data).absolute())
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
-        self.folder.write_config({**config, "dataset": dataset})
+        objective = {"name": self.task.objective.name, "direction": self.task.objective.direction}
+        self.folder.write_config({**config, "objective": objective, "dataset": dataset})
 
 
 def _best_model(study: Study, number: int) -> str | None:
     best = study.best()
-    return "best.pt" if best and best.number == number else None
+    return "best" if best and best.number == number else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from data.splits import Splits
 from results import tables
 from results.schema import Status
+from search.answers import Answered, read_answers, write_answers
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
 from search.folder import RunFolder, writing
@@ -126,7 +128,7 @@ class Retraining:
             facts=self.plan.origin(self.splits).facts() | {"scored_on": self.scored_on},
             models=self.plan.folder.models,
             model_name=lambda study, number: _model_name(study.trials[number]),
-            write_tables=lambda study, is_live: self.write_table(study),
+            write_tables=self.write_tables,
         )
 
     def given(self, study: Study) -> dict[str, Given]:
@@ -148,19 +150,36 @@ class Retraining:
         number = entropy(self.plan.config.seed, seed, purpose=3)
         return Given(finalist.trial.candidate, seed=number, length=finalist.length)
 
-    def write_table(self, study: Study) -> None:
-        """Writes finalists.parquet, of what has been trained so far. Raises StorageError."""
+    def write_tables(self, study: Study, is_live: bool) -> None:
+        """Writes finalists.parquet, of what has been trained so far; at the end, what they made of each image too.
+
+        Raises StorageError.
+        """
         rows = self.rows(study)
         names = sorted({name for row in rows for name in row["metrics"]})
         path = self.plan.folder.path / "finalists.parquet"
         with writing(path):
             tables.write(tables.finalists(rows, metric_names=names), path)
+        if not is_live:
+            held_out = self.held_out()
+            write_answers(self._answered(study), held_out.val, held_out.classes, self.plan.folder.path)
 
     def rows(self, study: Study) -> list[dict[str, Any]]:
         """A row for each training that has ended, asked for now or before; the best finalist first."""
+        return [self._row(*trained) for trained in self._trained(study)]
+
+    def _answered(self, study: Study) -> list[Answered]:
+        found = [(each, read_answers(self._answers_path(each[-1]))) for each in self._trained(study)]
+        return [Answered(self._row(*each), each[0].name, arrays) for each, arrays in found if arrays is not None]
+
+    def _answers_path(self, trained: TrialRecord) -> Path:
+        return self.folder.path / "answers" / f"{_model_name(trained)}.npz"
+
+    def _trained(self, study: Study) -> list[tuple[Finalist, int, TrialRecord]]:
+        """Finalist, seed, and its training."""
         done = {trial.reference: trial for trial in study.trials if trial.status == Status.COMPLETE}
         return [
-            self._row(finalist, seed, done[given_name(finalist, seed)])
+            (finalist, seed, done[given_name(finalist, seed)])
             for finalist in self.known
             for seed in range(len(done))
             if given_name(finalist, seed) in done
@@ -184,7 +203,7 @@ class Retraining:
             "test_loss": report["val_loss"],
             "scored_on": self.scored_on,
             "train_seconds": report["seconds"],
-            "model_path": f"models/{_model_name(trained)}",
+            "model_path": f"models/{_model_name(trained)}.pt",
             "dataset": origin.dataset,
             "dataset_origin": origin.dataset_origin,
             "dataset_fingerprint": origin.dataset_fingerprint,
@@ -215,4 +234,4 @@ def _length(trial: TrialRecord, study: Study) -> int:
 
 def _model_name(trained: TrialRecord) -> str:
     assert trained.reference is not None
-    return trained.reference.replace(", ", "-").replace(" ", "-") + ".pt"
+    return trained.reference.replace(", ", "-").replace(" ", "-")

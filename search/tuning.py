@@ -122,6 +122,9 @@ def _train(job: Job, splits: Splits, study: Study, slot: Slot, outcome: Outcome,
             )
         except TuneError as wrapped:  # around what searcher, scheduler and callbacks raise
             raise wrapped.__context__ or wrapped from None
+        finally:
+            # Tune holds parameters until others take their place: the next job's dataset would lie beside this one
+            tune.with_parameters(TrialTrainable, arrays=None)
     keeper.finish()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -24,6 +24,9 @@ NOISE_SEED = 0  # of the noise that validation and test images carry; changing i
 
 Predict = Callable[[Tensor], Tensor]
 """A batch of images, uint8 or from 0 to 1, to the outputs, float32."""
+
+Answer = tuple[Tensor, Tensor, Tensor]
+"""What went in for a batch, what came out, and what would have been right."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,16 @@ class Work(ABC):
         """What training lowers, for float32 outputs."""
 
     @abstractmethod
+    def answers(self, predict: Predict) -> Iterator[Answer]:
+        """All images of the split in their order, in batches; the same for the same network whenever it is asked.
+
+        Inputs are uint8 or from 0 to 1; outputs are logits [B, classes] with labels int64 [B] beside them, or images
+        [B, C, H, W] with images from 0 to 1.
+        """
+
+    @abstractmethod
     def scores(self, predict: Predict) -> Scores:
-        """The same for the same network whenever it is asked."""
+        """What the answers are worth."""
 
 
 class _Classify(Work):
@@ -93,10 +104,12 @@ class _Classify(Work):
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return functional.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
 
+    def answers(self, predict: Predict) -> Iterator[Answer]:
+        return ((x, predict(x), y) for x, y in batches(self.x, self.y))
+
     def scores(self, predict: Predict) -> Scores:
         loss, correct = torch.zeros((), device=self.x.device), torch.zeros((), device=self.x.device)
-        for x, y in batches(self.x, self.y):
-            outputs = predict(x)
+        for _, outputs, y in self.answers(predict):
             loss += functional.cross_entropy(outputs, y, reduction="sum")
             correct += (outputs.argmax(1) == y).sum()
         return Scores(loss.item() / len(self.y), correct.item() / len(self.y))
@@ -118,10 +131,12 @@ class _Reconstruct(Work):
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return cross_entropies(outputs, targets).mean()
 
+    def answers(self, predict: Predict) -> Iterator[Answer]:
+        return ((x, predict(x), to_float(x)) for (x,) in batches(self.x))
+
     def scores(self, predict: Predict) -> Scores:
         sums = torch.zeros(2, dtype=torch.float64, device=self.x.device)
-        for (x,) in batches(self.x):
-            outputs, targets = predict(x), to_float(x)
+        for _, outputs, targets in self.answers(predict):
             sums[0] += cross_entropies(outputs, targets).sum(dtype=torch.float64)
             sums[1] += (outputs - targets).square().sum(dtype=torch.float64)
         loss, mse = (sums / self.x.numel()).tolist()
@@ -140,12 +155,16 @@ class _Denoise(Work):
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return functional.mse_loss(outputs, targets)
 
-    def scores(self, predict: Predict) -> Scores:
+    def answers(self, predict: Predict) -> Iterator[Answer]:
         generator = torch.Generator().manual_seed(NOISE_SEED)  # on the CPU: the same noise on every device
-        sums = torch.zeros(3, dtype=torch.float64, device=self.x.device)
         for (x,) in batches(self.x):
             clean = to_float(x)
-            cleaned = predict(add_noise(clean, self.sigma, generator)).clamp_(0, 1)
+            noisy = add_noise(clean, self.sigma, generator)
+            yield noisy, predict(noisy).clamp_(0, 1), clean
+
+    def scores(self, predict: Predict) -> Scores:
+        sums = torch.zeros(3, dtype=torch.float64, device=self.x.device)
+        for _, cleaned, clean in self.answers(predict):
             errors = (cleaned - clean).square().mean(dim=(1, 2, 3))
             sums += torch.stack([errors.sum(), psnr(errors).sum(), ssim(cleaned, clean).sum()])
         mse, mean_psnr, mean_ssim = (sums / len(self.x)).tolist()
@@ -178,11 +197,14 @@ class _Restore(Work):
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return functional.mse_loss(outputs, targets)
 
+    def answers(self, predict: Predict) -> Iterator[Answer]:
+        for x, y in zip(self.x, self.y, strict=True):
+            yield x.unsqueeze(0), predict(x.unsqueeze(0)).clamp_(0, 1), to_float(y.unsqueeze(0))
+
     def scores(self, predict: Predict) -> Scores:
         total = torch.zeros((), dtype=torch.float64, device=self.split.device)
-        for x, y in zip(self.x, self.y, strict=True):
-            cleaned = predict(x.unsqueeze(0)).clamp_(0, 1)
-            total += (cleaned - to_float(y)).square().sum(dtype=torch.float64)
+        for _, cleaned, clean in self.answers(predict):
+            total += (cleaned - clean).square().sum(dtype=torch.float64)
         mse = total.item() / sum(page.numel() for page in self.x)
         return Scores(mse, math.sqrt(mse))
 

@@ -62,7 +62,7 @@ class TrialTrainable(tune.Trainable):
         if report is None:
             return {"silent": True}
         if report.finished and report.is_finite:
-            self._save_model(training, report.val_score)
+            self._save_results(training, report.val_score)
         # As text, since Ray flattens dictionaries on their way
         return {"report": json.dumps({**dataclasses.asdict(report), **self.where})}
 
@@ -116,10 +116,14 @@ class TrialTrainable(tune.Trainable):
             ray.get(self._saving)
             self._saving = None
 
-    def _save_model(self, training: Training, score: float) -> None:
+    def _save_results(self, training: Training, score: float) -> None:
+        """The model; and where the images were looked at for the only time, what it made of each."""
+        from trainables.answers import to_bytes
         from trainables.model import model_bytes
 
-        facts = {**self.trial["facts"], "trial": self.trial["number"], "val_score": score}
-        model = model_bytes(self.candidate, training.weights(), facts)
+        number, facts = self.trial["number"], {**self.trial["facts"], "trial": self.trial["number"], "val_score": score}
+        results = {"model": model_bytes(self.candidate, training.weights(), facts)}
+        if self.trial["length"] is not None:
+            results["answers"] = to_bytes(training.answers())
         # Waited for: the driver may keep it as soon as it hears that the trial is finished
-        ray.get(self.store.save_model.remote(self.trial["number"], model))
+        ray.get(self.store.save_results.remote(number, results))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
+from trainables.answers import Arrays, answer_arrays
 from trainables.build import build
 from trainables.features import num_fixed_layers, through_fixed_layers
 from trainables.goals import DeviceSplit, Scores, Work, work_for
@@ -123,9 +124,12 @@ class Training:
 
     def scores(self, split: DeviceSplit | None = None) -> Scores:
         """The weights that count, on the validation images unless another split is given."""
-        self.module.eval()
         work = self._work(split) if split else self.val
-        return work.scores(lambda x: predict(self.module, x, self.precision, self.average, self.start))
+        return work.scores(self._predict)
+
+    def answers(self) -> Arrays:
+        """What the weights that count make of each validation image."""
+        return answer_arrays(self.val.answers(self._predict))
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that were validated: the averaged ones where the recipe asks for them."""
@@ -162,6 +166,10 @@ class Training:
     def _work(self, split: DeviceSplit) -> Work:
         inputs = through_fixed_layers(self.candidate, self.start, self.module, split, self.precision)
         return work_for(self.goal, inputs)
+
+    def _predict(self, x: Tensor) -> Tensor:
+        self.module.eval()
+        return predict(self.module, x, self.precision, self.average, self.start)
 
     def _train(self, last_step: int) -> float:
         """Steps up to `last_step`; the mean loss of them."""

@@ -24,9 +24,9 @@ def test_only_the_last_checkpoint_of_a_live_trial_is_kept(tmp_path):
 
 def test_an_ended_trial_leaves_nothing_but_the_best_ones_model(tmp_path):
     store = CheckpointStore(str(tmp_path))
-    for number, name in ((0, "best.pt"), (1, None), (2, "best.pt")):
+    for number, name in ((0, "best"), (1, None), (2, "best")):
         store.save(number, b"state")
-        store.save_model(number, b"model %d" % number)
+        store.save_results(number, {"model": b"model %d" % number})
         store.end(number, name)
     assert files(tmp_path) == ["models/best.pt"]
     assert (tmp_path / "models" / "best.pt").read_bytes() == b"model 2"
@@ -85,7 +85,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named_with_the_way_out(tmp_path, dam
 def test_files_that_are_no_trials_are_left_alone(tmp_path):
     store = CheckpointStore(str(tmp_path))
     store.save(3, b"state")
-    store.save_model(4, b"model")
+    store.save_results(4, {"model": b"model"})
     for name in ("notes.txt", ".3.ckpt.1f.part"):
         (tmp_path / "checkpoints" / name).write_text("")
     assert store.left_over() == [3, 4]

@@ -1,6 +1,7 @@
 """A run's finalists, trained again with Ray really running, and the test images read once."""
 
 import io
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,28 @@ def test_a_score_is_the_kept_models_on_the_test_images(confirmed, finalists):
 
 
 @pytest.mark.ray
+def test_what_each_training_predicts_of_each_test_image_is_kept(confirmed, finalists):
+    predictions = results.load("tiny10k", confirmed[0], table="predictions")
+    labels = load_made().test.y
+    keys = ["trial", "seed"]
+    assert predictions[keys].drop_duplicates().to_numpy().tolist() == finalists[keys].to_numpy().tolist()
+    for _, row in finalists.iterrows():
+        mine = predictions[(predictions["trial"] == row["trial"]) & (predictions["seed"] == row["seed"])]
+        assert mine["index"].tolist() == list(range(len(labels)))
+        assert mine["label"].tolist() == labels.tolist()
+        is_right = mine["predicted"] == mine["label"]
+        assert is_right.mean() == pytest.approx(row["test_score"])
+        assert (mine["label_probability"] == mine["probability"]).equals(is_right)
+    with np.load(confirmed[0] / "a" / "samples.npz") as samples:
+        assert samples["finalist"] == f"trial {finalists['trial'].iloc[0]}"
+        first = predictions[predictions["trial"] == samples["trial"]]
+        wrong = first[first["index"].isin(samples["index"].tolist())]
+        assert (wrong["predicted"] != wrong["label"]).mean() > 0.5
+        for k, place in enumerate(samples["index"]):
+            assert np.array_equal(samples[f"input_{k}"], load_made().test.x[place])
+
+
+@pytest.mark.ray
 def test_means_and_intervals_are_printed_and_what_is_not_distinguishable(confirmed, finalists):
     output = confirmed[1]
     first = finalists[finalists["place"] == 1]
@@ -94,6 +117,20 @@ def test_more_seeds_are_added_and_nothing_is_trained_twice(confirmed, finalists)
     assert len(both) == len(finalists)
     assert (both["test_score"] == both["test_score_before"]).all()
     assert (both["train_seconds"] == both["train_seconds_before"]).all()
+
+
+@pytest.mark.ray
+def test_a_damaged_journal_of_a_confirmation_is_named_and_left_alone(confirmed, tmp_path):
+    shutil.copytree(confirmed[0] / "a", tmp_path / "a")
+    journal = tmp_path / "a" / "confirmation" / "journal.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:4] + lines[5:]))
+    damaged = journal.read_bytes()
+    code, output = run_command("search.confirm", "run=a", f"runs_dir={tmp_path}", "address=local")
+    assert code == 1
+    assert f"{journal}: " in output
+    assert "Traceback" not in output
+    assert journal.read_bytes() == damaged
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path, capsys):
@@ -196,7 +233,7 @@ def test_a_tasks_further_metrics_are_in_the_table_and_do_not_stop_the_summary(tm
         number = confirmation.add_reference(name, one.candidate, one.seed).number
         confirmation.report(number, toy.report(1, 0.9 + number / 100, finished=True, metrics={"psnr": 20.0 + number}))
     retraining.plan.folder.path.mkdir()
-    retraining.write_table(confirmation)
+    retraining.write_tables(confirmation, False)
     table = results.load("tiny10k", tmp_path, table="finalists")
     assert table["metric_psnr"].tolist() == [20.0, 22.0, 21.0, 23.0]
     text = io.StringIO()
