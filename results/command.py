@@ -165,7 +165,7 @@ def _add(argument: str, given: DictConfig) -> None:
 def _is_named_freely(name: str, entries: Mapping[str, dataclasses.Field[Any]]) -> bool:
     """Whether it is a name within a key that takes any, as fix.optimizer."""
     entry = entries.get(name.split(".")[0])
-    return entry is not None and _type_name(entry) == "name=value"
+    return entry is not None and _type_name(entry) in ("name=value", "values")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -185,7 +185,9 @@ def _type_name(entry: dataclasses.Field[Any]) -> str:
         "Sampler": "tpe|random",
         "ScaleName": "laptop|full",
         "Weights": "a choice",
+        "Export": "none|onnx",
         "dict[str, Any]": "name=value",
+        "Any": "values",
         "list[str]": "[a,b]",
         "str": "text",
         "int": "number",

@@ -128,7 +128,38 @@ PREDICTIONS = pa.schema(
     metadata={VERSION_KEY: b"predictions/1"},
 )
 
-SCHEMAS = {"leaderboard": LEADERBOARD, "curves": CURVES, "finalists": FINALISTS, "predictions": PREDICTIONS}
+ABLATION = pa.schema(
+    [
+        ("run", pa.string()),
+        ("task", pa.string()),
+        ("base", pa.string()),  # what is varied: a published network's name, or RUN/TRIAL
+        ("parameter", pa.string()),  # the choice that is varied, all else being the base's
+        ("value", pa.string()),  # null for the base itself, where none of the values is its own
+        ("is_base", pa.bool_()),
+        ("seed", pa.int64()),  # 0, 1, ...: trainings of one seed number had the same random numbers
+        ("score", pa.float64()),  # the task's objective on the validation images, at the training's end
+        ("train_loss", pa.float64()),
+        ("val_loss", pa.float64()),
+        ("epochs", pa.float64()),
+        ("num_params", pa.int64()),
+        ("num_macs", pa.int64()),
+        ("train_seconds", pa.float64()),
+        ("trial", pa.int64()),  # in the run's journal; a base that has a value in several parameters was trained once
+        ("dataset", pa.string()),
+        ("dataset_origin", pa.string()),
+        ("dataset_fingerprint", pa.string()),
+        ("candidate_json", pa.string()),
+    ],
+    metadata={VERSION_KEY: b"ablation/1"},
+)
+
+SCHEMAS = {
+    "leaderboard": LEADERBOARD,
+    "curves": CURVES,
+    "finalists": FINALISTS,
+    "predictions": PREDICTIONS,
+    "ablation": ABLATION,
+}
 
 
 def leaderboard_schema(param_types: Mapping[str, pa.DataType], metric_names: Iterable[str] = ()) -> pa.Schema:

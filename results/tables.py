@@ -80,6 +80,11 @@ def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] 
     return pa.Table.from_pylist(flat, schema=schema)
 
 
+def of_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """The table of a schema that has neither parameters nor metrics; what is missing in a row is null."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
 def write(table: pa.Table, path: Path | str) -> None:
     """Puts the table at `path` as Parquet, atomically: a reader sees the old file or the new one, never half.
 

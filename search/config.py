@@ -44,6 +44,11 @@ class Weights(Enum):
     random = "random"
 
 
+class Export(Enum):
+    none = "none"
+    onnx = "onnx"
+
+
 @dataclass
 class ConfirmKeys:
     """How a search's best candidates are confirmed."""
@@ -73,6 +78,7 @@ class RunConfig:
     reports_per_epoch: int = key(1, "validations in an epoch; each can be a rung")
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
+    export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
     references: bool = key(True, "train the task's published networks too, in full")
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3", "the task's")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
@@ -136,6 +142,14 @@ def to_dict(config: RunConfig) -> dict[str, Any]:
     """Plain values, as config.yaml and the journal hold them."""
     plain = dataclasses.asdict(config)
     return {name: value.value if isinstance(value, Enum) else value for name, value in plain.items()}
+
+
+def check_export(export: Export) -> None:
+    """Raises ValueError, with the command that brings them, if packages that it needs are missing."""
+    if export == Export.onnx:
+        from trainables.onnx_file import check_export_possible
+
+        check_export_possible()
 
 
 def goal_of(task: tasks.Task, config: RunConfig) -> Goal:
@@ -221,6 +235,7 @@ def _completed(config: RunConfig) -> RunConfig:
     config.data_dir = find_data_dir(config.data_dir)
     config.data = _checked_data(task, config.data)
     _check(config)
+    check_export(config.export)
     goal_of(task, config)
     if config.data in DATA_CHOICES:  # the space for a user's own data is known once these have been read
         task.space.pinned(config.fix)

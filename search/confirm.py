@@ -14,11 +14,12 @@ from rich.table import Table
 from results.command import FAILED, StorageError, argument_of, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
-from search.config import ConfirmKeys, RunConfig, at_home, confirm_command
+from search.config import ConfirmKeys, Export, RunConfig, at_home, confirm_command
 from search.config import parse as parse_run
+from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
+from search.plan import Plan
 from search.progress import score_text
-from search.retrain import Retraining, finalists_of
 from search.session import Session, open_session
 from search.study import Study
 from spaces.network import short_number
@@ -44,6 +45,7 @@ class ConfirmConfig:
     runs_dir: str = key("results/runs", "folder of all runs")
     data_dir: str | None = key(None, "folder of data files", "the run's")
     concurrency: int | None = key(None, "trainings side by side", "all slots")
+    export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
     address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
 
 
@@ -64,6 +66,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     runs_dir = at_home("runs_dir", asked.runs_dir)
     find_run(runs_dir, asked.run)
     words = {"run": asked.run, "runs_dir": runs_dir, "data_dir": asked.data_dir, "address": asked.address}
+    words["export"] = asked.export.value if asked.export else None
     numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
     given = [argument_of(name, text) for name, text in words.items() if text]
     config = parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
@@ -74,7 +77,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
 
 
 def run(config: RunConfig) -> int:
-    with open_session(config, go_on=confirm_command(config)) as session:
+    with open_session(Plan.of(config), go_on=confirm_command(config)) as session:
         if left := _num_left(session):
             session.console.print(
                 f"NOTICE: the search is not at its end, {left} of its trials are left, perhaps better ones.",
@@ -82,6 +85,7 @@ def run(config: RunConfig) -> int:
                 soft_wrap=True,
             )
         is_done = confirm(session)
+        is_done = session.export_models() and is_done
     return session.exit_code(0 if is_done else FAILED)
 
 
@@ -92,32 +96,32 @@ def confirm(session: Session) -> bool:
     """
     config, console = session.plan.config, session.console
     top_k, seeds = config.confirm.top_k, config.confirm.seeds
-    retraining = Retraining(session.plan, session.splits, finalists_of(session.study), top_k, seeds)
-    if not top_k or not retraining.finalists:
+    confirmation = Confirmation(session.plan, session.splits, finalists_of(session.study), top_k, seeds)
+    if not top_k or not confirmation.finalists:
         if top_k:
             console.print("confirmation: no trial was trained to its end, so there is nothing to confirm")
         return False
-    with retraining.folder.locked():
-        study = _open_study(retraining)
-        held_out = retraining.held_out()
-        names = ", ".join(finalist.name for finalist in retraining.finalists)
+    with confirmation.folder.locked():
+        study = _open_study(confirmation)
+        held_out = confirmation.held_out()
+        names = ", ".join(finalist.name for finalist in confirmation.finalists)
         num_seeds = "1 seed" if seeds == 1 else f"{seeds} seeds"
         console.print(
             f"\n[bold]confirmation[/]: {names}; {num_seeds} each, on {len(held_out.train):,} images; scored once, on "
-            f"{len(held_out.val):,} {retraining.scored_on} images",
+            f"{len(held_out.val):,} {confirmation.scored_on} images",
             highlight=False,
             soft_wrap=True,
         )
-        outcome = session.train(retraining.job(study), study, held_out)
-    print_confirmed(console, retraining, study)
+        outcome = session.train(confirmation.job(study), study, held_out)
+    print_confirmed(console, confirmation, study)
     if not outcome.is_whole:
         console.print(f"Not all was trained. To go on: {confirm_command(config)}", highlight=False, soft_wrap=True)
     return outcome.is_whole
 
 
-def _open_study(retraining: Retraining) -> Study:
+def _open_study(confirmation: Confirmation) -> Study:
     try:
-        return retraining.open_study()
+        return confirmation.open_study()
     except ValueError as damaged:  # within a session a ValueError would be a fault of ours
         raise StorageError(str(damaged)) from None
 
@@ -128,19 +132,19 @@ def _num_left(session: Session) -> int:
     return max(0, session.plan.num_trials - ended)
 
 
-def print_confirmed(console: Console, retraining: Retraining, study: Study) -> None:
+def print_confirmed(console: Console, confirmation: Confirmation, study: Study) -> None:
     """Means with their intervals, in the order of validation, and which of them cannot be told apart."""
-    rows = retraining.rows(study)
+    rows = confirmation.rows(study)
     if not rows:
         return
-    name = retraining.plan.task.objective.name.removeprefix("validation ")
+    name = confirmation.plan.task.objective.name.removeprefix("validation ")
     shown = Table(
-        title=f"{retraining.scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2)
+        title=f"{confirmation.scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2)
     )
     for column in ("finalist", "mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs"):
         shown.add_column(column, justify="left" if column == "finalist" else "right")
-    scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in retraining.finalists}
-    for finalist in retraining.finalists:
+    scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in confirmation.finalists}
+    for finalist in confirmation.finalists:
         if by_seed := scores[finalist.name]:
             stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
             shown.add_row(
@@ -155,7 +159,7 @@ def print_confirmed(console: Console, retraining: Retraining, study: Study) -> N
                 style=None if finalist.place else "cyan",
             )
     console.print(shown)
-    for line in [*_comparisons(scores), *_failures(study), _files(retraining)]:
+    for line in [*_comparisons(scores), *_failures(study), _files(confirmation)]:
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -185,9 +189,10 @@ def _failures(study: Study) -> list[str]:
     return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]
 
 
-def _files(retraining: Retraining) -> str:
-    files = f"finalists: {retraining.plan.folder.path}/finalists.parquet; their models: {retraining.plan.folder.models}"
-    if retraining.scored_on == "test":
+def _files(confirmation: Confirmation) -> str:
+    folder = confirmation.plan.folder
+    files = f"finalists: {folder.path}/finalists.parquet; their models: {folder.models}"
+    if confirmation.scored_on == "test":
         return files
     return f"{files}. The search has chosen by these very images, so that the scores are biased upwards"
 

@@ -175,6 +175,8 @@ def _identity(path: Path, studies: list[FrozenStudy]) -> dict[str, Any]:
 
 
 def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    if ("ablation" in before) != ("ablation" in now):
+        raise ValueError(f"{folder}: holds {'an ablation' if 'ablation' in before else 'a search'}; name another run")
     before, now = _flat(before), _flat(now)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Plan:
     num_trials: int
     max_epochs: int
     folder: RunFolder
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What config.yaml says besides, of a run that is no search."""
 
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
@@ -173,7 +175,7 @@ class Plan:
             config["data"] = str(Path(self.config.data).absolute())
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
         objective = {"name": self.task.objective.name, "direction": self.task.objective.direction}
-        self.folder.write_config({**config, "objective": objective, "dataset": dataset})
+        self.folder.write_config({**config, **self.more, "objective": objective, "dataset": dataset})
 
 
 def _best_model(study: Study, number: int) -> str | None:

@@ -1,237 +1,80 @@
-"""Retraining: given candidates over several seeds, side by side on the same workers, each scored once at its end."""
+"""Retraining: given candidates over several seeds, side by side on the same workers; behind confirm and ablate.
+
+They are a study of their own, whose journal makes it resumable. The seed numbered k is the same one for all of them, so
+that they can be compared in pairs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from data.splits import Splits
-from results import tables
 from results.schema import Status
-from search.answers import Answered, read_answers, write_answers
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
-from search.folder import RunFolder, writing
-from search.job import Given, Job
+from search.job import Given
 from search.journal import TrialRecord
 from search.plan import Plan
 from search.proposals import entropy
 from search.study import Budget, Study
+from spaces.recipe import Candidate
 
 
 @dataclass(frozen=True)
-class Finalist:
-    """A completed trial of a search, to be trained again."""
+class Subject:
+    """A candidate that is trained over several seeds."""
 
-    trial: TrialRecord
-    place: int | None
-    """From 1, among the search's candidates; None for a reference."""
-    length: int
-    """Parts of an epoch to train it for."""
-
-    @property
-    def name(self) -> str:
-        """As people know it: the reference's name, or the trial's number."""
-        return self.trial.reference or f"trial {self.trial.number}"
-
-    @property
-    def val_score(self) -> float:
-        """What the search chose it by."""
-        return self.trial.reports[-1]["val_score"]
+    name: str
+    candidate: Candidate
+    length: int | None = None
+    """After how many parts of an epoch it is scored, for the only time; None where it is after each."""
 
 
-@dataclass(frozen=True)
-class Retraining:
-    """Finalists of a run, each to be trained with each of so many seeds.
+def open_study(plan: Plan, folder: Path, name: str, identity: dict[str, Any]) -> Study:
+    """The study of a retraining, from the journal in its folder if there is one, under the folder's lock.
 
-    They are a study of their own in the run's folder, whose journal makes it resumable. The seed numbered k is the same
-    one for all finalists, so that they can be compared in pairs.
+    Raises ValueError if it was begun with another identity, or if journal or checkpoints are damaged.
     """
+    reports_per_epoch = plan.config.reports_per_epoch
+    study = Study.open(
+        folder / "journal.log",
+        {**identity, "max_epochs": plan.max_epochs, "reports_per_epoch": reports_per_epoch},
+        name=name,
+        space=plan.space,
+        budget=Budget(),
+        objective=plan.task.objective,
+        asha=Asha(1, plan.config.reduction_factor, plan.max_epochs * reports_per_epoch),  # for its end alone
+        sampler="random",
+        seed=plan.config.seed,
+        reports_per_epoch=reports_per_epoch,
+    )
+    check_checkpoints(folder, [trial.number for trial in study.running()])
+    return study
 
-    plan: Plan
-    splits: Splits
-    """The run's; what is trained on and scored is `held_out` of them."""
-    known: Sequence[Finalist]
-    """All that could be asked for, the best first."""
-    top_k: int
-    """So many candidates are, and the best reference."""
-    seeds: int
 
-    @property
-    def finalists(self) -> list[Finalist]:
-        """What is asked for: candidates in the order of validation, then the reference."""
-        published = [finalist for finalist in self.known if finalist.place is None]
-        return [f for f in self.known if f.place is not None and f.place <= self.top_k] + published[:1]
+def given(plan: Plan, subjects: Iterable[Subject], seeds: int, purpose: int) -> dict[str, Given]:
+    """By name: all subjects with the first seed, then all with the second, and so on.
 
-    @property
-    def folder(self) -> RunFolder:
-        return RunFolder(self.plan.folder.path / "confirmation")
-
-    @property
-    def scored_on(self) -> str:
-        """The split that is scored: test, unless the dataset has no test images with answers."""
-        return "test" if len(self.splits.test) else "validation"
-
-    def held_out(self) -> Splits:
-        """Splits with what is scored as their validation part; all others but that are trained on.
-
-        Where validation images are scored, which the search has seen, training images alone are trained on.
-        """
-        splits = self.splits
-        if self.scored_on == "validation":
-            return splits
-        none = splits.test.take(np.arange(0))
-        return replace(splits, train=splits.train.joined(splits.val), val=splits.test, test=none)
-
-    def open_study(self) -> Study:
-        """The study of it, from its journal if there is one, under the folder's lock.
-
-        Raises ValueError as a run's does.
-        """
-        config = self.plan.config
-        identity = {
-            "run": self.plan.folder.name,
-            "dataset_fingerprint": self.splits.fingerprint,
-            "scored_on": self.scored_on,
-            "max_epochs": self.plan.max_epochs,
-            "reports_per_epoch": config.reports_per_epoch,
-        }
-        study = Study.open(
-            self.folder.journal,
-            identity,
-            name=f"{self.plan.folder.name}, confirmation",
-            space=self.plan.space,
-            budget=Budget(),
-            objective=self.plan.task.objective,
-            asha=Asha(1, config.reduction_factor, 1),
-            sampler="random",
-            seed=config.seed,
-            reports_per_epoch=1,
+    `purpose` keeps the seeds of one use apart from those of another.
+    """
+    subjects = list(subjects)
+    return {
+        given_name(subject.name, seed): Given(
+            subject.candidate, seed=entropy(plan.config.seed, seed, purpose=purpose), length=subject.length
         )
-        check_checkpoints(self.folder.path, [trial.number for trial in study.running()])
-        return study
-
-    def job(self, study: Study) -> Job:
-        config = self.plan.config
-        return Job(
-            folder=self.folder,
-            goal=self.plan.goal,
-            max_epochs=self.plan.max_epochs,
-            num_trials=0,
-            given=self.given(study),
-            reports_per_epoch=config.reports_per_epoch,
-            max_failures=config.max_failures,
-            facts=self.plan.origin(self.splits).facts() | {"scored_on": self.scored_on},
-            models=self.plan.folder.models,
-            model_name=lambda study, number: _model_name(study.trials[number]),
-            write_tables=self.write_tables,
-        )
-
-    def given(self, study: Study) -> dict[str, Given]:
-        """By name: all finalists with the first seed, then all with the second, and so on.
-
-        Those that are under way are among them, asked for now or before: what goes on must know when it is scored.
-        """
-        under_way = {trial.reference for trial in study.running()}
-        asked = [(finalist, seed) for seed in range(self.seeds) for finalist in self.finalists]
-        begun = [
-            (finalist, seed)
-            for finalist in self.known
-            for seed in range(len(study.trials))
-            if given_name(finalist, seed) in under_way
-        ]
-        return {given_name(finalist, seed): self._given(finalist, seed) for finalist, seed in [*asked, *begun]}
-
-    def _given(self, finalist: Finalist, seed: int) -> Given:
-        number = entropy(self.plan.config.seed, seed, purpose=3)
-        return Given(finalist.trial.candidate, seed=number, length=finalist.length)
-
-    def write_tables(self, study: Study, is_live: bool) -> None:
-        """Writes finalists.parquet, of what has been trained so far; at the end, what they made of each image too.
-
-        Raises StorageError.
-        """
-        rows = self.rows(study)
-        names = sorted({name for row in rows for name in row["metrics"]})
-        path = self.plan.folder.path / "finalists.parquet"
-        with writing(path):
-            tables.write(tables.finalists(rows, metric_names=names), path)
-        if not is_live:
-            held_out = self.held_out()
-            write_answers(self._answered(study), held_out.val, held_out.classes, self.plan.folder.path)
-
-    def rows(self, study: Study) -> list[dict[str, Any]]:
-        """A row for each training that has ended, asked for now or before; the best finalist first."""
-        return [self._row(*trained) for trained in self._trained(study)]
-
-    def _answered(self, study: Study) -> list[Answered]:
-        found = [(each, read_answers(self._answers_path(each[-1]))) for each in self._trained(study)]
-        return [Answered(self._row(*each), each[0].name, arrays) for each, arrays in found if arrays is not None]
-
-    def _answers_path(self, trained: TrialRecord) -> Path:
-        return self.folder.path / "answers" / f"{_model_name(trained)}.npz"
-
-    def _trained(self, study: Study) -> list[tuple[Finalist, int, TrialRecord]]:
-        """Finalist, seed, and its training."""
-        done = {trial.reference: trial for trial in study.trials if trial.status == Status.COMPLETE}
-        return [
-            (finalist, seed, done[given_name(finalist, seed)])
-            for finalist in self.known
-            for seed in range(len(done))
-            if given_name(finalist, seed) in done
-        ]
-
-    def _row(self, finalist: Finalist, seed: int, trained: TrialRecord) -> dict[str, Any]:
-        origin, report = self.plan.origin(self.splits), trained.reports[-1]
-        network = finalist.trial.candidate.network
-        return {
-            "run": origin.run,
-            "task": origin.task,
-            "trial": finalist.trial.number,
-            "reference": finalist.trial.reference,
-            "place": finalist.place,
-            "seed": seed,
-            "num_params": network.num_params,
-            "num_macs": network.num_macs,
-            "epochs": report["epoch"],
-            "val_score": finalist.val_score,
-            "test_score": report["val_score"],
-            "test_loss": report["val_loss"],
-            "scored_on": self.scored_on,
-            "train_seconds": report["seconds"],
-            "model_path": f"models/{_model_name(trained)}.pt",
-            "dataset": origin.dataset,
-            "dataset_origin": origin.dataset_origin,
-            "dataset_fingerprint": origin.dataset_fingerprint,
-            "metrics": report["metrics"],
-            "candidate_json": finalist.trial.candidate.to_json(),
-        }
+        for seed in range(seeds)
+        for subject in subjects
+    }
 
 
-def finalists_of(study: Study) -> list[Finalist]:
-    """All completed trials of a search, best first, candidates before references."""
-    completed = [trial for trial in study.trials if trial.status == Status.COMPLETE]
-    completed.sort(key=lambda trial: -study.signed(trial.reports[-1]["val_score"]))
-    drawn = [trial for trial in completed if trial.reference is None]
-    ranked = [Finalist(trial, place, _length(trial, study)) for place, trial in enumerate(drawn, 1)]
-    return ranked + [Finalist(trial, None, _length(trial, study)) for trial in completed if trial.reference]
+def given_name(name: str, seed: int) -> str:
+    return f"{name}, seed {seed}"
 
 
-def given_name(finalist: Finalist, seed: int) -> str:
-    return f"{finalist.name}, seed {seed}"
-
-
-def _length(trial: TrialRecord, study: Study) -> int:
-    """As validation chose: up to the best report where the recipe's patience looked for it, else to the end."""
-    if trial.candidate.recipe.patience is None:
-        return len(trial.reports)
-    return study.best_report(trial)["step"]
-
-
-def _model_name(trained: TrialRecord) -> str:
-    assert trained.reference is not None
-    return trained.reference.replace(", ", "-").replace(" ", "-")
+def trained(study: Study, name: str) -> dict[int, TrialRecord]:
+    """A subject's trainings that have come to their end, by seed."""
+    done = {trial.reference: trial for trial in study.trials if trial.status == Status.COMPLETE}
+    names = {seed: given_name(name, seed) for seed in range(len(study.trials))}
+    return {seed: done[each] for seed, each in names.items() if each in done}

@@ -37,10 +37,14 @@ def dry_run(config: RunConfig) -> int:
 
 def search(config: RunConfig) -> int:
     """One search: data, study, cluster, trials, tables; then the finalists, if the search came to its end."""
+    from search.plan import Plan
     from search.preview import check_feasible
-    from search.session import open_session
+    from search.session import open_session, quiet_optuna
 
-    with open_session(config, check_feasible) as session:
+    quiet_optuna()
+    plan = Plan.of(config)
+    check_feasible(plan)
+    with open_session(plan) as session:
         from search.confirm import confirm
         from search.summary import print_start, print_summary
 
@@ -49,7 +53,8 @@ def search(config: RunConfig) -> int:
         print_summary(session.console, session.plan, session.splits, session.study, outcome)
         if outcome.is_whole:
             confirm(session)
-    return session.exit_code(FAILED if outcome.failure else 0)
+        is_exported = session.export_models()
+    return session.exit_code(FAILED if outcome.failure or not is_exported else 0)
 
 
 if __name__ == "__main__":

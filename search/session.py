@@ -13,7 +13,7 @@ from rich.console import Console
 
 from data.splits import Splits
 from results.command import SIGNALLED, StorageError
-from search.config import RunConfig, resume_command
+from search.config import Export, resume_command
 from search.job import Job
 from search.plan import Plan
 from search.signals import Stop, stop_signals
@@ -42,6 +42,14 @@ class Session:
 
         return run_trials(job, splits, study, self.slot, self.num_slots, self.console, self.stop)
 
+    def export_models(self) -> bool:
+        """Writes the models as the run's `export` asks for; False if one could not be."""
+        if self.plan.config.export != Export.onnx or self.stop.signal:
+            return True
+        from search.onnx_models import write_onnx_models
+
+        return write_onnx_models(self.plan.folder, self.console)
+
     def exit_code(self, otherwise: int = 0) -> int:
         """128 and the signal's number if one ended the session."""
         return SIGNALLED + self.stop.signal if self.stop.signal else otherwise
@@ -49,9 +57,9 @@ class Session:
 
 @contextmanager
 def open_session(
-    config: RunConfig, check: Callable[[Plan], None] = lambda plan: None, *, go_on: str | None = None
+    plan: Plan, *, open_study: Callable[[Plan, Splits], Study] = Plan.open_study, go_on: str | None = None
 ) -> Iterator[Session]:
-    """Data, lock, study and cluster of a run; `check` may refuse a plan before they are opened.
+    """Data, lock, study and cluster of a run.
 
     `go_on` is the command that goes on where the session is cut short, by default the search's. Raises ValueError for
     a user's mistake; within the session a ValueError is none, and is raised as a RuntimeError.
@@ -61,12 +69,11 @@ def open_session(
 
     quiet_optuna()
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    plan = Plan.of(config)
-    check(plan)
+    config = plan.config
     splits = plan.load_data(lambda text: console.print(text, style="bold yellow", highlight=False, soft_wrap=True))
     check_reports(plan, splits)
     with plan.folder.locked(), stop_signals() as stop:
-        study = plan.open_study(splits)
+        study = open_study(plan, splits)
         with _kept(go_on or resume_command(config)), Cluster(config) as cluster:
             stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
             slot = cluster.slot(plan.task)

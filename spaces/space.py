@@ -57,12 +57,18 @@ class Space:
 
     def pinned(self, values: Mapping[str, Any]) -> Space:
         """The same space with some parameters pinned to one value. Raises ValueError for what lies outside."""
-        names = [parameter.name for parameter in self.parameters]
-        for name in values:
-            if name not in names:
-                raise ValueError(f"fix.{name}: the space has no parameter {name!r}; it has {', '.join(names)}")
+        self.check(values, "fix.")
         pinned = tuple(_pin(p, values[p.name]) if p.name in values else p for p in self.parameters)
         return replace(self, parameters=pinned)
+
+    def check(self, values: Mapping[str, Any], prefix: str = "") -> None:
+        """Raises ValueError for a value that lies outside, or a name that the space does not have."""
+        known = {parameter.name: parameter.distribution for parameter in self.parameters}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"{prefix}{name}: the space has no parameter {name!r}; it has {', '.join(known)}")
+            if not _contains(known[name], value):
+                raise ValueError(f"{prefix}{name}={value}: outside the space, which has {describe(known[name])}")
 
 
 def describe(distribution: BaseDistribution) -> str:
@@ -77,12 +83,6 @@ def describe(distribution: BaseDistribution) -> str:
 
 def _pin(parameter: Parameter, value: Any) -> Parameter:
     distribution = parameter.distribution
-    try:
-        inside = _contains(distribution, value)
-    except (TypeError, ValueError, OverflowError):  # the last for infinity
-        inside = False
-    if not inside:
-        raise ValueError(f"fix.{parameter.name}={value}: outside the space, which has {describe(distribution)}")
     match distribution:
         case IntDistribution():
             return replace(parameter, distribution=IntDistribution(int(value), int(value)))
@@ -92,6 +92,13 @@ def _pin(parameter: Parameter, value: Any) -> Parameter:
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return _holds(distribution, value)
+    except (TypeError, ValueError, OverflowError):  # the last for infinity
+        return False
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
     match distribution:
         case CategoricalDistribution(choices=choices):
             return any(value == choice and type(value) is type(choice) for choice in choices)

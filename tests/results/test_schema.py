@@ -52,7 +52,7 @@ def test_columns_stand_in_their_order():
     assert curves_schema(["val_rmse"]).names == [*CURVES.names, "val_rmse"]
 
 
-VERSIONS = {"leaderboard": 2, "curves": 2, "finalists": 1, "predictions": 1}
+VERSIONS = {"leaderboard": 2, "curves": 2, "finalists": 1, "predictions": 1, "ablation": 1}
 
 
 def test_every_column_may_be_null_and_every_schema_has_its_version():

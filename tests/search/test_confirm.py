@@ -17,8 +17,8 @@ from results.statistics import mean
 from search.config import parse
 from search.confirm import main, print_confirmed
 from search.confirm import parse as parse_confirm
+from search.finalists import Confirmation, finalists_of
 from search.plan import Plan
-from search.retrain import Retraining, finalists_of
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command
@@ -164,17 +164,17 @@ def plan_of(runs_dir: Path, *arguments: str) -> Plan:
 
 def test_test_images_are_scored_where_there_are_some_and_all_others_trained_on(tmp_path):
     splits = load_made()
-    retraining = Retraining(plan_of(tmp_path), splits, [], 3, 3)
-    held_out = retraining.held_out()
-    assert retraining.scored_on == "test"
+    plans = Confirmation(plan_of(tmp_path), splits, [], 3, 3)
+    held_out = plans.held_out()
+    assert plans.scored_on == "test"
     assert len(held_out.train) == len(splits.train) + len(splits.val)
     assert np.array_equal(held_out.val.x, splits.test.x)
     assert len(held_out.test) == 0
     none = Split(splits.test.x[:0], splits.test.y[:0])
     unlabelled = Splits(name="a", origin="made", train=splits.train, val=splits.val, test=none)
-    retraining = Retraining(plan_of(tmp_path), unlabelled, [], 3, 3)
-    assert retraining.scored_on == "validation"
-    assert retraining.held_out() is unlabelled
+    plans = Confirmation(plan_of(tmp_path), unlabelled, [], 3, 3)
+    assert plans.scored_on == "validation"
+    assert plans.held_out() is unlabelled
 
 
 def test_finalists_are_chosen_by_their_final_validation_score_among_completed_trials(tmp_path):
@@ -182,7 +182,7 @@ def test_finalists_are_chosen_by_their_final_validation_score_among_completed_tr
     published = study.add_reference("published", toy.toy_candidate({"filters": 20, "optimizer": "adam"}))
     toy.train(study, published.number, 9)
     toy.run(study, 12)
-    chosen = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 1).finalists
+    chosen = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 1).finalists
     complete = [trial for trial in study.trials if trial.status == "COMPLETE" and not trial.reference]
     complete.sort(key=lambda trial: -trial.reports[-1]["val_score"])
     assert [finalist.trial.number for finalist in chosen] == [*(t.number for t in complete[:2]), published.number]
@@ -194,7 +194,7 @@ def test_finalists_are_chosen_by_their_final_validation_score_among_completed_tr
 def test_the_same_seed_number_is_the_same_seed_for_all(tmp_path):
     study = toy.open_study(tmp_path / "journal.log")
     toy.run(study, 12)
-    given = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3).given(
+    given = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3).given(
         toy.open_study(tmp_path / "b.log")
     )
     seeds = [one.seed for one in given.values()]
@@ -206,37 +206,35 @@ def test_the_same_seed_number_is_the_same_seed_for_all(tmp_path):
 def test_what_is_under_way_is_scored_once_also_if_it_is_no_longer_asked_for(tmp_path):
     study = toy.open_study(tmp_path / "journal.log")
     toy.run(study, 12)
-    retraining = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 2)
-    second = retraining.finalists[1]
+    plans = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 2)
+    second = plans.finalists[1]
     confirmation = toy.open_study(tmp_path / "b.log")
-    for name, one in retraining.given(confirmation).items():
+    for name, one in plans.given(confirmation).items():
         confirmation.add_reference(name, one.candidate, one.seed)
     assert {trial.reference: trial.seed for trial in confirmation.running()} == {
-        name: one.seed for name, one in retraining.given(confirmation).items()
+        name: one.seed for name, one in plans.given(confirmation).items()
     }
-    fewer = replace(retraining, top_k=1, seeds=1).given(confirmation)
-    assert fewer == retraining.given(confirmation)
+    fewer = replace(plans, top_k=1, seeds=1).given(confirmation)
+    assert fewer == plans.given(confirmation)
     assert fewer[f"{second.name}, seed 1"].length == second.length == 9
     for trial in confirmation.running():
         confirmation.report(trial.number, toy.report(1, 0.5, finished=True))
-    assert list(replace(retraining, top_k=1, seeds=1).given(confirmation)) == [
-        f"{retraining.finalists[0].name}, seed 0"
-    ]
+    assert list(replace(plans, top_k=1, seeds=1).given(confirmation)) == [f"{plans.finalists[0].name}, seed 0"]
 
 
 def test_a_tasks_further_metrics_are_in_the_table_and_do_not_stop_the_summary(tmp_path):
     study = toy.open_study(tmp_path / "journal.log")
     toy.run(study, 12)
-    retraining = Retraining(plan_of(tmp_path), load_made(), finalists_of(study), 2, 2)
+    plans = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 2)
     confirmation = toy.open_study(tmp_path / "b.log")
-    for name, one in retraining.given(confirmation).items():
+    for name, one in plans.given(confirmation).items():
         number = confirmation.add_reference(name, one.candidate, one.seed).number
         confirmation.report(number, toy.report(1, 0.9 + number / 100, finished=True, metrics={"psnr": 20.0 + number}))
-    retraining.plan.folder.path.mkdir()
-    retraining.write_tables(confirmation, False)
+    plans.plan.folder.path.mkdir()
+    plans.write_tables(confirmation, False)
     table = results.load("tiny10k", tmp_path, table="finalists")
     assert table["metric_psnr"].tolist() == [20.0, 22.0, 21.0, 23.0]
     text = io.StringIO()
-    print_confirmed(Console(file=text, width=120), retraining, confirmation)
-    assert retraining.finalists[1].name in text.getvalue()
+    print_confirmed(Console(file=text, width=120), plans, confirmation)
+    assert plans.finalists[1].name in text.getvalue()
     assert "0.9100" in text.getvalue()  # the first one's mean of 0.90 and 0.92

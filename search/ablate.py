@@ -1,0 +1,232 @@
+"""python -m search.ablate: one choice varied around a base, over several seeds: what does it matter?"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from results.command import FAILED, command_line, entries_of, key, keys_help, parse_into, run_command
+from results.statistics import Mean, mean, paired_difference
+from search import tasks
+from search.config import RunConfig, argument_of
+from search.config import parse as parse_run
+from search.progress import score_text
+from spaces import variants
+
+if TYPE_CHECKING:
+    from search.ablation import Ablation
+    from search.session import Session
+    from search.study import Study
+
+USAGE = "python -m search.ablate task=TASK base=BASE vary=NAME values=[a,b,...]"
+PROMISE = f"""
+Trains a base and its variants, each with one choice changed and all else as it was, over the same seeds, as a run of
+its own: on the training images, scored on the validation images; the test images are not touched. The table has the
+means with 95% intervals, and the difference from the base in pairs of equal seeds.
+
+A base is a published network of the task (bertoldi), a trial of a run (NAME/17), or a run (NAME) for its best trial.
+Of a trial, each of its task's parameters can be varied; of any base
+  {", ".join(variants.names())}
+Several are varied in turn, not together: vary=[dropout,pooling] values.dropout=[0,0.1] values.pooling=[max,average];
+without values, a parameter has all that the space has, where these are names.
+
+What was cut short goes on with run=NAME alone; more seeds or values add to it."""
+KEPT = ("base", "vary", "values", "seeds")
+SHARED = (
+    *("task", "max_epochs", "train_examples", "val_examples", "sigma", "seed", "run", "runs_dir", "data", "data_dir"),
+    *("concurrency", "cpus_per_trial", "gpus_per_trial", "max_failures", "weights", "time_budget_seconds", "address"),
+)
+"""Keys of a search that an ablation takes too."""
+
+
+@dataclass
+class AblateKeys:
+    """What is varied, around what."""
+
+    base: str = key("", "a published network, RUN/TRIAL, or RUN for its best trial", "needed")
+    vary: Any = key(None, "the parameter to vary, or [several, in turn]", "needed")
+    values: Any = key(
+        None, "[a,b,...]; of several parameters values.NAME=[a,b,...]", "the space's, where they are names"
+    )
+    seeds: int = key(3, "trainings of each variant")
+
+
+@dataclass(frozen=True)
+class AblateConfig:
+    keys: AblateKeys
+    run: RunConfig
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains what the command line says."""
+    return run_command("search.ablate", arguments, help_text=help_text, parse=parse, work=run)
+
+
+def help_text() -> str:
+    shared = [line for line in keys_help(RunConfig) if line.split()[0] in SHARED]
+    example = "example: python -m search.ablate task=tiny10k base=bertoldi vary=dropout values=[0,0.1,0.2] seeds=3"
+    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(AblateKeys), *shared, "", example])
+
+
+def parse(arguments: Sequence[str]) -> AblateConfig:
+    """What is asked; what the command line leaves open is as it was where the run is there already.
+
+    Raises ValueError that names the key and what it takes.
+    """
+    own = entries_of(AblateKeys)
+    mine = [each for each in arguments if each.partition("=")[0].split(".")[0] in own]
+    others = [each for each in arguments if each not in mine]
+    for each in others:
+        if (name := each.partition("=")[0]) not in SHARED:
+            raise ValueError(f"{name}: there is no such key here; python -m search.ablate --help lists them all")
+    config = parse_run(others if _given(others, "run") else [*others, _default_run(others)])
+    keys = parse_into(_earlier(config) or AblateKeys(), mine, "python -m search.ablate --help")
+    if not keys.base or not keys.vary:
+        raise ValueError(f"base= and vary= are needed; usage: {USAGE}")
+    if keys.seeds < 1:
+        raise ValueError(f"seeds={keys.seeds}: must be above 0")
+    return AblateConfig(keys, config)
+
+
+def run(config: AblateConfig) -> int:
+    from search.ablation import Ablation
+    from search.base import find_base
+    from search.plan import Plan
+    from search.session import open_session
+
+    keys = config.keys
+    plan = dataclasses.replace(Plan.of(config.run), more={"ablation": dataclasses.asdict(keys)})
+    base = find_base(keys.base, plan.task, config.run.weights.value, config.run.runs_dir)
+    ablation = Ablation.of(plan, base, _values(keys, config.run.task, base.params), keys.seeds)
+    with open_session(plan, open_study=ablation.open_study, go_on=_go_on(config)) as session:
+        job = ablation.job(session.splits)
+        session.console.print(
+            f"[bold]ablation[/]: {keys.base} and {len(job.given) // keys.seeds - 1} variants, {keys.seeds} seeds each, "
+            f"{plan.max_epochs} epochs on {len(session.splits.train):,} images of {session.splits.name} "
+            f"({session.splits.origin}), scored on {len(session.splits.val):,} validation images\n"
+            f"run      {plan.folder.path}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        outcome = session.train(job, session.study, session.splits)
+        print_ablation(session.console, ablation, session)
+        if not outcome.is_whole:
+            session.console.print(f"Not all was trained. To go on: {_go_on(config)}", highlight=False, soft_wrap=True)
+    return session.exit_code(0 if outcome.is_whole or outcome.out_of_time else FAILED)
+
+
+def print_ablation(console: Console, ablation: Ablation, session: Session) -> None:
+    """A table for each parameter that was varied, in the order of its values."""
+    rows = ablation.rows(session.study, session.splits)
+    name = ablation.plan.task.objective.name
+    for parameter in dict.fromkeys(row["parameter"] for row in rows):
+        mine = [row for row in rows if row["parameter"] == parameter]
+        console.print(_table(f"{parameter}: {name}, mean over seeds", parameter, mine))
+    for line in [*_failures(session.study), f"table: {ablation.plan.folder.path}/ablation.parquet"]:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _table(title: str, parameter: str, rows: list[dict[str, Any]]) -> Table:
+    shown = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    for column in (parameter, "mean", "95% interval", "seeds", "from the base, in pairs of equal seeds", "parameters"):
+        words = column in (parameter, "from the base, in pairs of equal seeds")
+        shown.add_column(column, justify="left" if words else "right", no_wrap=True)
+    base = {row["seed"]: row["score"] for row in rows if row["is_base"]}
+    for value in dict.fromkeys(row["value"] for row in rows):
+        mine = [row for row in rows if row["value"] == value]
+        scores = {row["seed"]: row["score"] for row in mine}
+        stats, is_base = mean(list(scores.values())), mine[0]["is_base"]
+        shown.add_row(
+            "as the base" if value is None else value,
+            score_text(stats.value),
+            f"{score_text(stats.low)} to {score_text(stats.high)}" if stats.n > 1 else "",
+            str(stats.n),
+            "the base" if is_base else _gap(paired_difference(scores, base)),
+            f"{mine[0]['num_params']:,}",
+            style="cyan" if is_base else None,
+        )
+    return shown
+
+
+def _gap(gap: Mean | None) -> str:
+    if gap is None:
+        return ""
+    if math.isnan(gap.sd):
+        return f"{gap.value:+.2g}"
+    verdict = "apart" if gap.is_apart_from_zero else "not distinguishable"
+    return f"{gap.value:+.2g} ({gap.low:+.2g} to {gap.high:+.2g}), {verdict}"
+
+
+def _failures(study: Study) -> list[str]:
+    failed = [trial for trial in study.trials if trial.status.is_failure]
+    return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]
+
+
+def _values(keys: AblateKeys, task: str, params: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The values of each parameter that is varied. Raises ValueError where they are missing, or belong to none."""
+    names = [keys.vary] if isinstance(keys.vary, str) else keys.vary
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"vary={keys.vary}: expected the name of a parameter, or [a,b] for several in turn")
+    given = keys.values if isinstance(keys.values, dict) else {names[0]: keys.values} if keys.values is not None else {}
+    if keys.values is not None and len(names) > 1 and not isinstance(keys.values, dict):
+        raise ValueError(f"values: of several parameters, each has its own: values.{names[0]}=[a,b]")
+    if surplus := given.keys() - set(names):
+        raise ValueError(f"values.{min(surplus)}: not among what is varied, {', '.join(names)}")
+    return {name: _listed(name, given[name]) if name in given else _choices(name, task) for name in names}
+
+
+def _listed(name: str, values: Any) -> list[Any]:
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"values={values}: expected a list of values of {name}, as [a,b,c]")
+    return values
+
+
+def _choices(name: str, task: str) -> list[Any]:
+    """All that the space has. Raises ValueError for what is no choice between names."""
+    from optuna.distributions import CategoricalDistribution
+
+    for parameter in tasks.find(task).space.parameters:
+        if parameter.name == name and isinstance(parameter.distribution, CategoricalDistribution):
+            return list(parameter.distribution.choices)
+    raise ValueError(f"values= is needed: which values of {name}, as values=[a,b,c]")
+
+
+def _earlier(config: RunConfig) -> AblateKeys | None:
+    """What the run was asked for before, if it is there. Raises ValueError if it is a search."""
+    path = Path(config.runs_dir, config.run or "", "config.yaml")
+    if not path.is_file():
+        return None
+    found = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(found, dict) or not isinstance(found.get("ablation"), dict):
+        raise ValueError(f"run={config.run}: there is a run of that name that is no ablation; name another")
+    return AblateKeys(**{name: found["ablation"].get(name) for name in KEPT})
+
+
+def _given(arguments: Sequence[str], name: str) -> bool:
+    return any(argument.startswith(f"{name}=") for argument in arguments)
+
+
+def _default_run(arguments: Sequence[str]) -> str:
+    task = next((each.partition("=")[2] for each in arguments if each.startswith("task=")), RunConfig.task)
+    return f"run={task}-ablation-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def _go_on(config: AblateConfig) -> str:
+    words = {"run": config.run.run or ""}
+    if config.run.runs_dir != RunConfig.runs_dir:
+        words["runs_dir"] = config.run.runs_dir
+    return command_line("search.ablate", *(argument_of(name, text) for name, text in words.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Variants around a base: what is trained, what the table says, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import results
+from data.embedded import load_made
+from search import ablate, tasks
+from search.ablate import main, parse
+from search.ablation import Ablation
+from search.base import Base, find_base
+from search.plan import Plan
+from tests.search import toy
+from tests.search.command import run_command
+from tests.search.unfinished import cut_short
+
+BERTOLDI = tasks.find("tiny10k").references["bertoldi"]
+LINE = ("base=bertoldi", "vary=[dropout,widths]", "values.dropout=[0,0.1]", "values.widths=[[4,8]]")
+
+
+def planned(runs_dir: Path, values: dict[str, list[Any]], base: Base | None = None, seeds: int = 2) -> Ablation:
+    config = parse(["run=b", f"runs_dir={runs_dir}", "data=made", "max_epochs=2", *LINE]).run
+    return Ablation.of(Plan.of(config), base or Base("bertoldi", BERTOLDI, {}), values, seeds)
+
+
+def test_each_candidate_is_trained_once_with_each_seed_the_base_among_them(tmp_path):
+    ablation = planned(tmp_path, {"dropout": [0.0, 0.1], "pooling": ["average"], "widths": [[8, 16]]})
+    given = ablation.job(load_made()).given
+    names = ["bertoldi", "dropout=0", "pooling=average"]
+    assert list(given) == [f"{name}, seed {seed}" for seed in range(2) for name in names]
+    assert given["bertoldi, seed 0"].candidate == BERTOLDI
+    assert len({one.seed for one in given.values()}) == 2
+    assert given["bertoldi, seed 1"].seed == given["dropout=0, seed 1"].seed
+    assert [(v.parameter, v.value_text) for v in ablation.variants if v.is_base] == [
+        ("dropout", "0.1"),
+        ("pooling", None),
+        ("widths", "[8,16]"),
+    ]
+
+
+def test_the_table_has_a_row_for_each_value_and_seed_of_what_was_trained(tmp_path, capsys):
+    ablation = planned(tmp_path, {"dropout": [0.0, 0.1], "pooling": ["average"]})
+    splits = load_made()
+    with ablation.plan.folder.locked():
+        study = ablation.open_study(ablation.plan, splits)
+        for name, one in ablation.job(splits).given.items():
+            number = study.add_reference(name, one.candidate, one.seed).number
+            score = 0.9 + 0.01 * name.startswith("dropout") + 0.001 * name.endswith("1")
+            study.report(number, toy.report(1, 0.1))
+            study.report(number, toy.report(2, score, finished=True))
+        ablation.write_table(study, splits)
+    table = results.load("tiny10k", tmp_path, table="ablation")
+    means = table.groupby(["parameter", "value", "is_base"], dropna=False)["score"].mean()
+    assert means["dropout", "0", False] == pytest.approx(0.9105)
+    assert means["dropout", "0.1", True] == pytest.approx(0.9005)
+    assert means["pooling", "average", False] == pytest.approx(0.9005)
+    assert table[table["value"].isna()]["parameter"].unique().tolist() == ["pooling"]
+    assert table[table["is_base"]].groupby("seed")["trial"].nunique().tolist() == [1, 1]
+    assert set(table["dataset_origin"]) == {"made"}
+    shown = ablate._table("a", "dropout", ablation.rows(study, splits)[:4])
+    assert list(shown.columns[4].cells) == ["+0.01 (+0.01 to +0.01), apart", "the base"]
+
+
+def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):
+    cut_short(tmp_path)
+    base = find_base("a/0", tasks.find("tiny10k"), "random", str(tmp_path))
+    assert base.name == "a/0"
+    other = 2 if base.params["stages"] == 3 else 3
+    ablation = planned(tmp_path, {"activation": ["relu", "silu", "gelu", "leaky_relu"]}, base)
+    assert len(ablation.variants) == 4  # one of them is the base
+    assert sum(each.is_base for each in ablation.variants) == 1
+    if other == 3:
+        with pytest.raises(ValueError, match="stages=3: needs convs_3 too, which a/0 does not have"):
+            planned(tmp_path, {"stages": [3]}, base)
+    with pytest.raises(ValueError, match=r"dropout=0\.95: outside the space, which has 0 to 0\.9"):
+        planned(tmp_path, {"dropout": [0.95]}, base)
+    assert planned(tmp_path, {"zoom": [0.05]}, replace(base, params={})).variants[1].candidate != base.candidate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["vary=dropout", "values=[0]"], "base= and vary= are needed"),
+        (["base=bertoldi"], "base= and vary= are needed"),
+        (["base=bertoldi", "vary=dropout"], "values= is needed: which values of dropout, as values=[a,b,c]"),
+        (["base=bertoldi", "vary=dropout", "values=0.1"], "expected a list of values of dropout"),
+        (["base=bertoldi", "vary=[dropout,pooling]", "values=[0]"], "each has its own: values.dropout=[a,b]"),
+        (["base=bertoldi", "vary=dropout", "values.pool=[0]"], "values.pool: not among what is varied, dropout"),
+        (["base=bertoldi", "vary=stages", "values=[3]"], "stages: not a choice that can be varied here"),
+        (["base=bertoldi", "vary=pooling", "values=[max,strided]"], "pooling=strided: expected one of max, average"),
+        (["base=bertoldi", "vary=kernel", "values=[29]", "seeds=0"], "seeds=0: must be above 0"),
+        (["base=nobody", "vary=dropout", "values=[0]"], "base=nobody: neither a published network of task=tiny10k"),
+        (["base=bertoldi", "vary=dropout", "values=[0]", "num_trials=4"], "num_trials: there is no such key here"),
+        (["base=a/7", "vary=dropout", "values=[0]"], "base=a/7: the run has trials 0 to 2"),
+        (["base=a", "vary=dropout", "values=[0]"], "no candidate of this run was trained to its end"),
+        (["base=a", "task=digits", "vary=dropout", "values=[0]"], "a run of task=tiny10k, and this is task=digits"),
+        (["run=a", "base=bertoldi", "vary=dropout", "values=[0]"], "a run of that name that is no ablation"),
+    ],
+)
+def test_a_mistake_is_one_paragraph(tmp_path, capsys, arguments: list[str], told: str):
+    cut_short(tmp_path)
+    assert main([f"runs_dir={tmp_path}", "data=made", *arguments]) == 2
+    assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_help_names_its_keys_and_those_of_a_search_that_it_takes(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("base", "vary", "values", "seeds", "max_epochs", "data_dir", "run "):
+        assert f"\n  {name}" in shown
+    assert "num_trials" not in shown
+
+
+@pytest.mark.ray
+def test_it_trains_what_is_asked_and_goes_on_with_more_seeds_by_its_name_alone(tmp_path):
+    where = ("run=a", f"runs_dir={tmp_path}", "data=made", "address=local")
+    code, output = run_command("search.ablate", *where, *LINE, "seeds=1", "max_epochs=1", "train_examples=300")
+    assert code == 0, output
+    first = results.load("tiny10k", tmp_path, table="ablation")
+    assert first[["parameter", "value", "seed"]].to_numpy(na_value="-").tolist() == [
+        ["dropout", "0", 0],
+        ["dropout", "0.1", 0],
+        ["widths", "-", 0],
+        ["widths", "[4,8]", 0],
+    ]
+    assert "widths: validation accuracy, mean over seeds" in output
+    code, output = run_command("search.ablate", "run=a", f"runs_dir={tmp_path}", "address=local", "seeds=2")
+    assert code == 0, output
+    both = results.load("tiny10k", tmp_path, table="ablation")
+    pd.testing.assert_frame_equal(both[both["seed"] == 0].reset_index(drop=True), first)
+    assert len(both) == 8
+    code, output = run_command("search.run", "run=a", f"runs_dir={tmp_path}", "data=made", "address=local")
+    assert (code, "holds an ablation; name another run" in output) == (2, True)
