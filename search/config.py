@@ -81,6 +81,7 @@ class RunConfig:
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
     references: bool = key(True, "train the task's published networks too, in full")
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3", "the task's")
+    warm_start: str | None = key(None, "a run, a folder of runs or a leaderboard: its best are tried first", "none")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
     runs_dir: str = key("results/runs", "folder of all runs")
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
@@ -234,6 +235,7 @@ def _completed(config: RunConfig) -> RunConfig:
     config.run = config.run or f"{config.task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     config.data_dir = find_data_dir(config.data_dir)
     config.data = _checked_data(task, config.data)
+    config.warm_start = at_home("warm_start", config.warm_start) if config.warm_start else None
     _check(config)
     check_export(config.export)
     goal_of(task, config)

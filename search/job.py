@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from search.folder import RunFolder
 from search.study import Study
 from spaces.goal import Goal
 from spaces.recipe import Candidate
+from spaces.space import Params
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Job:
     """How many candidates the study is asked for, beside the given ones."""
     given: Mapping[str, Given]
     """Candidates by name that are trained in full, ahead of the others."""
+    warm: Sequence[tuple[Candidate, Params]] = ()
+    """Earlier runs' candidates, tried ahead of what is drawn, and counted among `num_trials`."""
     reports_per_epoch: int
     max_failures: int
     facts: dict[str, Any]

@@ -30,6 +30,9 @@ HEADER = "frugal"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
 
+WARM, KNOWN = "warm", "known"
+"""Origins of trials whose candidates an earlier run has found: trained here again; with the curve that it had there."""
+
 _MAY_BE_NAN = ("train_loss", "val_loss", "val_score")
 
 
@@ -52,6 +55,11 @@ class TrialRecord:
     error: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether an earlier run had this candidate, and it was not drawn here."""
+        return self.origin in (WARM, KNOWN)
 
 
 @dataclass(frozen=True)

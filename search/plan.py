@@ -112,7 +112,7 @@ class Plan:
             self.write_config(splits)
         study = Study.open(
             self.folder.journal,
-            self._identity(splits),
+            self.identity(splits),
             name=self.folder.name,
             space=self.space,
             budget=self.budget,
@@ -142,7 +142,7 @@ class Plan:
             write_tables=lambda study, is_live: write_tables(study, origin, self.folder.path, is_live=is_live),
         )
 
-    def _identity(self, splits: Splits) -> dict[str, Any]:
+    def identity(self, splits: Splits) -> dict[str, Any]:
         """All that makes rows comparable: a run goes on only with the same."""
         same = (
             *(
@@ -171,6 +171,8 @@ class Plan:
     def write_config(self, splits: Splits) -> None:
         """Records what this session was asked for, once nothing more can be refused."""
         config = to_dict(self.config) | {"data_dir": str(Path(self.config.data_dir or "").absolute())}
+        if self.config.warm_start and Path(self.config.warm_start).exists():
+            config["warm_start"] = str(Path(self.config.warm_start).absolute())
         if self.config.data not in DATA_CHOICES:
             config["data"] = str(Path(self.config.data).absolute())
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -40,16 +41,19 @@ def search(config: RunConfig) -> int:
     from search.plan import Plan
     from search.preview import check_feasible
     from search.session import open_session, quiet_optuna
+    from search.warm_start import find_earlier, start_warm
 
     quiet_optuna()
     plan = Plan.of(config)
     check_feasible(plan)
+    earlier = find_earlier(plan, print)
     with open_session(plan) as session:
         from search.confirm import confirm
         from search.summary import print_start, print_summary
 
         print_start(session)
-        outcome = session.train(session.plan.job(session.splits), session.study, session.splits)
+        warm = start_warm(plan, session.study, earlier, plan.identity(session.splits), session.say)
+        outcome = session.train(replace(session.plan.job(session.splits), warm=warm), session.study, session.splits)
         print_summary(session.console, session.plan, session.splits, session.study, outcome)
         if outcome.is_whole:
             confirm(session)

@@ -1,9 +1,9 @@
-"""Ray's Searcher: hands out orphans, given candidates and suggestions, as many at a time as there are slots."""
+"""Ray's Searcher: hands out orphans, known candidates and suggestions, as many at a time as there are slots."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -11,6 +11,8 @@ from ray.tune.search import Searcher
 from search.job import Given
 from search.journal import TrialRecord
 from search.study import SearchEnded, Study
+from spaces.recipe import Candidate
+from spaces.space import Params
 
 
 class StudySearcher(Searcher):
@@ -26,6 +28,7 @@ class StudySearcher(Searcher):
         *,
         num_trials: int,
         given: Mapping[str, Given],
+        warm: Sequence[tuple[Candidate, Params]] = (),
         concurrency: int,
         config_of: Callable[[TrialRecord], dict[str, Any]],
         on_end: Callable[[str], None],
@@ -37,6 +40,7 @@ class StudySearcher(Searcher):
         self.issued: set[int] = set()
         known = {trial.reference for trial in study.trials}
         self.given = deque((name, one) for name, one in given.items() if name not in known)
+        self.warm = deque(each for each in warm if not study.knows(each[0]))
         self.has_ended = False
 
     def suggest(self, trial_id: str) -> Any:
@@ -70,6 +74,8 @@ class StudySearcher(Searcher):
         drawn = sum(trial.reference is None for trial in self.study.trials)
         if self.has_ended or drawn >= self.num_trials:
             return None
+        if self.warm:
+            return self.study.add_warm(*self.warm.popleft())
         try:
             return self.study.suggest()
         except SearchEnded as ended:

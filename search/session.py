@@ -36,6 +36,9 @@ class Session:
     console: Console
     stop: Stop
 
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
     def train(self, job: Job, study: Study, splits: Splits) -> Outcome:
         """Trains what the job asks for to its end, on this session's slots."""
         from search.tuning import run_trials

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from results.schema import Status
 from search.asha import Asha
-from search.journal import Ending, Entry, Journal, TrialRecord
+from search.journal import KNOWN, WARM, Ending, Entry, Journal, TrialRecord
 from search.journal_file import reading
 from search.proposals import MAX_DRAWS, Proposals, entropy
 from spaces.goal import Metric
@@ -102,6 +103,24 @@ class Study:
         trial = self._record(candidate, origin="reference", reference=name)
         return self._start(trial if seed is None else replace(trial, seed=seed))
 
+    def add_warm(self, candidate: Candidate, params: Params) -> TrialRecord:
+        """Starts an earlier run's candidate, a point of this space, as the next trial."""
+        return self._start_earlier(self._record(candidate, origin=WARM, params=params))
+
+    def take_over(
+        self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Mapping[str, Any]]
+    ) -> TrialRecord:
+        """Adds an earlier run's trial with the curve that it had there, which takes its places in the rungs."""
+        record = replace(self._record(candidate, origin=KNOWN, params=params), seed=seed)
+        trial = self._start_earlier(record)
+        for report in reports:
+            self.report(trial.number, dict(report))
+        return trial
+
+    def knows(self, candidate: Candidate) -> bool:
+        """Whether a trial has this candidate."""
+        return candidate.to_json() in self._known
+
     def suggest(self) -> TrialRecord:
         """Draws and starts a candidate that keeps the budget and was not tried before. Raises SearchEnded."""
         number, rejected = len(self.trials), Counter()
@@ -169,6 +188,10 @@ class Study:
         seed = entropy(self.seed, number, purpose=0)
         return TrialRecord(number=number, candidate=candidate, seed=seed, started_at=datetime.now(UTC), **facts)
 
+    def _start_earlier(self, trial: TrialRecord) -> TrialRecord:
+        self._proposals.restore(trial, self.space.distributions(trial.params))
+        return self._start(trial)
+
     def _start(self, trial: TrialRecord) -> TrialRecord:
         self._journal.start(trial, self.space.distributions(trial.params))
         self._add(trial)
@@ -178,7 +201,7 @@ class Study:
         self.trials.append(trial)
         self._known.add(trial.candidate.to_json())
         self.rejected += trial.rejected
-        self.num_draws += trial.rejected.total() + (trial.reference is None)
+        self.num_draws += trial.rejected.total() + (trial.reference is None and not trial.is_earlier)
 
     def _take(self, trial: TrialRecord, report: dict[str, Any]) -> Ending | None:
         """Adds a report, and decides whether the trial ends with it."""
@@ -187,7 +210,8 @@ class Study:
         if not all(math.isfinite(report[name]) for name in ("train_loss", "val_loss", "val_score")):
             return Ending(Status.FAILED_NAN)
         # References are there to be compared with: they are trained in full, and take no place in a rung
-        if trial.reference is None and not self.asha.goes_on(report["step"], self.signed(report["val_score"])):
+        goes_on = trial.reference is not None or self.asha.goes_on(report["step"], self.signed(report["val_score"]))
+        if not goes_on and trial.origin != KNOWN:  # what is known costs nothing more
             return Ending(Status.PRUNED, stop_rung=report["step"] / self.reports_per_epoch)
         # The length as well as the worker's word: no trial runs on past its end for want of a field
         return Ending(Status.COMPLETE) if report["finished"] or report["step"] >= self.asha.last else None
@@ -217,7 +241,8 @@ class Study:
     def _check_whole(self, entries: list[Entry], orders: list[int]) -> None:
         """Raises ValueError where a record is missing or there twice; Optuna takes what is left as it comes."""
         for number, entry in enumerate(entries):
-            if entry.trial.reference is None and entry.trial.seed != entropy(self.seed, number, purpose=0):
+            is_drawn = entry.trial.reference is None and entry.trial.origin != KNOWN
+            if is_drawn and entry.trial.seed != entropy(self.seed, number, purpose=0):
                 raise ValueError(f"trial {number} is another's")
             if [report["step"] for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
                 raise ValueError(f"a report of trial {number} is missing")

@@ -61,6 +61,18 @@ class Space:
         pinned = tuple(_pin(p, values[p.name]) if p.name in values else p for p in self.parameters)
         return replace(self, parameters=pinned)
 
+    def check_drawn(self, params: Params) -> None:
+        """Raises ValueError unless these are a whole draw of this space: each parameter that applies, and no other."""
+        self.check(params)
+
+        def held(name: str, distribution: BaseDistribution) -> Any:
+            if name not in params:
+                raise ValueError(f"{name} is missing")
+            return params[name]
+
+        if surplus := params.keys() - self.draw(held).keys():
+            raise ValueError(f"{', '.join(sorted(surplus))}: not a parameter that applies beside the others")
+
     def check(self, values: Mapping[str, Any], prefix: str = "") -> None:
         """Raises ValueError for a value that lies outside, or a name that the space does not have."""
         known = {parameter.name: parameter.distribution for parameter in self.parameters}

@@ -38,6 +38,8 @@ ASKED = {
     "confirm.top_k": "1",
     "confirm.seeds": "5",
     "references": "false",
+    "export": "onnx",
+    "warm_start": "earlier",
     "fix": "{optimizer: adam}",
     "data": "made",
     "data_dir": "somewhere",

@@ -1,0 +1,175 @@
+"""Warm start: the best candidates of earlier runs are tried first, and what is known of them is not trained again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from results import tables
+from results.schema import Status
+from search.base import completed_entries
+from search.folder import RunFolder, writing
+from search.journal import Journal
+from search.plan import Plan
+from search.study import Study, judge
+from spaces.recipe import Candidate
+from spaces.space import Params
+
+SHARE = 4
+"""At most one in so many of the search's trials is an earlier run's."""
+SAME = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
+"""What an earlier run must have in common with this one, so that its curves are what training here would give."""
+
+Say = Callable[[str], None]
+Warm = tuple[Candidate, Params]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A completed trial of an earlier run."""
+
+    name: str
+    candidate: Candidate
+    params: Params
+    score: float
+    """To be maximized."""
+    seed: int = 0
+    reports: Sequence[Mapping[str, Any]] = ()
+    """Its curve, where that is known, and how it came about."""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    model: Path | None = None
+    """Of its run's best trial."""
+
+
+def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
+    """The completed candidates at `warm_start`, the best first: of a run, of a folder of runs, or of a leaderboard.
+
+    Raises ValueError if there are none; where the run has begun already, it says so, and the run goes on without.
+    """
+    if plan.config.warm_start is None:
+        return []
+    try:
+        return _found(plan, plan.config.warm_start)
+    except ValueError as missing:
+        if not plan.folder.journal.exists():
+            raise
+        say(f"NOTICE: {missing}. The run goes on with what it has")
+        return []
+
+
+def start_warm(
+    plan: Plan, study: Study, earlier: Sequence[Earlier], identity: Mapping[str, Any], say: Say
+) -> list[Warm]:
+    """Takes over what is known of the best earlier candidates, and gives those that are still to be trained.
+
+    Known is a curve that training here would give: of the same `identity`, as far as it counts. Candidates that lie
+    outside the space or the budget are named and left out.
+    """
+    chosen = _chosen(earlier, plan, study, say)
+    known = [each for each in chosen if _is_known(each, identity)]
+    for each in known:
+        study.take_over(each.candidate, each.params, each.seed, each.reports)
+    _keep_model([each for each in earlier if _is_known(each, identity)], plan, study)
+    if chosen:
+        say(f"warm     {len(chosen)} of {plan.config.warm_start}, {len(known)} of them known and not trained again")
+    return [(each.candidate, each.params) for each in chosen if each not in known]
+
+
+def _found(plan: Plan, place: str) -> list[Earlier]:
+    path = Path(place)
+    if not path.exists() and (named := Path(plan.config.runs_dir, place)).is_dir():
+        path = named
+    found = _of_table(path, plan) if path.is_file() else _of_folder(path, plan)
+    if not found:
+        raise ValueError(
+            f"warm_start={place}: no completed candidate of task={plan.task.name} there; expected a run's folder or "
+            "name, a folder of runs, or a leaderboard.parquet"
+        )
+    return sorted(found, key=lambda each: -each.score)
+
+
+def _of_folder(path: Path, plan: Plan) -> list[Earlier]:
+    folders = [
+        RunFolder(journal.parent) for journal in [*path.glob("journal.log"), *sorted(path.glob("*/journal.log"))]
+    ]
+    others = [folder for folder in folders if folder.path.resolve() != plan.folder.path.resolve()]
+    return [each for folder in others for each in _of_run(folder, plan)]
+
+
+def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
+    journal = Journal.read(folder.journal)
+    if journal.identity.get("task") != plan.task.name or "ablation" in journal.identity:
+        return []
+    found = [
+        Earlier(
+            name=f"trial {entry.trial.number} of {folder.name}",
+            candidate=entry.trial.candidate,
+            params=entry.trial.params,
+            score=plan.task.objective.signed(entry.reports[-1]["val_score"]),
+            seed=entry.trial.seed,
+            reports=entry.reports,
+            identity=journal.identity,
+        )
+        for entry in completed_entries(journal, plan.task)
+    ]
+    return [replace(found[0], model=folder.models / "best.pt"), *found[1:]] if found else []
+
+
+def _of_table(path: Path, plan: Plan) -> list[Earlier]:
+    """From a leaderboard, which says too little of a curve to take it over."""
+    rows = [row for row in tables.read(path, "leaderboard").to_pylist() if row["task"] == plan.task.name]
+    return [
+        Earlier(
+            name=f"trial {row['trial']} of {row['run']}",
+            candidate=Candidate.from_json(row["candidate_json"]),
+            params={n.removeprefix("param_"): v for n, v in row.items() if n.startswith("param_") and v is not None},
+            score=plan.task.objective.signed(row["score"]),
+        )
+        for row in rows
+        if row["status"] == Status.COMPLETE and not row["reference"]
+    ]
+
+
+def _is_known(each: Earlier, identity: Mapping[str, Any]) -> bool:
+    return bool(each.reports) and all(each.identity.get(name) == identity[name] for name in SAME)
+
+
+def _chosen(found: Sequence[Earlier], plan: Plan, study: Study, say: Say) -> list[Earlier]:
+    """The best that the run has room for, of those that are new to it and that it may try."""
+    room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.trials)
+    chosen: dict[str, Earlier] = {}
+    for each in found:
+        if len(chosen) >= room:
+            break
+        if study.knows(each.candidate) or each.candidate.to_json() in chosen:
+            continue
+        if reason := _reason_against(each, plan):
+            say(f"warm start: {each.name} left out: {reason}")
+        else:
+            chosen[each.candidate.to_json()] = each
+    return list(chosen.values())
+
+
+def _reason_against(each: Earlier, plan: Plan) -> str | None:
+    """Why a candidate is none of this search's, or None if it is."""
+    try:
+        plan.space.check_drawn(each.params)
+    except ValueError as outside:
+        return str(outside)
+    candidate, reason = judge(plan.space, plan.budget, each.params)
+    if candidate is not None and reason is None and candidate != each.candidate:
+        return "its parameters give another candidate in this version's space"
+    return reason
+
+
+def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study) -> None:
+    """The best trial's model, where that was trained in the earlier run. Raises StorageError."""
+    best, target = study.best(), plan.folder.models / "best.pt"
+    for each in known:
+        if best and each.candidate == best.candidate and each.model and each.model.is_file() and not target.exists():
+            with writing(target):
+                target.parent.mkdir(exist_ok=True)
+                shutil.copyfile(each.model, target)

@@ -1,0 +1,125 @@
+"""Earlier runs' best candidates tried first, and what is known of them not trained again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.embedded import load_made
+from results.schema import Status
+from search.config import parse
+from search.plan import Plan
+from search.searcher import StudySearcher
+from search.study import Study
+from search.warm_start import find_earlier, start_warm
+from tests.search import toy
+from tests.search.unfinished import cut_short
+
+SPLITS = load_made()
+LINE = ("data=made", "max_epochs=3", "num_trials=16", "references=false")
+
+
+def planned(runs_dir: Path, run: str, *arguments: str) -> Plan:
+    return Plan.of(parse([f"run={run}", f"runs_dir={runs_dir}", *LINE, *arguments]))
+
+
+def earlier_run(runs_dir: Path, run: str, *arguments: str, num: int = 6) -> Study:
+    """A run of so many completed trials, each better than the one before, with a model of the best."""
+    plan = planned(runs_dir, run, *arguments)
+    with plan.folder.locked():
+        study = plan.open_study(SPLITS)
+        for number in range(num):
+            trial = study.suggest()
+            for step in (1, 2, 3):
+                study.report(trial.number, toy.report(step, 0.5 + number / 100 + step / 1000, finished=step == 3))
+        plan.job(SPLITS).write_tables(study, False)
+    plan.folder.models.mkdir(exist_ok=True)
+    (plan.folder.models / "best.pt").write_bytes(run.encode())
+    return study
+
+
+def warmed(plan: Plan) -> tuple[Study, list[Any], list[str]]:
+    said: list[str] = []
+    earlier = find_earlier(plan, said.append)
+    with plan.folder.locked():
+        study = plan.open_study(SPLITS)
+        return study, start_warm(plan, study, earlier, plan.identity(SPLITS), said.append), said
+
+
+def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and_model(tmp_path):
+    before = earlier_run(tmp_path, "a")
+    plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a'}", "seed=5")
+    study, left, said = warmed(plan)
+    assert left == []
+    assert [trial.candidate for trial in study.trials] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
+    for trial, old in zip(study.trials, before.trials[5:1:-1], strict=True):
+        assert (trial.status, trial.origin, trial.seed) == (Status.COMPLETE, "known", old.seed)
+        assert [report["val_score"] for report in trial.reports] == [report["val_score"] for report in old.reports]
+    assert study.asha.rungs[1] == [trial.reports[0]["val_score"] for trial in study.trials]  # none was pruned for it
+    assert (plan.folder.models / "best.pt").read_bytes() == b"a"
+    assert "4 of them known and not trained again" in said[0]
+    assert study.num_draws == 0
+
+
+def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
+    earlier_run(tmp_path, "a")
+    plan = planned(tmp_path, "b", "warm_start=a")  # by its name
+    study, _, _ = warmed(plan)
+    again, left, said = warmed(plan)
+    assert (left, said) == ([], [])
+    assert [trial.candidate for trial in again.trials] == [trial.candidate for trial in study.trials]
+    assert again.asha.rungs == study.asha.rungs
+    following = again.suggest()
+    assert following.number == 4
+    assert following.origin == "tpe"
+
+
+@pytest.mark.parametrize("other", ["max_epochs=4", "train_examples=500"])
+def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_path, other: str):
+    before = earlier_run(tmp_path, "a")
+    plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a' / 'leaderboard.parquet'}")
+    plan = planned(tmp_path, "b", f"warm_start={tmp_path}", other)
+    splits = SPLITS.limited(plan.config.train_examples)
+    earlier = find_earlier(plan, print)
+    with plan.folder.locked():
+        study = plan.open_study(splits)
+        left = start_warm(plan, study, earlier, plan.identity(splits), print)
+        assert study.trials == []
+        assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
+        searcher = StudySearcher(study, num_trials=16, given={}, warm=left, concurrency=9, config_of=vars, on_end=print)
+        issued = [searcher.suggest(str(number)) for number in range(5)]
+    assert [trial["origin"] for trial in issued] == ["warm"] * 4 + ["tpe"]
+    assert study.trials[0].seed != before.trials[5].seed
+    assert plan.open_study(splits).trials[0].params == before.trials[5].params  # as the journal has it
+    assert not (plan.folder.models / "best.pt").exists()
+
+
+def test_a_leaderboard_gives_candidates_to_be_trained(tmp_path):
+    before = earlier_run(tmp_path, "a")
+    _, left, _ = warmed(planned(tmp_path, "b", f"warm_start={tmp_path / 'a' / 'leaderboard.parquet'}"))
+    assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
+
+
+def test_one_outside_space_or_budget_is_named_and_left_out(tmp_path):
+    before = earlier_run(tmp_path, "a")
+    smallest = min(before.trials, key=lambda trial: trial.candidate.network.num_params)
+    budget = f"max_params={smallest.candidate.network.num_params}"
+    study, _, said = warmed(planned(tmp_path, "b", "warm_start=a", budget))
+    assert [trial.candidate for trial in study.trials] == [smallest.candidate]
+    assert f"warm start: trial {(smallest.number + 1) % 6} of a left out: over max_params" in said
+    assert len(said) == 6
+    optimizer = before.trials[5].params["optimizer"]
+    study, _, said = warmed(planned(tmp_path, "c", "warm_start=a", f"fix.optimizer={optimizer}"))
+    assert {trial.params["optimizer"] for trial in study.trials} == {optimizer}
+    assert any("left out: optimizer=" in line and "outside the space" in line for line in said)
+
+
+def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(tmp_path):
+    with pytest.raises(ValueError, match="warm_start=nowhere: no completed candidate of task=tiny10k there"):
+        find_earlier(planned(tmp_path, "b", "warm_start=nowhere"), print)
+    cut_short(tmp_path)
+    with pytest.raises(ValueError, match="no completed candidate"):
+        find_earlier(planned(tmp_path, "b", "warm_start=a"), print)
+    said: list[str] = []
+    assert find_earlier(planned(tmp_path, "a", "grace_epochs=1", "warm_start=nowhere"), said.append) == []
+    assert "The run goes on with what it has" in said[0]
