@@ -1,9 +1,9 @@
-# make search [ARGS="key=value ..."] | make documents | make test | make test-faults | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make documents | make test | make test-faults | make test-browser | make check. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search documents test test-faults check format
+.PHONY: search documents test test-faults test-browser check format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
@@ -21,6 +21,10 @@ test: $(VENV)/installed
 # What takes minutes: processes killed, disks filled; ends with a table of what was done and survived
 test-faults: $(VENV)/installed
 	$(BIN)/python -m pytest -m faults -rs --durations=10 $(ARGS)
+
+# The report in a headless Chromium, if there is one
+test-browser: $(VENV)/installed
+	$(BIN)/python -m pytest -m browser -rs $(ARGS)
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ def search(settings: Settings, name: str) -> float:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as output:
         words = [f"task={name}", f"run={settings.prefix}-{name}", f"runs_dir={settings.runs_dir}"]
-        words += [f"data_dir={find_data_dir(settings.data_dir)}", "confirm.top_k=0"]
+        words += [f"data_dir={find_data_dir(settings.data_dir)}", "confirm.top_k=0", "report=false"]
         subprocess.run(
             [sys.executable, "-m", "search.run", *words, *settings.extra], stdout=output, stderr=output, check=True
         )

@@ -1,88 +1,157 @@
-"""The tables drawn: score by size, learning curves, and scores by choice. Each function takes frames and returns a
-plotly figure; a table without anything to draw gives an empty figure that says so."""
+"""The tables drawn. Each function takes frames and returns a plotly figure; a table without anything to draw gives an
+empty figure that says so."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.analysis import direction_of, is_on_front
+from results.columns import distinct, floats, rows
+from results.plots_of_choices import effects, importance
+from results.plots_of_finalists import confusion, finalists
 from results.schema import Status
+from results.style import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    PAPER,
+    RUN_COLOURS,
+    SYMBOLS,
+    TEMPLATE,
+    by_status,
+    labels,
+    new_figure,
+    say,
+)
 
-# Okabe and Ito's palette, whose colours stay apart for colour-blind readers (Color Universal Design, 2008). The order
-# is that of drawing: what completed lies on top.
-COLOURS = {
-    Status.FAILED_OOM: "#F0E442",
-    Status.FAILED_NAN: "#CC79A7",
-    Status.FAILED: "#D55E00",
-    Status.PRUNED: "#999999",
-    Status.STOPPED: "#E69F00",
-    Status.RUNNING: "#56B4E9",
-    Status.COMPLETE: "#0072B2",
-}
-_FRONT, _REFERENCE = "#009E73", "#000000"
+__all__ = [
+    "choices",
+    "compare",
+    "confusion",
+    "effects",
+    "finalists",
+    "importance",
+    "learning_curves",
+    "rungs",
+    "score_by_macs",
+    "score_by_params",
+    "slot_time",
+]
+
 _MAX_COLUMNS = 3
+_MAX_TICKS = 20
+_MANY_POINTS = 3000  # from which curves are lines alone: a browser draws each point as an element of its own
 
 
 def score_by_params(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
     """Score against parameters, a point a trial, with the Pareto front as a line and the references by name."""
-    scored = leaderboard.dropna(subset=["score", "num_params"])
-    figure = _figure("Score by size", "parameters (number of weights)", score_name)
-    if scored.empty:
-        return _say(figure, "No trial has a score yet.")
-    front = _rows(scored, "pareto", [True]).sort_values(by="num_params")
-    if len(front):
-        # Steps: between two points of the front the smaller network is the best that fits.
-        line = {"color": _FRONT, "width": 2, "shape": "hv"}
-        x, y = _floats(front, "num_params"), _floats(front, "score")
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, name="Pareto front (completed)", hoverinfo="skip")
-    references = scored.dropna(subset=["reference"])
-    searched = scored.loc[scored["reference"].isna().to_numpy()]
-    for status, trials in _by_status(searched):
-        figure.add_scatter(name=status, marker={"color": COLOURS[status], "size": 8}, **_points(trials, score_name))
-    if len(references):
-        figure.add_scatter(
-            name="reference (published network)",
-            text=[str(name) for name in references["reference"]],
-            textposition="top center",
-            marker={"color": _REFERENCE, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
-            **_points(references, score_name) | {"mode": "markers+text"},
-        )
-    sizes = _floats(scored, "num_params")
-    if sizes.min() > 0 and sizes.max() / sizes.min() > 30:
-        figure.update_xaxes(type="log", title="parameters (number of weights, logarithmic)")
-    return _show_better_half(figure, scored, "Score by size")
+    return _score_by(leaderboard, "num_params", ("Score by size", "parameters", "number of weights"), score_name)
+
+
+def score_by_macs(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
+    """Score against multiply-accumulates for one image, with the Pareto front of these, as `score_by_params`."""
+    names = ("Score by work", "MACs", "for one image")
+    return _score_by(leaderboard, "num_macs", names, score_name)
 
 
 def learning_curves(
     curves: pd.DataFrame, leaderboard: pd.DataFrame, *, score_name: str = "validation score"
 ) -> go.Figure:
     """Validation score by epoch, a line a trial, coloured by how the trial ended."""
-    figure = _figure("Learning curves", "epoch", score_name)
-    endings = leaderboard[["run", "trial", "status", "rank"]]
+    figure = new_figure("Learning curves", "epoch", score_name)
+    endings = leaderboard[["run", "trial", "status"]]
     reports = curves.dropna(subset=["epoch", "val_score"]).merge(endings, on=["run", "trial"])
     if reports.empty:
-        return _say(figure, "No trial has reported yet.")
-    for status, of_status in _by_status(reports):
+        return say(figure, "No trial has reported yet.")
+    several = len(distinct(reports, "run")) > 1
+    for status, of_status in by_status(reports):
         lines = [line for _, line in of_status.sort_values("step").groupby(["run", "trial"], sort=True)]
         # One trace for all trials of a status, with a gap between two: a trace each would be slow to draw.
-        x, y, hover = _with_gaps(lines)
+        x, y, trial = _with_gaps(lines, several)
         figure.add_scatter(
             x=x,
             y=y,
-            customdata=hover,
-            mode="lines+markers",
-            marker={"size": 4},
-            line={"color": COLOURS[status], "width": 1.5},
+            customdata=trial,
+            mode="lines" if len(reports) > _MANY_POINTS else "lines+markers",
+            marker={"size": 4, "symbol": "circle"},
+            line={"color": COLOURS[status], "width": 1 if len(reports) > _MANY_POINTS else 1.5},
             opacity=0.8,
             connectgaps=False,
             name=f"{status} ({len(lines)})",
-            hovertemplate=f"%{{customdata}}<br>epoch %{{x:.4g}}<br>{score_name} %{{y:.5g}}<extra>{status}</extra>",
+            hovertemplate="trial %{customdata}<br>epoch %{x:.4g}<br>%{y:.5g}" + f"<extra>{status}</extra>",
         )
+    if np.nanmax(floats(reports, "epoch")) <= _MAX_TICKS:
+        figure.update_xaxes(dtick=1)
     return _show_better_half(figure, leaderboard, "Learning curves")
+
+
+def rungs(counts: pd.DataFrame) -> go.Figure:
+    """How many trials reached each rung, and how many were stopped there; `counts` as `analysis.rungs` makes it."""
+    figure = new_figure("Trials per rung", "trials", "", 140 + 48 * len(counts))
+    *stops, end = [f"{epochs:g} epoch{'' if epochs == 1 else 's'}" for epochs in counts["epochs"]]
+    names = [*stops, f"{end}, the end"]
+    on, stopped = counts["reached"] - counts["stopped"], counts["stopped"]
+    kinds = [("went on", on, BLUE), ("stopped there by ASHA", stopped, GREY)]
+    for name, values, colour in kinds:
+        figure.add_bar(
+            y=names,
+            x=values.tolist(),
+            name=name,
+            orientation="h",
+            marker={"color": colour},
+            text=[value or "" for value in values],
+            textposition="inside",
+            insidetextanchor="middle",
+            textfont={"color": PAPER if colour == BLUE else "#111111"},
+            textangle=0,
+            hovertemplate="%{y}: %{x} " + name + "<extra></extra>",
+        )
+    return figure.update_layout(barmode="stack").update_yaxes(autorange="reversed")
+
+
+def slot_time(times: pd.DataFrame) -> go.Figure:
+    """Hours of slots by how trials ended; `times` as `analysis.slot_time` makes it."""
+    figure = new_figure("Where the time went", "minutes of slots", "", 140 + 48 * max(1, len(times)))
+    if times.empty:
+        return say(figure, "No trial has ended yet.")
+    names = [f"{row['status']} ({row['trials']})" for row in times.to_dict("records")]
+    for part, colour in (("training", BLUE), ("rest", GREY)):
+        figure.add_bar(
+            y=names,
+            x=(times[part] * 60).round(2).tolist(),
+            name={"training": "training and validation", "rest": "starting, loading, waiting"}[part],
+            orientation="h",
+            marker={"color": colour},
+            hovertemplate="%{y}: %{x:.3g} minutes of " + part + "<extra></extra>",
+        )
+    return figure.update_layout(barmode="stack").update_yaxes(autorange="reversed")
+
+
+def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
+    """Score against parameters of several runs' completed trials, a colour a run, each with its Pareto front.
+
+    Runs are comparable on one dataset only; what is given here is drawn together.
+    """
+    figure = new_figure("Runs by size", "parameters (number of weights)", score_name)
+    complete = rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["score", "num_params"])
+    if complete.empty:
+        return say(figure, "No trial is complete yet.")
+    for colour, (run, trials) in zip(_cycled(RUN_COLOURS), complete.groupby("run"), strict=False):
+        front = rows(trials, "pareto", [True]).sort_values(by="num_params")
+        line = {"color": colour, "width": 2, "shape": "hv"}
+        x, y = floats(front, "num_params"), floats(front, "score")
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, legendgroup=run, showlegend=False, hoverinfo="skip")
+        points = _points(trials, "num_params", "parameters", score_name)
+        figure.add_scatter(name=str(run), legendgroup=run, marker={"color": colour, "size": 8}, **points)
+    return _spread(figure, complete, "num_params")
 
 
 def choices(
@@ -95,11 +164,11 @@ def choices(
     """
     title = "Scores by choice<br><sup>Descriptive, not causal: trials differ in other respects too. {}</sup>"
     note = "Completed and pruned trials, each with its last score."
-    scored = _rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
+    scored = rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
     columns = _choice_columns(scored) if parameters is None else [_column(scored, name) for name in parameters]
     if scored.empty or not columns:
-        figure = _figure(title.format(note), "choice", score_name)
-        return _say(figure, "No trial has a score yet." if scored.empty else "No choice took more than one value.")
+        figure = new_figure(title.format(note), "choice", score_name)
+        return say(figure, "No trial has a score yet." if scored.empty else "No choice took more than one value.")
     num_columns = min(_MAX_COLUMNS, len(columns))
     num_rows = math.ceil(len(columns) / num_columns)
     names = [column.removeprefix("param_") for column in columns]
@@ -112,7 +181,7 @@ def choices(
             figure.add_trace(_box(f"{value}<br>n = {len(trials)}", trials, score_name), row=row, col=col)
         figure.update_yaxes(title=score_name if col == 1 else None, row=row, col=col)
     return figure.update_layout(
-        template="plotly_white",
+        template=TEMPLATE,
         title=title.format(note),
         showlegend=False,
         height=140 + 320 * num_rows,
@@ -120,19 +189,50 @@ def choices(
     )
 
 
-def _figure(title: str, x_title: str, y_title: str) -> go.Figure:
-    return go.Figure().update_layout(
-        template="plotly_white", title=title, xaxis_title=x_title, yaxis_title=y_title, height=520
-    )
+def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str], score_name: str) -> go.Figure:
+    title, short, meaning = names
+    scored = leaderboard.dropna(subset=["score", column])
+    figure = new_figure(title, f"{short} ({meaning})", score_name)
+    if scored.empty:
+        return say(figure, "No trial has a score yet.")
+    front = scored.loc[is_on_front(scored, column, direction_of(leaderboard))].sort_values(by=column)
+    if len(front):
+        # Steps: between two points of the front the smaller network is the best that fits.
+        line = {"color": GREEN, "width": 2, "shape": "hv"}
+        x, y = floats(front, column), floats(front, "score")
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, name="Pareto front (completed)", hoverinfo="skip")
+    references = scored.dropna(subset=["reference"])
+    searched = scored.loc[scored["reference"].isna().to_numpy()]
+    for status, trials in by_status(searched):
+        marker = {"color": COLOURS[status], "size": 8, "symbol": SYMBOLS[status]}
+        figure.add_scatter(name=status, marker=marker, **_points(trials, column, short, score_name))
+    if len(references):
+        figure.add_scatter(
+            name="reference (published network)",
+            text=[str(name) for name in references["reference"]],
+            textposition="top center",
+            marker={"color": BLACK, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
+            **_points(references, column, short, score_name) | {"mode": "markers+text"},
+        )
+    return _show_better_half(_spread(figure, scored, column), scored, title)
+
+
+def _spread(figure: go.Figure, scored: pd.DataFrame, column: str) -> go.Figure:
+    """With a logarithmic axis where sizes differ by orders of magnitude."""
+    sizes = floats(scored, column)
+    if sizes.min() > 0 and sizes.max() / sizes.min() > 30:
+        title = figure.layout.xaxis.title.text.replace(")", ", logarithmic)")  # type: ignore[attr-defined]
+        figure.update_xaxes(type="log", title=title, dtick=1 if sizes.max() / sizes.min() > 1000 else "D2")
+    return figure
 
 
 def _show_better_half(figure: go.Figure, leaderboard: pd.DataFrame, title: str) -> go.Figure:
     """Begins at the median score: a few failed starts would press all that matters into one line."""
     ranked = leaderboard.dropna(subset=["rank", "score"])
-    best = _floats(_rows(ranked, "rank", [1]), "score")
+    best = floats(rows(ranked, "rank", [1]), "score")
     if not len(best) or len(ranked) < 8:
         return figure
-    scores = _floats(ranked, "score")
+    scores = floats(ranked, "score")
     middle = float(np.median(scores))
     end = float(best.max() if best.max() >= middle else best.min())
     if end == middle:
@@ -144,50 +244,25 @@ def _show_better_half(figure: go.Figure, leaderboard: pd.DataFrame, title: str) 
     return figure.update_yaxes(range=[low, high]).update_layout(title=title + note)
 
 
-def _say(figure: go.Figure, text: str) -> go.Figure:
-    figure.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
-    return figure.add_annotation(
-        text=text, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 16}
-    )
-
-
-def _by_status(trials: pd.DataFrame) -> Iterator[tuple[Status, pd.DataFrame]]:
-    for status in COLOURS:
-        of_status = _rows(trials, "status", [status])
-        if len(of_status):
-            yield status, of_status
-
-
-def _points(trials: pd.DataFrame, score_name: str) -> dict:
+def _points(trials: pd.DataFrame, column: str, short: str, score_name: str) -> dict:
     return {
-        "x": _floats(trials, "num_params"),
-        "y": _floats(trials, "score"),
+        "x": floats(trials, column),
+        "y": floats(trials, "score"),
         "mode": "markers",
-        "customdata": _labels(trials),
-        "hovertemplate": f"%{{customdata}}<br>%{{x:,d}} parameters<br>{score_name} %{{y:.5g}}<extra></extra>",
+        "customdata": labels(trials),
+        "hovertemplate": f"%{{customdata}}<br>%{{x:,d}} {short}<br>{score_name} %{{y:.5g}}<extra></extra>",
     }
 
 
-def _labels(trials: pd.DataFrame) -> list[str]:
-    """What a hover text says of each trial: its number, rank, status, epochs, and the name of a reference."""
-    labels = []
-    for trial in trials.to_dict("records"):
-        parts = [f"trial {trial['trial']}"]
-        parts += [f"rank {trial['rank']}"] if _known(trial["rank"]) else []
-        parts += [str(trial["status"])]
-        parts += [f"{trial['epochs']:.4g} epochs"] if _known(trial.get("epochs")) else []
-        parts += [str(trial["reference"])] if _known(trial.get("reference")) else []
-        labels.append(", ".join(parts))
-    return labels
-
-
-def _with_gaps(lines: Iterable[pd.DataFrame]) -> tuple[list, list, list]:
-    x, y, hover = [], [], []
+def _with_gaps(lines: Iterable[pd.DataFrame], several: bool) -> tuple[np.ndarray, np.ndarray, list]:
+    """x and y as float32, with a NaN after each line: half of what a page has to hold."""
+    x, y, trials = [], [], []
     for line in lines:
-        x += [*_floats(line, "epoch").tolist(), None]
-        y += [*_floats(line, "val_score").tolist(), None]
-        hover += [*_labels(line.iloc[:1]) * len(line), None]
-    return x[:-1], y[:-1], hover[:-1]
+        first = line.iloc[0]
+        x += [*floats(line, "epoch"), np.nan]
+        y += [*floats(line, "val_score"), np.nan]
+        trials += [f"{first['trial']} of {first['run']}" if several else int(first["trial"])] * (len(line) + 1)
+    return np.asarray(x[:-1], np.float32), np.asarray(y[:-1], np.float32), trials[:-1]
 
 
 def _choice_columns(scored: pd.DataFrame) -> list[str]:
@@ -207,24 +282,17 @@ def _column(leaderboard: pd.DataFrame, parameter: str) -> str:
 def _box(name: str, trials: pd.DataFrame, score_name: str) -> go.Box:
     return go.Box(
         name=name,
-        y=_floats(trials, "score"),
+        y=floats(trials, "score"),
         boxpoints="all",
         jitter=0.5,
         pointpos=0,
-        customdata=_labels(trials),
+        customdata=labels(trials),
         hovertemplate=f"%{{customdata}}<br>{score_name} %{{y:.5g}}<extra></extra>",
         marker={"color": COLOURS[Status.COMPLETE], "size": 5, "opacity": 0.6},
         line={"width": 1.5},
     )
 
 
-def _floats(table: pd.DataFrame, column: str) -> np.ndarray:
-    return table[column].to_numpy(dtype=float, na_value=np.nan)
-
-
-def _rows(table: pd.DataFrame, column: str, values: Sequence) -> pd.DataFrame:
-    return table.loc[table[column].isin(values).to_numpy(dtype=bool, na_value=False)]
-
-
-def _known(value: Any) -> bool:
-    return bool(pd.notna(value))
+def _cycled(colours: Sequence[str]) -> Iterable[str]:
+    while True:
+        yield from colours

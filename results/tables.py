@@ -1,8 +1,6 @@
 """The tables made, written, read."""
 
 import math
-import os
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from results.files import replacing
 from results.schema import SCHEMAS, Status, check_version, curves_schema, finalists_schema, leaderboard_schema
 
 RUNS = Path(__file__).parent / "runs"
@@ -90,18 +89,8 @@ def write(table: pa.Table, path: Path | str) -> None:
 
     On failure the old file is as it was, and nothing is left beside it.
     """
-    path = Path(path)
-    # Beside its target, as a rename is atomic only within one file system. Not from tempfile, whose files only
-    # their owner may read.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(Path(path)) as file:
+        pq.write_table(table, file, compression="zstd")
 
 
 def read(path: Path | str, table: str) -> pa.Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from results.ablation import Effect, effects, told
 from results.command import FAILED, command_line, entries_of, key, keys_help, parse_into, run_command
-from results.statistics import Mean, mean, paired_difference
+from results.statistics import mean
+from results.wording import number
 from search import tasks
 from search.config import RunConfig, argument_of
 from search.config import parse as parse_run
-from search.progress import score_text
 from spaces import variants
 
 if TYPE_CHECKING:
@@ -41,10 +42,20 @@ Several are varied in turn, not together: vary=[dropout,pooling] values.dropout=
 without values, a parameter has all that the space has, where these are names.
 
 What was cut short goes on with run=NAME alone; more seeds or values add to it."""
+FROM_BASE = "from the base, in pairs of equal seeds"
 KEPT = ("base", "vary", "values", "seeds")
 SHARED = (
     *("task", "max_epochs", "train_examples", "val_examples", "sigma", "seed", "run", "runs_dir", "data", "data_dir"),
-    *("concurrency", "cpus_per_trial", "gpus_per_trial", "max_failures", "weights", "time_budget_seconds", "address"),
+    *(
+        "concurrency",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "max_failures",
+        "weights",
+        "time_budget_seconds",
+        "address",
+        "report",
+    ),
 )
 """Keys of a search that an ablation takes too."""
 
@@ -120,6 +131,7 @@ def run(config: AblateConfig) -> int:
         )
         outcome = session.train(job, session.study, session.splits)
         print_ablation(session.console, ablation, session)
+        session.write_report()
         if not outcome.is_whole:
             session.console.print(f"Not all was trained. To go on: {_go_on(config)}", highlight=False, soft_wrap=True)
     return session.exit_code(0 if outcome.is_whole or outcome.out_of_time else FAILED)
@@ -127,44 +139,30 @@ def run(config: AblateConfig) -> int:
 
 def print_ablation(console: Console, ablation: Ablation, session: Session) -> None:
     """A table for each parameter that was varied, in the order of its values."""
-    rows = ablation.rows(session.study, session.splits)
+    rows = pd.DataFrame(ablation.rows(session.study, session.splits))
     name = ablation.plan.task.objective.name
-    for parameter in dict.fromkeys(row["parameter"] for row in rows):
-        mine = [row for row in rows if row["parameter"] == parameter]
-        console.print(_table(f"{parameter}: {name}, mean over seeds", parameter, mine))
+    for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
+        console.print(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine)))
     for line in [*_failures(session.study), f"table: {ablation.plan.folder.path}/ablation.parquet"]:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _table(title: str, parameter: str, rows: list[dict[str, Any]]) -> Table:
+def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
     shown = Table(title=title, title_justify="left", box=None, padding=(0, 2))
-    for column in (parameter, "mean", "95% interval", "seeds", "from the base, in pairs of equal seeds", "parameters"):
-        words = column in (parameter, "from the base, in pairs of equal seeds")
-        shown.add_column(column, justify="left" if words else "right", no_wrap=True)
-    base = {row["seed"]: row["score"] for row in rows if row["is_base"]}
-    for value in dict.fromkeys(row["value"] for row in rows):
-        mine = [row for row in rows if row["value"] == value]
-        scores = {row["seed"]: row["score"] for row in mine}
-        stats, is_base = mean(list(scores.values())), mine[0]["is_base"]
+    for column in (parameter, "mean", "95% interval", "seeds", FROM_BASE, "parameters"):
+        shown.add_column(column, justify="left" if column in (parameter, FROM_BASE) else "right", no_wrap=True)
+    for each in found:
+        stats = mean(list(each.scores.values()))
         shown.add_row(
-            "as the base" if value is None else value,
-            score_text(stats.value),
-            f"{score_text(stats.low)} to {score_text(stats.high)}" if stats.n > 1 else "",
+            each.value,
+            number(stats.value),
+            f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
             str(stats.n),
-            "the base" if is_base else _gap(paired_difference(scores, base)),
-            f"{mine[0]['num_params']:,}",
-            style="cyan" if is_base else None,
+            "the base" if each.is_base else told(each.gap),
+            f"{each.num_params:,}",
+            style="cyan" if each.is_base else None,
         )
     return shown
-
-
-def _gap(gap: Mean | None) -> str:
-    if gap is None:
-        return ""
-    if math.isnan(gap.sd):
-        return f"{gap.value:+.2g}"
-    verdict = "apart" if gap.is_apart_from_zero else "not distinguishable"
-    return f"{gap.value:+.2g} ({gap.low:+.2g} to {gap.high:+.2g}), {verdict}"
 
 
 def _failures(study: Study) -> list[str]:

@@ -79,6 +79,7 @@ class RunConfig:
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
+    report: bool = key(True, "make report.html at the end of each session")
     references: bool = key(True, "train the task's published networks too, in full")
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3", "the task's")
     warm_start: str | None = key(None, "a run, a folder of runs or a leaderboard: its best are tried first", "none")

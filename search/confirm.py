@@ -14,12 +14,12 @@ from rich.table import Table
 from results.command import FAILED, StorageError, argument_of, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
+from results.wording import number
 from search.config import ConfirmKeys, Export, RunConfig, at_home, confirm_command
 from search.config import parse as parse_run
 from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
 from search.plan import Plan
-from search.progress import score_text
 from search.session import Session, open_session
 from search.study import Study
 from spaces.network import short_number
@@ -86,6 +86,7 @@ def run(config: RunConfig) -> int:
             )
         is_done = confirm(session)
         is_done = session.export_models() and is_done
+        session.write_report()
     return session.exit_code(0 if is_done else FAILED)
 
 
@@ -149,11 +150,11 @@ def print_confirmed(console: Console, confirmation: Confirmation, study: Study) 
             stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
             shown.add_row(
                 finalist.name,
-                score_text(stats.value),
-                f"{score_text(stats.low)} to {score_text(stats.high)}" if stats.n > 1 else "",
+                number(stats.value),
+                f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
                 f"{stats.sd:.2g}" if stats.n > 1 else "",
                 str(stats.n),
-                score_text(finalist.val_score),
+                number(finalist.val_score),
                 f"{network.num_params:,}",
                 short_number(network.num_macs),
                 style=None if finalist.place else "cyan",

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.schema import Status
+from results.wording import number
 from search.journal import TrialRecord
 from search.study import Study
 from spaces.network import short_number
@@ -88,7 +89,7 @@ class Progress:
             f"{network.num_params:,}",
             short_number(network.num_macs),
             f"{last['epoch']:g}/{self.max_epochs}" if last else f"0/{self.max_epochs}",
-            score_text(last["val_score"]) if last else "",
+            number(last["val_score"]) if last else "",
             trial.candidate.recipe.optimizer,
         ]
 
@@ -109,7 +110,7 @@ class Progress:
         return " · ".join(parts)
 
     def _score(self, trial: TrialRecord) -> str:
-        return f"{score_text(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"
+        return f"{number(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"
 
     def _num_ended(self) -> int:
         return sum(trial.status != Status.RUNNING for trial in self.study.trials)
@@ -123,11 +124,6 @@ class Progress:
         running = self.study.running()
         under_way = sum(max(mean - sum(report["seconds"] for report in trial.reports), 0.0) for trial in running)
         return (mean * (self.num_expected - len(ended) - len(running)) + under_way) / self.num_slots
-
-
-def score_text(value: float) -> str:
-    """A score with four digits that say something: 0.9932, 0.01234."""
-    return f"{value:.4f}" if abs(value) >= 0.1 else f"{value:.4g}"
 
 
 def _clock(seconds: float) -> str:

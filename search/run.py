@@ -58,6 +58,7 @@ def search(config: RunConfig) -> int:
         if outcome.is_whole:
             confirm(session)
         is_exported = session.export_models()
+        session.write_report()
     return session.exit_code(FAILED if outcome.failure or not is_exported else 0)
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from data.splits import Splits
 from results.command import SIGNALLED, StorageError
 from search.config import Export, resume_command
+from search.folder import writing
 from search.job import Job
 from search.plan import Plan
 from search.signals import Stop, stop_signals
@@ -52,6 +53,16 @@ class Session:
         from search.onnx_models import write_onnx_models
 
         return write_onnx_models(self.plan.folder, self.console)
+
+    def write_report(self) -> None:
+        """Makes the run's report.html of what is there, unless `report` is off. Raises StorageError."""
+        if not self.plan.config.report:
+            return
+        from results.report import write_report
+
+        with writing(self.plan.folder.path / "report.html"):
+            path = write_report(self.plan.folder.path)
+        self.say(f"report: {path}")
 
     def exit_code(self, otherwise: int = 0) -> int:
         """128 and the signal's number if one ended the session."""

@@ -12,9 +12,9 @@ from data.splits import Splits
 from results import tables
 from results.command import command_line
 from results.schema import Status
+from results.wording import number
 from search.config import resume_command
 from search.plan import Plan
-from search.progress import score_text
 from search.session import Session
 from search.study import Study
 from search.tuning import Outcome
@@ -88,7 +88,7 @@ def _best_table(plan: Plan) -> Table:
         table.add_row(
             str(row["rank"]),
             row["reference"] or str(row["trial"]),
-            score_text(row["score"]),
+            number(row["score"]),
             *(_further_text(row[name]) for name in further),
             f"{row['num_params']:,}",
             short_number(row["num_macs"]),
@@ -104,7 +104,7 @@ def _metrics(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _further_text(value: float | None) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else score_text(value)
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:

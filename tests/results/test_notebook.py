@@ -5,6 +5,11 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 
 from tests.results.notebook import NOTEBOOK, execute
+from tests.results.synthetic import make_run
+
+FIGURES = (
+    *("confirmed", "size", "macs", "curves", "rungs", "importance", "effects", "choices", "mistakes", "compare"),
+)
 
 
 def test_it_is_committed_without_outputs():
@@ -15,13 +20,18 @@ def test_it_is_committed_without_outputs():
     assert notebook.metadata.kernelspec.name == "python3"
 
 
-def test_it_runs_on_a_folder_of_runs(runs):
+def test_it_runs_on_a_folder_of_runs(tmp_path):
+    for name, data in (("first", "one"), ("second", "another"), ("third", "one")):
+        make_run(tmp_path / name, dataset_fingerprint=data, confirmed=name == "third")
     before = NOTEBOOK.read_bytes()
-    cells = {cell.id: cell for cell in execute(NOTEBOOK, runs).cells if cell.cell_type == "code"}
-    assert cells["load"].outputs[0].text.startswith("tiny10k-1: ")
+    cells = {cell.id: cell for cell in execute(NOTEBOOK, tmp_path).cells if cell.cell_type == "code"}
+    assert cells["load"].outputs[0].text.startswith("third: ")
     assert "bertoldi" in cells["best"].outputs[0].data["text/html"]
-    for name in ("size", "curves", "choices"):
-        assert "application/vnd.plotly.v1+json" in cells[name].outputs[0].data
+    for name in FIGURES:
+        assert list(cells[name].outputs[0].get("data", ())) == ["application/vnd.plotly.v1+json"], name
+    compared = cells["compare"].outputs[0].data["application/vnd.plotly.v1+json"]["data"]
+    assert {trace.get("name") for trace in compared} == {None, "first", "third"}
+    assert all(name in cells["runs"].outputs[0].data["text/html"] for name in ("first", "second", "third"))
     assert "adam" in cells["question"].outputs[0].data["text/html"]
     assert NOTEBOOK.read_bytes() == before
 

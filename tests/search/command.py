@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(runs_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Without a confirmation, unless the arguments ask for one."""
-    common = ["data=made", "address=local", f"runs_dir={runs_dir}", "confirm.top_k=0"]
+    """Without a confirmation and a report, unless the arguments ask for them."""
+    common = ["data=made", "address=local", f"runs_dir={runs_dir}", "confirm.top_k=0", "report=false"]
     return start_command("search.run", *common, *arguments)
 
 

@@ -1,11 +1,14 @@
 """Variants around a base: what is trained, what the table says, and what is refused."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import results
 from data.embedded import load_made
@@ -61,8 +64,12 @@ def test_the_table_has_a_row_for_each_value_and_seed_of_what_was_trained(tmp_pat
     assert table[table["value"].isna()]["parameter"].unique().tolist() == ["pooling"]
     assert table[table["is_base"]].groupby("seed")["trial"].nunique().tolist() == [1, 1]
     assert set(table["dataset_origin"]) == {"made"}
-    shown = ablate._table("a", "dropout", ablation.rows(study, splits)[:4])
-    assert list(shown.columns[4].cells) == ["+0.01 (+0.01 to +0.01), apart", "the base"]
+    console = Console(file=io.StringIO(), width=120)
+    session = SimpleNamespace(study=study, splits=splits)
+    ablate.print_ablation(console, ablation, session)  # type: ignore[arg-type]
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "+0.01 (+0.01 to +0.01), apart" in shown
+    assert "pooling: validation accuracy, mean over seeds" in shown
 
 
 def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):

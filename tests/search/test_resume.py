@@ -38,6 +38,7 @@ ASKED = {
     "confirm.top_k": "1",
     "confirm.seeds": "5",
     "references": "false",
+    "report": "false",
     "export": "onnx",
     "warm_start": "earlier",
     "fix": "{optimizer: adam}",

@@ -1,0 +1,41 @@
+"""Columns of nullable tables, as NumPy and plain conditions want them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def floats(table: pd.DataFrame, column: str) -> np.ndarray:
+    """A column as floats; what is missing is NaN."""
+    return table[column].to_numpy(dtype=float, na_value=np.nan)
+
+
+def rows(table: pd.DataFrame, column: str, values: Sequence) -> pd.DataFrame:
+    """Those that have one of these values in a column."""
+    return table.loc[table[column].isin(values).to_numpy(dtype=bool, na_value=False)]
+
+
+def records(table: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
+    """The rows as plain dictionaries, with these columns or all."""
+    return (table[list(columns)] if columns else table).to_dict("records")  # pyright: ignore
+
+
+def searched(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """The trials that are points of the space: all but references."""
+    return leaderboard.loc[leaderboard["reference"].isna().to_numpy()]
+
+
+def has(table: pd.DataFrame, column: str) -> bool:
+    """Whether any row has a value there."""
+    return bool(table[column].notna().to_numpy().any())
+
+
+def distinct(table: pd.DataFrame, column: str) -> list:
+    """The values of a column, each once, sorted, without missing ones."""
+    return sorted(set(table[column].dropna()))
+
+
+def known(value: Any) -> bool:
+    return bool(pd.notna(value))

@@ -1,0 +1,114 @@
+"""python -m results.report: one page of a run, or of several compared, that opens anywhere without a network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from results import report_confirmed as confirmed
+from results import report_lessons as lessons
+from results import report_search as searched
+from results.command import StorageError, key, keys_help, parse_into, run_command
+from results.files import replacing
+from results.report_ablation import ablation_page
+from results.report_compare import comparison
+from results.report_page import page
+from results.run_record import RunRecord, read_run
+
+USAGE = "python -m results.report run=NAME"
+PROMISE = """
+Writes a run's report, RUN/report.html, from its tables, journal and pictures as they stand: also while it goes on.
+Several runs, run=[A,B], are compared on one page, each only with those of its own task and dataset. A page is one file,
+needs no network, and shows itself in light or dark, as its reader's system does."""
+
+Names = Any  # a name, or a list of names: OmegaConf knows no union of the two
+
+
+@dataclass
+class ReportConfig:
+    """Which runs are reported, and where to."""
+
+    run: Names = key("", "name of the run; several, run=[a,b], are compared", "needed")
+    runs_dir: str = key("results/runs", "folder of all runs")
+    output: str | None = key(None, "file to write", "report.html in the run's folder; report-A-B.html in runs_dir")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reports what the command line says."""
+    return run_command("results.report", arguments, help_text=help_text, parse=parse, work=report)
+
+
+def help_text() -> str:
+    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(ReportConfig)])
+
+
+def parse(arguments: Sequence[str]) -> ReportConfig:
+    config = parse_into(ReportConfig, arguments, "python -m results.report --help")
+    names = config.run if isinstance(config.run, list) else [config.run]
+    names = [str(name) for name in names if name not in (None, "")]
+    if not names:
+        raise ValueError(f"run= is needed; usage: {USAGE}")
+    if wrong := [name for name in names if Path(name).name != name or name.startswith(".")]:
+        raise ValueError(f"run={wrong[0]}: must be a plain name; runs_dir= says where it lies")
+    return replace(config, run=list(dict.fromkeys(names)))
+
+
+def report(config: ReportConfig) -> int:
+    """Writes the page and prints its path."""
+    try:
+        print(_write(config), flush=True)
+    except OSError as error:
+        raise StorageError(f"{error.filename or config.runs_dir}: {error.strerror or error}") from error
+    return 0
+
+
+def write_report(folder: Path, output: Path | None = None) -> Path:
+    """Makes the report of the run in a folder, by default its report.html, whole or not at all; gives its path.
+
+    An ablation's is another page than a search's.
+
+    Raises ValueError if the folder has no tables or damaged ones, OSError if the disk does not take the page.
+    """
+    is_ablation = (folder / "ablation.parquet").exists()
+    return _put(ablation_page(folder) if is_ablation else run_page(read_run(folder)), output or folder / "report.html")
+
+
+def run_page(run: RunRecord) -> str:
+    """The page of one run."""
+    importances, order = lessons.importances(run)
+    sections = [
+        searched.asked(run),
+        confirmed.finalists(run),
+        searched.leaderboard(run),
+        lessons.size(run),
+        lessons.learning(run),
+        lessons.rungs(run),
+        importances,
+        lessons.effects(run, order),
+        confirmed.mistakes(run),
+        confirmed.pictures(run),
+        searched.cost(run),
+    ]
+    return page(f"{run.name}: {run.task}", confirmed.head(run), [section for section in sections if section])
+
+
+def _write(config: ReportConfig) -> Path:
+    folders = [Path(config.runs_dir).expanduser() / name for name in config.run]
+    output = Path(config.output).expanduser() if config.output else None
+    if len(folders) == 1:
+        return write_report(folders[0], output)
+    content = comparison([read_run(folder) for folder in folders])
+    return _put(content, output or folders[0].parent / f"report-{'-'.join(config.run)}.html")
+
+
+def _put(content: str, path: Path) -> Path:
+    with replacing(path) as file:
+        file.write(content.encode())
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The report of an ablation: for each choice that was varied, what it changed, in pairs of equal seeds."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results import tables
+from results.ablation import Effect, effects, told
+from results.columns import distinct, floats, records
+from results.plots_of_ablation import ablation
+from results.report_page import Column, Section, figure, page, paragraph, table
+from results.statistics import mean
+from results.wording import count, in_epochs, number
+
+
+def ablation_page(folder: Path) -> str:
+    """The page of the ablation in a run's folder. Raises ValueError if its table is damaged."""
+    found = tables.frame(tables.read(folder / "ablation.parquet", "ablation"))
+    if found.empty:
+        raise ValueError(f"{folder}: no training of this ablation has come to its end yet")
+    sections = [_section(str(name), rows) for name, rows in found.groupby("parameter", sort=False)]
+    return page(f"{folder.name}: ablation of {found['base'].iloc[0]}", _head(folder, found), sections)
+
+
+def _head(folder: Path, found: pd.DataFrame) -> str:
+    first = records(found)[0]
+    seeds, epochs = len(distinct(found, "seed")), float(floats(found, "epochs").max())
+    title = f"{first['base']}, one choice varied at a time"
+    html = f'<p class="kicker">Frugal: ablation {escape(folder.name)} of task {escape(str(first["task"]))}</p>'
+    html += f"<h1>{escape(title)}</h1>"
+    html += paragraph(
+        f"Each variant differs from the base in one choice alone, and was trained {in_epochs(epochs)} with the same "
+        f"{count(seeds, 'seed')} on {first['dataset']}; scores are on validation images; test images are untouched. "
+        "Differences are means over pairs of equal seeds with 95% intervals by Student's t: they say how far the mean "
+        "of more seeds may lie, not what another recipe or length of training would give.",
+        "verdict",
+    )
+    notice = (
+        paragraph(f"These are results on {first['dataset']}, a stand-in, and not on the original data.", "notice")
+        if first["dataset_origin"] == "made"
+        else ""
+    )
+    return f"<header>{html}</header>{notice}"
+
+
+def _section(name: str, rows: pd.DataFrame) -> Section:
+    found = effects(rows)
+    columns = [
+        Column(name, is_number=False),
+        *(Column(each) for each in ("mean", "95% interval", "sd", "seeds")),
+        Column("from the base, 95% interval", is_number=False),
+        Column("parameters"),
+    ]
+    caption = f"Validation score by {name}, mean over seeds"
+    seen = "; ".join(f"{each.value}: {told(each.gap)}" for each in found if not each.is_base)
+    html = figure(ablation(rows), f"{name}-plot", f"Differences from the base. {seen or 'The base alone'}.")
+    return Section(f"vary-{name}", name, html + table(columns, [_cells(each) for each in found], caption))
+
+
+def _cells(effect: Effect) -> list[Any]:
+    stats = mean(list(effect.scores.values()))
+    spread = (f"{number(stats.low)} to {number(stats.high)}", f"{stats.sd:.2g}") if stats.n > 1 else (None, None)
+    gap = "the base" if effect.is_base else told(effect.gap)
+    return [effect.value, number(stats.value), *spread, stats.n, gap, f"{effect.num_params:,}"]

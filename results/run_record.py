@@ -1,0 +1,169 @@
+"""All that a run's folder holds, read for its report."""
+
+from __future__ import annotations
+
+import shlex
+import zipfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from results import tables
+from results.analysis import Direction, at_equal_epochs, direction_of
+from results.columns import known, records, rows, searched
+from results.command import argument_of
+from results.plots_of_finalists import scores_by_name
+from results.schema import Status
+from results.statistics import Mean, mean
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's tables, configuration and pictures, as far as they are there."""
+
+    folder: Path
+    leaderboard: pd.DataFrame
+    curves: pd.DataFrame
+    finalists: pd.DataFrame | None = None
+    predictions: pd.DataFrame | None = None
+    samples: dict[str, np.ndarray] | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def task(self) -> str:
+        return str(self.config.get("task") or self.first("task") or "unknown task")
+
+    @property
+    def score_name(self) -> str:
+        return str((self.config.get("objective") or {}).get("name") or "validation score")
+
+    @property
+    def test_score_name(self) -> str:
+        return self.score_name.replace("validation", self.scored_on, 1)
+
+    @cached_property
+    def direction(self) -> Direction:
+        return (self.config.get("objective") or {}).get("direction") or direction_of(self.leaderboard)
+
+    @property
+    def scored_on(self) -> str:
+        return "test" if self.finalists is None else str(self.finalists["scored_on"].iloc[0])
+
+    @cached_property
+    def best(self) -> dict[str, Any] | None:
+        """The leaderboard's first row among completed trials of the search; None if there is none."""
+        complete = rows(searched(self.leaderboard), "status", [Status.COMPLETE]).dropna(subset=["rank"])
+        complete = complete.sort_values(by="rank")
+        return complete.iloc[0].to_dict() if len(complete) else None
+
+    @cached_property
+    def confirmed(self) -> dict[str, dict[int, float]]:
+        """By finalist, the scores of the seeds; the search's first comes first, references last."""
+        return {} if self.finalists is None else scores_by_name(self.finalists)
+
+    def confirmed_row(self, name: str) -> dict[str, Any]:
+        """What the finalists' table says of one, whichever the seed."""
+        assert self.finalists is not None
+        names = [
+            row["reference"] if known(row["reference"]) else f"trial {row['trial']}"
+            for row in records(self.finalists, "trial", "reference")
+        ]
+        return self.finalists.iloc[names.index(name)].to_dict()
+
+    def winner(self) -> tuple[str, Mean] | None:
+        """The finalist that validation put first, with its mean over seeds; None where nothing is confirmed."""
+        for name, scores in self.confirmed.items():
+            return name, mean(list(scores.values()))
+        return None
+
+    @cached_property
+    def grace_epochs(self) -> float:
+        """Epochs of the first rung, which every trial comes to unless it fails."""
+        return float(self.config.get("grace_epochs") or 1)
+
+    @cached_property
+    def fair(self) -> pd.DataFrame:
+        """The searched trials, each with its score after the first rung's epochs."""
+        return at_equal_epochs(self.leaderboard, self.curves, self.grace_epochs)
+
+    def first(self, column: str) -> Any:
+        """The first value of a column of the leaderboard that is not missing, or None."""
+        found = self.leaderboard[column].dropna()
+        return found.iloc[0] if len(found) else None
+
+    def command(self, module: str, *further: str) -> str:
+        """A line that runs a module on this run."""
+        runs_dir = self.folder.parent
+        words = [argument_of("run", self.name)]
+        words += [] if runs_dir == Path("results/runs") else [argument_of("runs_dir", str(runs_dir))]
+        return shlex.join(["python", "-m", module, *words, *further])
+
+    def predict_command(self, model: str) -> str:
+        return shlex.join(["python", "-m", "search.predict", f"model={self.folder / model}", "input=IMAGES"])
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Raises ValueError if the folder holds no run, or one whose files are damaged; what is optional may be missing."""
+    if not (folder / "leaderboard.parquet").is_file():
+        raise ValueError(
+            f"{folder} has no leaderboard.parquet, so there is nothing to report: "
+            + (
+                "the run has not begun to train; wait, or go on with it"
+                if folder.is_dir()
+                else f"there is no such run; runs here: {_runs(folder.parent)}"
+            )
+        )
+    board = _frame(folder, "leaderboard")
+    assert board is not None
+    curves = _frame(folder, "curves")
+    return RunRecord(
+        folder=folder,
+        leaderboard=board,
+        curves=tables.frame(tables.curves([])) if curves is None else curves,
+        finalists=_frame(folder, "finalists", is_empty_none=True),
+        predictions=_frame(folder, "predictions", is_empty_none=True),
+        samples=_samples(folder / "samples.npz"),
+        config=_config(folder / "config.yaml"),
+    )
+
+
+def _runs(runs_dir: Path) -> str:
+    found = sorted(path.parent.name for path in runs_dir.glob("*/leaderboard.parquet"))
+    return ", ".join(found[:20]) or f"none in {runs_dir}; runs_dir= names another folder"
+
+
+def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataFrame | None:
+    path = folder / f"{table}.parquet"
+    if not path.is_file():
+        return None
+    frame = tables.frame(tables.read(path, table))
+    return None if is_empty_none and frame.empty else frame
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read, or is damaged: {str(error).splitlines()[0]}") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _samples(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path) as file:  # without pickles, which could do anything
+            return dict(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path}: not a file of samples, or damaged: {error}") from None
