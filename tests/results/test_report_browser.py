@@ -7,6 +7,7 @@ import pytest
 from results.report import main, write_report
 from tests.results.browser import Browser, find_chromium, opened
 from tests.results.synthetic import make_run, write_samples
+from tests.results.test_ablation import write_ablation
 
 pytestmark = [
     pytest.mark.browser,
@@ -36,6 +37,7 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     folders = {"small": make_run(runs / "small"), "images": make_run(runs / "images")}
     (folders["images"] / "predictions.parquet").unlink()
     write_samples(folders["images"], side=300)
+    folders["ablation"] = write_ablation(runs / "ablation")
     folders["large"] = make_run(runs / "large", num_trials=2000, max_epochs=18)
     assert main(["run=[small,large]", f"runs_dir={runs}", f"output={runs / 'both.html'}"]) == 0
     return {name: write_report(folder) for name, folder in folders.items()} | {"both": runs / "both.html"}

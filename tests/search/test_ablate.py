@@ -16,10 +16,11 @@ from search import ablate, tasks
 from search.ablate import main, parse
 from search.ablation import Ablation
 from search.base import Base, find_base
+from search.config import parse as parse_run
 from search.plan import Plan
 from tests.search import toy
 from tests.search.command import run_command
-from tests.search.unfinished import cut_short
+from tests.search.unfinished import cut_short, line
 
 BERTOLDI = tasks.find("tiny10k").references["bertoldi"]
 LINE = ("base=bertoldi", "vary=[dropout,widths]", "values.dropout=[0,0.1]", "values.widths=[[4,8]]")
@@ -124,8 +125,8 @@ def test_help_names_its_keys_and_those_of_a_search_that_it_takes(capsys):
 
 
 @pytest.mark.ray
-def test_it_trains_what_is_asked_and_goes_on_with_more_seeds_by_its_name_alone(tmp_path):
-    where = ("run=a", f"runs_dir={tmp_path}", "data=made", "address=local")
+def test_it_trains_what_is_asked_and_goes_on_with_more_seeds_by_its_name_alone(tmp_path, cluster):
+    where = ("run=a", f"runs_dir={tmp_path}", "data=made", cluster)
     code, output = run_command("search.ablate", *where, *LINE, "seeds=1", "max_epochs=1", "train_examples=300")
     assert code == 0, output
     first = results.load("tiny10k", tmp_path, table="ablation")
@@ -136,10 +137,11 @@ def test_it_trains_what_is_asked_and_goes_on_with_more_seeds_by_its_name_alone(t
         ["widths", "[4,8]", 0],
     ]
     assert "widths: validation accuracy, mean over seeds" in output
-    code, output = run_command("search.ablate", "run=a", f"runs_dir={tmp_path}", "address=local", "seeds=2")
+    code, output = run_command("search.ablate", "run=a", f"runs_dir={tmp_path}", cluster, "seeds=2")
     assert code == 0, output
     both = results.load("tiny10k", tmp_path, table="ablation")
     pd.testing.assert_frame_equal(both[both["seed"] == 0].reset_index(drop=True), first)
     assert len(both) == 8
-    code, output = run_command("search.run", "run=a", f"runs_dir={tmp_path}", "data=made", "address=local")
-    assert (code, "holds an ablation; name another run" in output) == (2, True)
+    assert "bertoldi, one choice varied at a time" in (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="holds an ablation; name another run"):
+        Plan.of(parse_run(line(tmp_path, "max_epochs=1", "train_examples=300"))).open_study(load_made())

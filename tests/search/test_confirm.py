@@ -1,7 +1,7 @@
 """A run's finalists, trained again with Ray really running, and the test images read once."""
 
 import io
-import shutil
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from rich.console import Console
 import results
 from data.embedded import load_made
 from data.splits import Split, Splits
+from results.command import StorageError
 from results.statistics import mean
 from search.config import parse
-from search.confirm import main, print_confirmed
+from search.confirm import _open_study, main, print_confirmed
 from search.confirm import parse as parse_confirm
 from search.finalists import Confirmation, finalists_of
 from search.plan import Plan
@@ -25,14 +26,14 @@ from tests.search.command import run, run_command
 from tests.search.unfinished import cut_short
 from trainables.model import load_model
 
-ARGUMENTS = ("run=a", "num_trials=5", "max_epochs=2", "train_examples=600", "confirm.top_k=2", "confirm.seeds=2")
+ARGUMENTS = ("run=a", "num_trials=4", "max_epochs=1", "train_examples=600", "confirm.top_k=2", "confirm.seeds=2")
 
 
 @pytest.fixture(scope="module")
-def confirmed(tmp_path_factory) -> tuple[Path, str]:
+def confirmed(tmp_path_factory, cluster) -> tuple[Path, str]:
     """The runs_dir of a search that confirmed its finalists, and what it printed."""
     runs_dir = tmp_path_factory.mktemp("runs")
-    code, output = run(runs_dir, *ARGUMENTS)
+    code, output = run(runs_dir, cluster, *ARGUMENTS, "report=true")
     assert code == 0, output
     return runs_dir, output
 
@@ -53,7 +54,7 @@ def test_the_best_candidates_and_the_best_reference_are_trained_with_each_seed(c
     assert finalists["place"].dropna().tolist() == [place for place in range(1, len(best) + 1) for _ in range(2)]
     chosen_by = dict(zip(board["trial"], board["score"], strict=True))
     assert all(row["val_score"] == chosen_by[row["trial"]] for _, row in finalists.iterrows())
-    assert set(finalists["epochs"]) == {2.0}
+    assert set(finalists["epochs"]) == {1.0}
     assert (finalists["train_seconds"] > 0).all()
     assert set(finalists["dataset_origin"]) == {"made"}
 
@@ -105,9 +106,20 @@ def test_means_and_intervals_are_printed_and_what_is_not_distinguishable(confirm
 
 
 @pytest.mark.ray
-def test_more_seeds_are_added_and_nothing_is_trained_twice(confirmed, finalists):
+def test_the_run_s_report_has_its_finalists_and_what_the_best_one_gets_wrong(confirmed):
+    path = confirmed[0] / "a" / "report.html"
+    assert f"report: {path}" in confirmed[1]
+    page = path.read_text(encoding="utf-8")
+    assert "These are results on sklearn-digits, a stand-in" in page
+    assert 'id="finalists-plot"' in page
+    assert "Worst mistakes" in page
+    assert page.count("data:image/png;base64,") > 3
+
+
+@pytest.mark.ray
+def test_more_seeds_are_added_and_nothing_is_trained_twice(confirmed, finalists, cluster):
     runs_dir = confirmed[0]
-    line = ("run=a", f"runs_dir={runs_dir}", "address=local", "top_k=1", "seeds=3")
+    line = ("run=a", f"runs_dir={runs_dir}", cluster, "top_k=1", "seeds=3")
     code, output = run_command("search.confirm", *line)
     assert code == 0, output
     more = results.load("tiny10k", runs_dir, table="finalists")
@@ -119,18 +131,20 @@ def test_more_seeds_are_added_and_nothing_is_trained_twice(confirmed, finalists)
     assert (both["train_seconds"] == both["train_seconds_before"]).all()
 
 
-@pytest.mark.ray
-def test_a_damaged_journal_of_a_confirmation_is_named_and_left_alone(confirmed, tmp_path):
-    shutil.copytree(confirmed[0] / "a", tmp_path / "a")
-    journal = tmp_path / "a" / "confirmation" / "journal.log"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(lines[:4] + lines[5:]))
-    damaged = journal.read_bytes()
-    code, output = run_command("search.confirm", "run=a", f"runs_dir={tmp_path}", "address=local")
-    assert code == 1
-    assert f"{journal}: " in output
-    assert "Traceback" not in output
-    assert journal.read_bytes() == damaged
+def test_a_damaged_journal_of_a_confirmation_is_named_and_left_alone(tmp_path):
+    study = toy.open_study(tmp_path / "journal.log")
+    toy.run(study, 12)
+    plans = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3)
+    with plans.folder.locked():
+        begun = plans.open_study()
+        for name, one in plans.given(begun).items():
+            begun.add_reference(name, one.candidate, one.seed)
+        lines = plans.folder.journal.read_bytes().splitlines(keepends=True)
+        damaged = b"".join(lines[:4] + lines[5:])
+        plans.folder.journal.write_bytes(damaged.replace(b"candidate", b"candidat", 1))
+        with pytest.raises(StorageError, match=re.escape(f"{plans.folder.journal}: ")):
+            _open_study(plans)
+    assert plans.folder.journal.read_bytes() == damaged.replace(b"candidate", b"candidat", 1)
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path, capsys):
@@ -150,9 +164,11 @@ def test_a_run_that_was_begun_without_a_confirmation_has_the_default_ones(tmp_pa
 
 
 @pytest.mark.ray
-def test_a_run_without_a_completed_trial_has_nothing_to_confirm_and_is_told_that_it_is_not_at_its_end(tmp_path):
+def test_a_run_without_a_completed_trial_has_nothing_to_confirm_and_is_told_that_it_is_not_at_its_end(
+    tmp_path, cluster
+):
     cut_short(tmp_path)
-    code, output = run_command("search.confirm", "run=a", f"runs_dir={tmp_path}", "address=local")
+    code, output = run_command("search.confirm", "run=a", f"runs_dir={tmp_path}", cluster)
     assert code == 1
     assert "NOTICE: the search is not at its end, 64 of its trials are left" in output
     assert "there is nothing to confirm" in output

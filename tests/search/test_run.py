@@ -20,10 +20,10 @@ NUM_TRIALS, MAX_EPOCHS = 8, 3
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> tuple[Path, str]:
+def finished(tmp_path_factory, cluster) -> tuple[Path, str]:
     """A finished run's runs_dir, and what the command printed."""
     runs_dir = tmp_path_factory.mktemp("runs")
-    code, output = run(runs_dir, f"num_trials={NUM_TRIALS}", f"max_epochs={MAX_EPOCHS}", "run=first")
+    code, output = run(runs_dir, cluster, f"num_trials={NUM_TRIALS}", f"max_epochs={MAX_EPOCHS}", "run=first")
     assert code == 0, output
     return runs_dir, output
 
@@ -109,9 +109,9 @@ def test_the_notebook_runs_on_it(finished):
     execute(NOTEBOOK, finished[0])
 
 
-def test_a_larger_num_trials_extends_a_finished_run(finished, leaderboard):
+def test_a_larger_num_trials_extends_a_finished_run(finished, leaderboard, cluster):
     runs_dir = finished[0]
-    code, output = run(runs_dir, f"num_trials={NUM_TRIALS + 2}", f"max_epochs={MAX_EPOCHS}", "run=first")
+    code, output = run(runs_dir, cluster, f"num_trials={NUM_TRIALS + 2}", f"max_epochs={MAX_EPOCHS}", "run=first")
     assert code == 0, output
     extended = results.load("tiny10k", runs_dir)
     assert len(extended) == len(leaderboard) + 2

@@ -17,6 +17,7 @@ from tests.search.command import run
 pytestmark = pytest.mark.ray
 
 FEW = ("num_trials=2", "max_epochs=2", "concurrency=2")
+CONFIRMED = ("confirm.top_k=1", "confirm.seeds=1", "references=false", "report=true")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("tasks")
 
 
-def test_pages_are_restored_whole_at_their_own_sizes(folder):
+def test_pages_are_restored_whole_at_their_own_sizes(folder, cluster):
     """The documents that are drawn, cleaned by the winner, and the folder of PNGs that comes out."""
     small = (
         "fix.family=stages",
@@ -34,7 +35,7 @@ def test_pages_are_restored_whole_at_their_own_sizes(folder):
         "fix.dilated=false",
         "max_macs=1000000000",
     )
-    code, output = run(folder, "task=documents", "run=a", *FEW, *small, "train_examples=6", "val_examples=2")
+    code, output = run(folder, cluster, "task=documents", "run=a", *FEW, *small, "train_examples=6", "val_examples=2")
     assert code == 0, output
     assert "documents-made, NOT on documents" in output
     assert "skipped  reference wide-denoiser: over max_macs: it has 103,073 parameters, 23.3G MACs" in output
@@ -57,18 +58,29 @@ def test_pages_are_restored_whole_at_their_own_sizes(folder):
     ]
 
 
-def test_noise_is_taken_off_and_further_metrics_are_in_the_tables(folder):
+def test_noise_is_taken_off_and_further_metrics_are_in_the_tables(folder, cluster):
     small = ("fix.family=flat", "fix.depth=1", "fix.width=8", "max_macs=2000000")
-    code, output = run(folder, "task=denoiser", "run=b", *FEW, *small, "train_examples=600", "val_examples=100")
+    code, output = run(
+        folder, cluster, "task=denoiser", "run=b", *FEW, *small, "train_examples=600", "val_examples=100", *CONFIRMED
+    )
     assert code == 0, output
     assert "psnr" in output
     board = results.load("denoiser", folder)
     assert board["metric_psnr"].gt(0).all()
     assert board["metric_ssim"].between(-1, 1).all()
     assert {"psnr", "ssim"} <= set(results.load("denoiser", folder, table="curves").columns)
+    assert results.load("denoiser", folder, table="finalists")["metric_psnr"].gt(0).all()
+    with np.load(folder / "b" / "samples.npz") as samples:
+        assert samples["kind"].tolist() == ["worst"] * 4 + ["typical"] * 4
+        assert samples["error"][0] == samples["error"].max()
+        for k, place in enumerate(samples["index"]):
+            clean, noisy = samples[f"target_{k}"], samples[f"input_{k}"]
+            assert np.array_equal(clean, load_made().test.x[place])
+            assert np.square(noisy / 255 - clean / 255).mean() > samples["error"][k] / 3
+    assert "Images side by side" in (folder / "b" / "report.html").read_text(encoding="utf-8")
 
 
-def test_ones_own_images_are_classified_by_their_folders_names(folder):
+def test_ones_own_images_are_classified_by_their_folders_names(folder, cluster):
     """As README shows it: the embedded digits as PNGs, in a folder a class."""
     photos, names = folder / "photos", ["zero", "one"]
     x, y = load_made().train.x, load_made().train.y
@@ -76,7 +88,7 @@ def test_ones_own_images_are_classified_by_their_folders_names(folder):
         (photos / name).mkdir(parents=True)
         for place in np.flatnonzero(y == label)[:40]:
             Image.fromarray(x[place]).save(photos / name / f"{place}.png")
-    code, output = run(folder, "task=images", f"data={photos}", "run=c", *FEW, "references=false")
+    code, output = run(folder, cluster, "task=images", f"data={photos}", "run=c", *FEW, "references=false")
     assert code == 0, output
     board = results.load("images", folder)
     assert set(board["dataset"]) == {"images:photos"}
