@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -37,7 +38,7 @@ means with 95% intervals, and the difference from the base in pairs of equal see
 
 A base is a published network of the task (bertoldi), a trial of a run (NAME/17), or a run (NAME) for its best trial.
 Of a trial, each of its task's parameters can be varied; of any base
-  {", ".join(variants.names())}
+{fill(", ".join(variants.names()), 118, initial_indent="  ", subsequent_indent="  ")}
 Several are varied in turn, not together: vary=[dropout,pooling] values.dropout=[0,0.1] values.pooling=[max,average];
 without values, a parameter has all that the space has, where these are names.
 
@@ -131,7 +132,8 @@ def run(config: AblateConfig) -> int:
         )
         outcome = session.train(job, session.study, session.splits)
         print_ablation(session.console, ablation, session)
-        session.write_report()
+        if ablation.rows(session.study, session.splits):
+            session.write_report()
         if not outcome.is_whole:
             session.console.print(f"Not all was trained. To go on: {_go_on(config)}", highlight=False, soft_wrap=True)
     return session.exit_code(0 if outcome.is_whole or outcome.out_of_time else FAILED)
