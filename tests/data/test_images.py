@@ -135,7 +135,7 @@ def test_grey_images_of_every_lossless_format_are_read_as_they_are(tmp_path: Pat
     assert np.array_equal(read_images(tmp_path, [name])[0], picture(1, (20, 30)))
 
 
-@pytest.mark.parametrize("name", FORMATS.keys() - {"g.gif"})  # its 256 colours are too few
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"g.gif"}))  # its 256 colours are too few
 def test_coloured_images_of_every_lossless_format_are_read_channels_first(tmp_path: Path, name: str):
     save(tmp_path / name, picture(1, (20, 30, 3)), **FORMATS[name])
     assert np.array_equal(read_images(tmp_path, [name])[0], picture(1, (20, 30, 3)).transpose(2, 0, 1))

@@ -1,10 +1,13 @@
 """What tests of whole commands share."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
-from ray.cluster_utils import Cluster
+
+from tests.search.command import ROOT, environment
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,9 @@ def nowhere() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """A Ray of two CPUs for all commands that do not mind sharing one: `address=...`, as the command line has it."""
-    shared = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    yield f"address={shared.address}"
-    shared.shutdown()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "-m", "tests.search.shared_ray"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, **pipes) as process:
+        assert process.stdout
+        yield next(line.strip() for line in process.stdout if line.startswith("address="))
+        process.communicate()

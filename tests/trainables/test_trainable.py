@@ -1,5 +1,6 @@
 """The Ray Trainable: a worker that is reused leaks nothing from trial to trial."""
 
+import io
 import json
 
 import numpy as np
@@ -28,7 +29,7 @@ class Store:
     """Where checkpoints would go; it has none to hand out."""
 
     def __init__(self):
-        self.saved = {}
+        self.saved, self.results = {}, {}
 
     def save(self, number, state):
         self.saved[number] = state
@@ -36,8 +37,11 @@ class Store:
     def load(self, number):
         return self.saved.get(number)
 
-    def save_model(self, number, model):
-        pass
+    def save_results(self, number, results):
+        self.results[number] = results
+
+    def results_of(self, number):
+        return self.results.get(number)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -125,6 +129,7 @@ def test_the_twentieth_trial_of_a_worker_is_bit_equal_to_the_first_of_another(st
 def test_a_trial_that_has_a_checkpoint_first_says_its_last_report_again_and_goes_on(store):
     whole = worker(config(0, PLAIN), store)
     expected = curve(whole)
+    assert list(ray.get(store.results_of.remote(0))) == ["model"]
     cut = worker(config(1, PLAIN), store)
     ray.get(cut.train.remote())
     ray.get(cut.stop.remote())
@@ -145,6 +150,11 @@ def test_a_trial_of_a_given_length_is_scored_once_as_the_last_report_of_one_that
     same = ("epoch", "train_loss", "val_loss", "val_score")
     assert [only[name] for name in same] == [second[name] for name in same]
     assert (only["step"], only["finished"], only["num_images"]) == (1, True, 2 * second["num_images"])
+    left = ray.get(store.results_of.remote(1))
+    with np.load(io.BytesIO(left["answers"])) as answers:  # what it made of each image, beside the score
+        is_right = answers["predicted"] == load_made().val.y
+        assert is_right.mean() == pytest.approx(only["val_score"])
+        assert np.array_equal(answers["probability"] == answers["label_probability"], is_right)
 
 
 def test_a_trial_of_a_given_length_goes_on_from_its_silent_parts_and_from_its_report(store):
