@@ -188,6 +188,7 @@ def _type_name(entry: dataclasses.Field[Any]) -> str:
         "Export": "none|onnx",
         "dict[str, Any]": "name=value",
         "Any": "values",
+        "Names": "text|[a,b]",
         "list[str]": "[a,b]",
         "str": "text",
         "int": "number",

@@ -113,6 +113,8 @@ class RunRecord:
 
 def read_run(folder: Path) -> RunRecord:
     """Raises ValueError if the folder holds no run, or one whose files are damaged; what is optional may be missing."""
+    if (folder / "ablation.parquet").is_file():
+        raise ValueError(f"{folder} holds an ablation, which has a report of its own; compare runs of a search")
     if not (folder / "leaderboard.parquet").is_file():
         raise ValueError(
             f"{folder} has no leaderboard.parquet, so there is nothing to report: "

@@ -9,7 +9,7 @@ import pytest
 from results import tables
 from results.ablation import effects, told
 from results.plots_of_ablation import ablation
-from results.report import write_report
+from results.report import main, write_report
 from results.schema import ABLATION
 from results.statistics import mean
 from tests.results.test_report import read
@@ -90,6 +90,12 @@ def test_the_page_shows_each_choice_and_says_what_it_does_not_mean(tmp_path):
     assert "stand-in" not in page.text
     made = read(write_report(write_ablation(tmp_path / "b", dataset="sklearn-digits", dataset_origin="made")))
     assert "These are results on sklearn-digits, a stand-in" in made.text
+
+
+def test_it_is_not_compared_with_searches(tmp_path, capsys):
+    write_ablation(tmp_path / "a")
+    assert main(["run=[a,b]", f"runs_dir={tmp_path}"]) == 2
+    assert f"{tmp_path / 'a'} holds an ablation, which has a report of its own" in capsys.readouterr().err
 
 
 def test_one_of_which_nothing_has_ended_says_so(tmp_path):
