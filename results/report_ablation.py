@@ -36,7 +36,8 @@ def _head(folder: Path, found: pd.DataFrame) -> str:
         f"Each variant differs from the base in one choice alone, and was trained {in_epochs(epochs)} with the same "
         f"{count(seeds, 'seed')} on {first['dataset']}; scores are on validation images; test images are untouched. "
         "Differences are means over pairs of equal seeds with 95% intervals by Student's t: they say how far the mean "
-        "of more seeds may lie, not what another recipe or length of training would give.",
+        "of more seeds may lie, not what another recipe or length of training would give. Each comparison stands for "
+        "itself: of twenty without any effect, about one is apart by chance.",
         "verdict",
     )
     notice = (

@@ -150,9 +150,10 @@ def print_ablation(console: Console, ablation: Ablation, session: Session) -> No
 
 
 def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
-    shown = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    shown = Table(title=title, title_justify="left", box=None, padding=(0, 1))
     for column in (parameter, "mean", "95% interval", "seeds", FROM_BASE, "parameters"):
-        shown.add_column(column, justify="left" if column in (parameter, FROM_BASE) else "right", no_wrap=True)
+        words = column in (parameter, FROM_BASE)
+        shown.add_column(column, justify="left" if words else "right", no_wrap=column != FROM_BASE)
     for each in found:
         stats = mean(list(each.scores.values()))
         shown.add_row(
