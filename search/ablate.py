@@ -28,7 +28,6 @@ from spaces import variants
 if TYPE_CHECKING:
     from search.ablation import Ablation
     from search.session import Session
-    from search.study import Study
 
 USAGE = "python -m search.ablate task=TASK base=BASE vary=NAME values=[a,b,...]"
 PROMISE = f"""
@@ -141,11 +140,13 @@ def run(config: AblateConfig) -> int:
 
 def print_ablation(console: Console, ablation: Ablation, session: Session) -> None:
     """A table for each parameter that was varied, in the order of its values."""
+    from search.retrain import failures
+
     rows = pd.DataFrame(ablation.rows(session.study, session.splits))
     name = ablation.plan.task.objective.name
     for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
         console.print(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine)))
-    for line in [*_failures(session.study), f"table: {ablation.plan.folder.path}/ablation.parquet"]:
+    for line in [*failures(session.study), f"table: {ablation.plan.folder.path}/ablation.parquet"]:
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -166,11 +167,6 @@ def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
             style="cyan" if each.is_base else None,
         )
     return shown
-
-
-def _failures(study: Study) -> list[str]:
-    failed = [trial for trial in study.trials if trial.status.is_failure]
-    return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]
 
 
 def _values(keys: AblateKeys, task: str, params: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -20,6 +20,7 @@ from search.config import parse as parse_run
 from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
 from search.plan import Plan
+from search.retrain import failures
 from search.session import Session, open_session
 from search.study import Study
 from spaces.network import short_number
@@ -160,7 +161,7 @@ def print_confirmed(console: Console, confirmation: Confirmation, study: Study) 
                 style=None if finalist.place else "cyan",
             )
     console.print(shown)
-    for line in [*_comparisons(scores), *_failures(study), _files(confirmation)]:
+    for line in [*_comparisons(scores), *failures(study), _files(confirmation)]:
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -183,11 +184,6 @@ def _comparisons(scores: dict[str, dict[int, float]]) -> list[str]:
             f"{gap.high:+.2g}, in pairs of equal seeds"
         )
     return lines
-
-
-def _failures(study: Study) -> list[str]:
-    failed = [trial for trial in study.trials if trial.status.is_failure]
-    return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]
 
 
 def _files(confirmation: Confirmation) -> str:

@@ -78,3 +78,9 @@ def trained(study: Study, name: str) -> dict[int, TrialRecord]:
     done = {trial.reference: trial for trial in study.trials if trial.status == Status.COMPLETE}
     names = {seed: given_name(name, seed) for seed in range(len(study.trials))}
     return {seed: done[each] for seed, each in names.items() if each in done}
+
+
+def failures(study: Study) -> list[str]:
+    """A line for each training that failed, with its error."""
+    failed = [trial for trial in study.trials if trial.status.is_failure]
+    return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]
