@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from results.ablation import Effect, effects, told
-from results.command import FAILED, command_line, entries_of, key, keys_help, parse_into, run_command
+from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
 from results.statistics import mean
 from results.wording import number
 from search import tasks
-from search.config import RunConfig, argument_of
+from search.config import RunConfig, ablate_command
 from search.config import parse as parse_run
 from spaces import variants
 
@@ -43,7 +43,6 @@ without values, a parameter has all that the space has, where these are names.
 
 What was cut short goes on with run=NAME alone; more seeds or values add to it."""
 FROM_BASE = "from the base, in pairs of equal seeds"
-KEPT = ("base", "vary", "values", "seeds")
 SHARED = (
     *("task", "max_epochs", "train_examples", "val_examples", "sigma", "seed", "run", "runs_dir", "data", "data_dir"),
     *(
@@ -119,7 +118,7 @@ def run(config: AblateConfig) -> int:
     plan = dataclasses.replace(Plan.of(config.run), more={"ablation": dataclasses.asdict(keys)})
     base = find_base(keys.base, plan.task, config.run.weights.value, config.run.runs_dir)
     ablation = Ablation.of(plan, base, _values(keys, config.run.task, base.params), keys.seeds)
-    with open_session(plan, open_study=ablation.open_study, go_on=_go_on(config)) as session:
+    with open_session(plan, open_study=ablation.open_study, go_on=ablate_command(config.run)) as session:
         job = ablation.job(session.splits)
         session.console.print(
             f"[bold]ablation[/]: {keys.base} and {len(job.given) // keys.seeds - 1} variants, {keys.seeds} seeds each, "
@@ -134,7 +133,9 @@ def run(config: AblateConfig) -> int:
         if ablation.rows(session.study, session.splits):
             session.write_report()
         if not outcome.is_whole:
-            session.console.print(f"Not all was trained. To go on: {_go_on(config)}", highlight=False, soft_wrap=True)
+            session.console.print(
+                f"Not all was trained. To go on: {ablate_command(config.run)}", highlight=False, soft_wrap=True
+            )
     return session.exit_code(0 if outcome.is_whole or outcome.out_of_time else FAILED)
 
 
@@ -206,7 +207,7 @@ def _earlier(config: RunConfig) -> AblateKeys | None:
     found = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(found, dict) or not isinstance(found.get("ablation"), dict):
         raise ValueError(f"run={config.run}: there is a run of that name that is no ablation; name another")
-    return AblateKeys(**{name: found["ablation"].get(name) for name in KEPT})
+    return AblateKeys(**{name: found["ablation"].get(name) for name in entries_of(AblateKeys)})
 
 
 def _given(arguments: Sequence[str], name: str) -> bool:
@@ -216,13 +217,6 @@ def _given(arguments: Sequence[str], name: str) -> bool:
 def _default_run(arguments: Sequence[str]) -> str:
     task = next((each.partition("=")[2] for each in arguments if each.startswith("task=")), RunConfig.task)
     return f"run={task}-ablation-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
-
-def _go_on(config: AblateConfig) -> str:
-    words = {"run": config.run.run or ""}
-    if config.run.runs_dir != RunConfig.runs_dir:
-        words["runs_dir"] = config.run.runs_dir
-    return command_line("search.ablate", *(argument_of(name, text) for name, text in words.items()))
 
 
 if __name__ == "__main__":

@@ -173,6 +173,11 @@ def confirm_command(config: RunConfig) -> str:
     return _command_for(config, "search.confirm")
 
 
+def ablate_command(config: RunConfig) -> str:
+    """What goes on with this run, an ablation."""
+    return _command_for(config, "search.ablate")
+
+
 def _command_for(config: RunConfig, module: str, **words: str) -> str:
     assert config.run is not None
     words["run"] = config.run

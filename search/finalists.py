@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.splits import Splits
+from data.splits import Split, Splits
 from results import tables
 from results.schema import Status
 from search import retrain
@@ -73,6 +73,11 @@ class Confirmation:
         """The split that is scored: test, unless the dataset has no test images with answers."""
         return "test" if len(self.splits.test) else "validation"
 
+    @property
+    def scored(self) -> Split:
+        """The images that are scored."""
+        return self.splits.test if self.scored_on == "test" else self.splits.val
+
     def held_out(self) -> Splits:
         """Splits with what is scored as their validation part; all others but that are trained on.
 
@@ -82,7 +87,7 @@ class Confirmation:
         if self.scored_on == "validation":
             return splits
         none = splits.test.take(np.arange(0))
-        return replace(splits, train=splits.train.joined(splits.val), val=splits.test, test=none)
+        return replace(splits, train=splits.train.joined(splits.val), val=self.scored, test=none)
 
     def open_study(self) -> Study:
         """The study of it, from its journal if there is one, under the folder's lock.
@@ -133,8 +138,7 @@ class Confirmation:
         with writing(path):
             tables.write(tables.finalists(rows, metric_names=names), path)
         if not is_live:
-            held_out = self.held_out()
-            write_answers(self._answered(study), held_out.val, held_out.classes, self.plan.folder.path)
+            write_answers(self._answered(study), self.scored, self.splits.classes, self.plan.folder.path)
 
     def rows(self, study: Study) -> list[dict[str, Any]]:
         """A row for each training that has ended, asked for now or before; the best finalist first."""
