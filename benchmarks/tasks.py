@@ -23,10 +23,10 @@ import results
 from benchmarks.command_line import read_settings
 from data.splits import Split, Splits
 from results.command import key
+from results.wording import number
 from search import tasks
 from search.config import RunConfig, earlier, find_data_dir
 from search.plan import Plan
-from search.progress import score_text
 from spaces.goal import Classify, Denoise, Goal, Reconstruct
 from spaces.network import short_number
 from trainables.goals import DeviceSplit, work_for
@@ -82,7 +82,7 @@ def print_rows(settings: Settings, name: str, seconds: float) -> None:
     splits = plan.load_data(lambda line: None)
     about = f"**{name}**: {plan.task.objective.name} ({plan.task.objective.direction}d), {splits.name}"
     size = f"{len(splits.train):,} images, {plan.max_epochs} epochs, {len(board)} trials, {seconds / 60:.1f} min"
-    print(f"| {about}, {size} | knowing nothing | {score_text(chance(plan.goal, splits))} | | | | |")
+    print(f"| {about}, {size} | knowing nothing | {number(chance(plan.goal, splits))} | | | | |")
     for _, row in pd.concat([candidates.head(1), board[board["reference"].notna()]]).iterrows():
         label = f"winner (trial {row['trial']})" if pd.isna(row["reference"]) else row["reference"]
         cells = [label, told(row), f"{row['num_params']:,}", short_number(row["num_macs"])]
@@ -102,9 +102,9 @@ def completed(config: RunConfig, run: str) -> RunConfig:
 def told(row: pd.Series) -> str:
     if pd.isna(row["score"]):
         return f"{row['status']}"
-    further = [f"{name.removeprefix('metric_')} {score_text(row[name])}" for name in row.index if name[:7] == "metric_"]
+    further = [f"{name.removeprefix('metric_')} {number(row[name])}" for name in row.index if name[:7] == "metric_"]
     code = [f"code {row['code_size']}"] if not pd.isna(row["code_size"]) and row["code_size"] < 784 else []
-    return " ".join([score_text(row["score"]), *([f"({', '.join([*further, *code])})"] if further or code else [])])
+    return " ".join([number(row["score"]), *([f"({', '.join([*further, *code])})"] if further or code else [])])
 
 
 def against(reference: pd.Series, candidates: pd.DataFrame, plan: Plan) -> str:
@@ -113,9 +113,7 @@ def against(reference: pd.Series, candidates: pd.DataFrame, plan: Plan) -> str:
         return "none trained to the end"
     best = candidates.iloc[0]
     gain = plan.task.objective.signed(best["score"]) - plan.task.objective.signed(reference["score"])
-    return (
-        f"{score_text(best['score'])} (trial {best['trial']}): {'better' if gain > 0 else 'WORSE'} by {abs(gain):.3g}"
-    )
+    return f"{number(best['score'])} (trial {best['trial']}): {'better' if gain > 0 else 'WORSE'} by {abs(gain):.3g}"
 
 
 def chance(goal: Goal, splits: Splits) -> float:

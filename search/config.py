@@ -81,7 +81,7 @@ class RunConfig:
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
     report: bool = key(True, "make report.html at the end of each session")
     references: bool = key(True, "train the task's published networks too, in full")
-    fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam fix.stages=3", "the task's")
+    fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam; null frees one", "the task's")
     warm_start: str | None = key(None, "a run, a folder of runs or a leaderboard: its best are tried first", "none")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
     runs_dir: str = key("results/runs", "folder of all runs")
@@ -234,6 +234,7 @@ def _completed(config: RunConfig) -> RunConfig:
     scale = task.scale(config.scale.value)
     defaults = {"max_params": task.max_params, "max_code": task.max_code}
     defaults |= {name: getattr(scale, name) for name in OF_SCALE}
+    defaults["grace_epochs"] = min(scale.grace_epochs, config.max_epochs or scale.max_epochs)
     for name, value in defaults.items():
         if getattr(config, name) is None:
             setattr(config, name, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -56,7 +56,12 @@ class Space:
         return {p.name: p.distribution for p in self.parameters if p.name in params}
 
     def pinned(self, values: Mapping[str, Any]) -> Space:
-        """The same space with some parameters pinned to one value. Raises ValueError for what lies outside."""
+        """The same space with some parameters pinned to one value; None leaves one as it is.
+
+        Raises ValueError for what lies outside.
+        """
+        self._distributions_of(values, "fix.")
+        values = {name: value for name, value in values.items() if value is not None}
         self.check(values, "fix.")
         pinned = tuple(_pin(p, values[p.name]) if p.name in values else p for p in self.parameters)
         return replace(self, parameters=pinned)
@@ -75,12 +80,18 @@ class Space:
 
     def check(self, values: Mapping[str, Any], prefix: str = "") -> None:
         """Raises ValueError for a value that lies outside, or a name that the space does not have."""
+        for name, distribution in self._distributions_of(values, prefix).items():
+            if not _contains(distribution, values[name]):
+                value = values[name]
+                raise ValueError(f"{prefix}{name}={value}: outside the space, which has {describe(distribution)}")
+
+    def _distributions_of(self, names: Iterable[str], prefix: str) -> dict[str, BaseDistribution]:
+        """Raises ValueError for a name that the space does not have."""
         known = {parameter.name: parameter.distribution for parameter in self.parameters}
-        for name, value in values.items():
+        for name in names:
             if name not in known:
                 raise ValueError(f"{prefix}{name}: the space has no parameter {name!r}; it has {', '.join(known)}")
-            if not _contains(known[name], value):
-                raise ValueError(f"{prefix}{name}={value}: outside the space, which has {describe(known[name])}")
+        return {name: known[name] for name in names}
 
 
 def describe(distribution: BaseDistribution) -> str:

@@ -12,6 +12,7 @@ from search.config import RunConfig, Sampler, goal_of, help_text, parse
 from search.plan import Plan
 from search.run import main
 from spaces.goal import Denoise
+from spaces.space import describe
 
 
 def test_the_defaults_are_the_tasks():
@@ -97,6 +98,20 @@ def test_a_scale_pins_parameters_that_the_command_line_does_not():
         "stages": 3,
     }
     assert "fix.padding=same" in help_text()
+
+
+def test_shorter_trials_have_no_more_grace_than_epochs():
+    assert parse(["task=max_digit"]).grace_epochs == 3
+    assert parse(["task=max_digit", "max_epochs=2"]).grace_epochs == 2
+    with pytest.raises(ValueError, match="grace_epochs=3: longer than a whole trial"):
+        parse(["task=max_digit", "max_epochs=2", "grace_epochs=3"])
+
+
+def test_null_frees_a_parameter_that_the_scale_pins():
+    plan = Plan.of(parse(["task=max_digit", "fix.kernel_1=null"]))
+    assert plan.config.fix["kernel_1"] is None
+    described = {parameter.name: describe(parameter.distribution) for parameter in plan.space.parameters}
+    assert (described["kernel_1"], described["kernel_2"]) == ("3, 5", "3")
 
 
 def test_a_noise_is_the_goals():
