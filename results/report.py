@@ -17,6 +17,7 @@ from results.report_ablation import ablation_page
 from results.report_compare import comparison
 from results.report_page import page
 from results.run_record import RunRecord, read_run
+from results.storage import Remote, bring, cleaned, explained, is_remote, shown, working_folder
 
 USAGE = "python -m results.report run=NAME"
 PROMISE = """
@@ -53,13 +54,15 @@ def parse(arguments: Sequence[str]) -> ReportConfig:
         raise ValueError(f"run= is needed; usage: {USAGE}")
     if wrong := [name for name in names if Path(name).name != name or name.startswith(".")]:
         raise ValueError(f"run={wrong[0]}: must be a plain name; runs_dir= says where it lies")
-    return replace(config, run=list(dict.fromkeys(names)))
+    runs_dir = cleaned(config.runs_dir) if is_remote(config.runs_dir) else str(Path(config.runs_dir).expanduser())
+    return replace(config, run=list(dict.fromkeys(names)), runs_dir=runs_dir)
 
 
 def report(config: ReportConfig) -> int:
     """Writes the page and prints its path."""
     try:
-        print(_write(config), flush=True)
+        path = _write(config)
+        print(_sent(config, path) if is_remote(config.runs_dir) and not config.output else path, flush=True)
     except OSError as error:
         raise StorageError(f"{error.filename or config.runs_dir}: {error.strerror or error}") from error
     return 0
@@ -96,12 +99,20 @@ def run_page(run: RunRecord) -> str:
 
 
 def _write(config: ReportConfig) -> Path:
-    folders = [Path(config.runs_dir).expanduser() / name for name in config.run]
+    folders = [bring(config.runs_dir, name) for name in config.run]
     output = Path(config.output).expanduser() if config.output else None
     if len(folders) == 1:
         return write_report(folders[0], output)
     content = comparison([read_run(folder) for folder in folders])
     return _put(content, output or folders[0].parent / f"report-{'-'.join(config.run)}.html")
+
+
+def _sent(config: ReportConfig, path: Path) -> str:
+    """Puts a page beside its run in the bucket; gives its place there."""
+    runs = Remote(config.runs_dir)
+    with explained(runs.url), path.open("rb") as file:
+        runs.send(path.relative_to(working_folder(config.runs_dir)).as_posix(), file)
+    return shown(path)
 
 
 def _put(content: str, path: Path) -> Path:

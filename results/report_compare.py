@@ -14,6 +14,7 @@ from results.report_confirmed import interval, stand_in_notice
 from results.report_page import Column, Html, Section, figure, page, paragraph, table
 from results.run_record import RunRecord
 from results.statistics import mean
+from results.storage import shown
 from results.wording import number
 
 _COLUMNS = (
@@ -97,6 +98,6 @@ def _best(run: RunRecord) -> str:
 
 def _reports(runs: Sequence[RunRecord]) -> Section:
     items = "".join(
-        f"<li>{escape(run.name)}: <code>{escape(str(run.folder / 'report.html'))}</code></li>" for run in runs
+        f"<li>{escape(run.name)}: <code>{escape(shown(run.folder / 'report.html'))}</code></li>" for run in runs
     )
     return Section("reports", "Their own reports", f"<ul>{items}</ul>")

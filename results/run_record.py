@@ -20,6 +20,7 @@ from results.command import argument_of
 from results.plots_of_finalists import scores_by_name
 from results.schema import Status
 from results.statistics import Mean, mean
+from results.storage import run_names, shown
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,13 @@ class RunRecord:
 
     def command(self, module: str, *further: str) -> str:
         """A line that runs a module on this run."""
-        runs_dir = self.folder.parent
+        runs_dir = shown(self.folder.parent)
         words = [argument_of("run", self.name)]
-        words += [] if runs_dir == Path("results/runs") else [argument_of("runs_dir", str(runs_dir))]
+        words += [] if runs_dir == "results/runs" else [argument_of("runs_dir", runs_dir)]
         return shlex.join(["python", "-m", module, *words, *further])
 
     def predict_command(self, model: str) -> str:
-        return shlex.join(["python", "-m", "search.predict", f"model={self.folder / model}", "input=IMAGES"])
+        return shlex.join(["python", "-m", "search.predict", f"model={shown(self.folder / model)}", "input=IMAGES"])
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -139,8 +140,8 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def _runs(runs_dir: Path) -> str:
-    found = sorted(path.parent.name for path in runs_dir.glob("*/leaderboard.parquet"))
-    return ", ".join(found[:20]) or f"none in {runs_dir}; runs_dir= names another folder"
+    found = run_names(shown(runs_dir), "leaderboard.parquet")
+    return ", ".join(found[:20]) or f"none in {shown(runs_dir)}; runs_dir= names another folder"
 
 
 def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataFrame | None:

@@ -200,7 +200,7 @@ def _with_columns(schema: pa.Schema, columns: list[pa.Field]) -> pa.Schema:
     return pa.schema([*fields, *columns, last], metadata=schema.metadata)
 
 
-def check_version(found: pa.Schema, table: str, path: Path) -> None:
+def check_version(found: pa.Schema, table: str, path: Path | str) -> None:
     """Raises ValueError unless `found`, read from `path`, is of the version of `table` that this code reads."""
     expected = SCHEMAS[table].metadata[VERSION_KEY].decode()
     version = (found.metadata or {}).get(VERSION_KEY, b"no version").decode(errors="replace")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from results.files import replacing
 from results.schema import SCHEMAS, Status, check_version, curves_schema, finalists_schema, leaderboard_schema
+from results.storage import Remote, explained, is_remote
 
 RUNS = Path(__file__).parent / "runs"
 
@@ -94,12 +95,25 @@ def write(table: pa.Table, path: Path | str) -> None:
 
 
 def read(path: Path | str, table: str) -> pa.Table:
-    """The table in one file.
+    """The table in one file, of this machine or of a bucket.
 
     Raises ValueError if the file is not Parquet, damaged, or of a version that this code does not read.
     """
-    path = Path(path)
-    content = path.read_bytes()  # at once, so that a writer may replace the file meanwhile
+    if is_remote(path):
+        return _read_remote(Remote(str(path)), "", table)
+    return _decoded(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
+
+
+def _read_remote(remote: Remote, name: str, table: str) -> pa.Table:
+    path = f"{remote.url}/{name}" if name else remote.url
+    with explained(path):
+        content = remote.read(name)
+    if content is None:
+        raise ValueError(f"{path}: there is no such file")
+    return _decoded(content, path, table)
+
+
+def _decoded(content: bytes, path: Path | str, table: str) -> pa.Table:
     try:
         # Neither pq.read_table nor threads: they abort a process that ends soon after (apache/arrow#34314)
         found = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
@@ -114,26 +128,42 @@ def read(path: Path | str, table: str) -> pa.Table:
 def load(task: str | None = None, root: Path | str | None = None, table: str = "leaderboard") -> pd.DataFrame:
     """One table over all runs of a task (of every task if None), with nullable dtypes.
 
-    `root` is a folder of runs or one run's own folder, by default `runs/` beside this package. Where runs differ in
-    their parameters the columns are their union, and what a run does not have is <NA>. A run that has no such table
-    yet is left out; without any run the frame is empty, with the table's columns.
+    `root` is a folder of runs or one run's own folder, by default `runs/` beside this package, or in a bucket,
+    s3://... or gs://.... Where runs differ in their parameters the columns are their union, and what a run does not
+    have is <NA>. A run that has no such table yet is left out; without any run the frame is empty, with the table's
+    columns.
     Raises ValueError if there is no such table or folder, or if the types of two runs do not go together.
     """
     if table not in SCHEMAS:
         raise ValueError(f"there is no table {table!r}: it must be one of {', '.join(SCHEMAS)}")
-    root = RUNS if root is None else Path(root)
-    if not root.is_dir():
+    root = RUNS if root is None else root
+    found = _read_bucket(str(root), table) if is_remote(root) else _read_folder(Path(root), table)
+    if found is None:
         raise ValueError(
             f"no runs at {root}: there is no such folder; `python -m search.run task={task or 'tiny10k'}` makes a run, "
             "and root= names another folder of runs"
         )
-    paths = sorted({*root.glob(f"{table}.parquet"), *root.glob(f"*/{table}.parquet")})
-    return frame(_concatenate([_of_task(read(path, table), task) for path in paths], table))
+    return frame(_concatenate([_of_task(each, task) for each in found], table))
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
     """The table as a DataFrame with nullable dtypes: an integer stays one, and a null is <NA>."""
     return table.to_pandas(types_mapper=_NULLABLE.get)
+
+
+def _read_folder(root: Path, table: str) -> list[pa.Table] | None:
+    """The tables of a folder of runs, or of one run's; None if there is no such folder."""
+    if not root.is_dir():
+        return None
+    return [read(path, table) for path in sorted({*root.glob(f"{table}.parquet"), *root.glob(f"*/{table}.parquet")})]
+
+
+def _read_bucket(url: str, table: str) -> list[pa.Table] | None:
+    remote = Remote(url)
+    with explained(url):
+        names = [name.split("/") for name in remote.files()]
+    of_table = ["/".join(parts) for parts in names if len(parts) <= 2 and parts[-1] == f"{table}.parquet"]
+    return [_read_remote(remote, name, table) for name in of_table] if names else None
 
 
 def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from rich.table import Table
 from results.ablation import Effect, effects, told
 from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
 from results.statistics import mean
+from results.storage import shown, working_folder
 from results.wording import number
 from search import tasks
 from search.config import RunConfig, ablate_command
@@ -124,7 +124,7 @@ def run(config: AblateConfig) -> int:
             f"[bold]ablation[/]: {keys.base} and {len(job.given) // keys.seeds - 1} variants, {keys.seeds} seeds each, "
             f"{plan.max_epochs} epochs on {len(session.splits.train):,} images of {session.splits.name} "
             f"({session.splits.origin}), scored on {len(session.splits.val):,} validation images\n"
-            f"run      {plan.folder.path}",
+            f"run      {shown(plan.folder.path)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -147,7 +147,7 @@ def print_ablation(console: Console, ablation: Ablation, session: Session) -> No
     name = ablation.plan.task.objective.name
     for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
         console.print(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine)))
-    for line in [*failures(session.study), f"table: {ablation.plan.folder.path}/ablation.parquet"]:
+    for line in [*failures(session.study), f"table: {shown(ablation.plan.folder.path)}/ablation.parquet"]:
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -201,7 +201,7 @@ def _choices(name: str, task: str) -> list[Any]:
 
 def _earlier(config: RunConfig) -> AblateKeys | None:
     """What the run was asked for before, if it is there. Raises ValueError if it is a search."""
-    path = Path(config.runs_dir, config.run or "", "config.yaml")
+    path = working_folder(config.runs_dir) / (config.run or "") / "config.yaml"
     if not path.is_file():
         return None
     found = OmegaConf.to_container(OmegaConf.load(path))

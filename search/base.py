@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from results.schema import Status
+from results.storage import bring
 from search.folder import RunFolder
 from search.journal import Entry, Journal
 from search.tasks import Task
@@ -31,8 +31,8 @@ def find_base(name: str, task: Task, weights: Literal["imagenet", "random"], run
     if name in task.references:
         return Base(name, with_weights(task.references[name], weights), {})
     run, _, number = name.partition("/")
-    folder = RunFolder(Path(runs_dir, run))
-    if not run or not folder.journal.is_file():
+    folder = RunFolder(bring(runs_dir, run)) if run else None
+    if not folder or not folder.journal.is_file():
         raise ValueError(
             f"base={name}: neither a published network of task={task.name} ({', '.join(task.references) or 'none'}) "
             f"nor a run in {runs_dir}; a run's trial is RUN/NUMBER, and RUN alone its best one"

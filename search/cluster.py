@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from data.splits import Splits
 from search.config import RunConfig
-from search.slots import Slot, count_slots
+from search.signals import Stop
+from search.slots import Growth, Nodes, Slot
 from search.tasks import Task
 
 QUIET = {
@@ -20,12 +22,16 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # else a dozen files a trial
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is search.tuning's
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the journal is the record
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # with a searcher of one's own it would be 1; ours counts slots
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_THRESHOLD_S": "10",
 }
 
 
 ANSWER_SECONDS = 5.0
+NODES_SECONDS = 2.0
+"""Ray is asked for its nodes at most so often."""
+WORKERS_SECONDS = 60.0
 
 
 class Cluster:
@@ -33,6 +39,7 @@ class Cluster:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
+        self._growth: Growth | None = None
 
     def __enter__(self) -> Cluster:
         os.environ.update(QUIET)
@@ -53,6 +60,9 @@ class Cluster:
         except ConnectionError as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"address={self.config.address}: no Ray cluster answers there: {reason}") from None
+        from search.autoscaler import growth_of
+
+        self._growth = growth_of(ray.get_runtime_context().gcs_address)
         return self
 
     def __exit__(
@@ -62,22 +72,19 @@ class Cluster:
 
         ray.shutdown()
 
-    def slot(self, task: Task) -> Slot:
-        """What a trial takes: of a GPU the task's share, where the cluster has GPUs, unless told otherwise."""
-        gpus = self.config.gpus_per_trial
-        if gpus is None:
-            gpus = task.gpus_per_trial if any(node.get("GPU") for node in self._nodes()) else 0.0
-        return Slot(cpus=self.config.cpus_per_trial, gpus=gpus)
+    def slots(self, task: Task, say: Callable[[str], None], stop: Stop) -> Slots:
+        """What a trial takes, and how many run side by side: now, and as nodes come and go.
 
-    def concurrency(self, slot: Slot) -> int:
-        """How many trials run side by side. Raises ValueError if more are asked for than fit."""
-        slots = count_slots(slot, self._nodes())
-        asked = self.config.concurrency
-        if asked is not None and asked > slots:
-            raise ValueError(
-                f"concurrency={asked}: the cluster has {slots} slots of {slot.cpus:g} CPUs, {slot.gpus:g} GPUs"
-            )
-        return asked or slots
+        Raises ValueError if not one trial ever fits, or fewer than are asked for.
+        """
+        nodes = self._settled_nodes(say, stop)
+        config = self.config
+        slot = nodes.slot(cpus=config.cpus_per_trial, gpus=config.gpus_per_trial, share=task.gpus_per_trial)
+        nodes.check_fits(slot)
+        asked, most = config.concurrency, nodes.most_slots(slot)
+        if asked is not None and asked > most:
+            raise ValueError(f"concurrency={asked}: the cluster has {most} slots of {slot}")
+        return Slots(slot, asked, self._nodes)
 
     def check_room(self, splits: Splits) -> None:
         """Raises ValueError if some node's object store is too small for what workers need of a dataset.
@@ -85,7 +92,7 @@ class Cluster:
         Ray would put it on disk then, without a word, and each worker would read it from there.
         """
         needed = splits.train.nbytes + splits.val.nbytes
-        for node in self._nodes():
+        for node in self._nodes().up:
             room = node.get("object_store_memory", 0)
             if needed > room:
                 raise ValueError(
@@ -94,10 +101,47 @@ class Cluster:
                     "--object-store-memory=BYTES, or take less with train_examples="
                 )
 
-    def _nodes(self) -> list[dict[str, float]]:
+    def _settled_nodes(self, say: Callable[[str], None], stop: Stop) -> Nodes:
+        """The nodes; where only machines themselves know what they have, once those are there that the file names."""
+        nodes, deadline = self._nodes(), time.monotonic() + WORKERS_SECONDS
+        if nodes.waits_for:
+            say(f"waiting up to {WORKERS_SECONDS:g} seconds for {nodes.waits_for} more nodes to join")
+        while nodes.waits_for and time.monotonic() < deadline and not stop.signal:
+            time.sleep(NODES_SECONDS)
+            nodes = self._nodes()
+        return nodes
+
+    def _nodes(self) -> Nodes:
         import ray
 
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        up = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return Nodes(up=up, growth=self._growth)
+
+
+class Slots:
+    """How many trials run side by side: as many as there is room for, and no more than asked for."""
+
+    def __init__(self, slot: Slot, limit: int | None, nodes: Callable[[], Nodes]) -> None:
+        self.slot, self.limit = slot, limit
+        self._nodes, self._seen, self._seen_at = nodes, nodes(), time.monotonic()
+
+    @property
+    def up(self) -> int:
+        """On the nodes that are up."""
+        return self._limited(self._fresh().slots_up(self.slot))
+
+    @property
+    def most(self) -> int:
+        """On these and those that may come: so many trials are begun, and wait for their nodes."""
+        return self._limited(self._fresh().most_slots(self.slot))
+
+    def _limited(self, count: int) -> int:
+        return count if self.limit is None else min(count, self.limit)
+
+    def _fresh(self) -> Nodes:
+        if time.monotonic() - self._seen_at >= NODES_SECONDS:
+            self._seen, self._seen_at = self._nodes(), time.monotonic()
+        return self._seen
 
 
 def _address(resources: Mapping[str, float]) -> str:

@@ -17,6 +17,7 @@ from yaml import YAMLError
 
 from data.cache import default_data_dir
 from results.command import argument_of, command_line, entries_of, explain, key, keys_help, parse_into
+from results.storage import bring, cleaned, is_remote
 from search import tasks
 from spaces.goal import Denoise, Goal
 from spaces.network import short_number
@@ -84,7 +85,7 @@ class RunConfig:
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam; null frees one", "the task's")
     warm_start: str | None = key(None, "a run, a folder of runs or a leaderboard: its best are tried first", "none")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
-    runs_dir: str = key("results/runs", "folder of all runs")
+    runs_dir: str = key("results/runs", "folder of all runs; s3://BUCKET/FOLDER or gs://..., to go on from any machine")
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
     train_examples: int | None = key(None, "train on so many images only", "the task's")
@@ -105,10 +106,14 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     config = parse_into(RunConfig, arguments, help_command)
     _check_name(config.run)
     config.runs_dir = at_home("runs_dir", config.runs_dir)
+    is_named = config.run is not None
     known = earlier(config.runs_dir, config.run) if config.run else None
     if known:
         config = dataclasses.replace(parse_into(known, arguments, help_command), runs_dir=config.runs_dir)
-    return _completed(config)
+    config = _completed(config)
+    if not is_named and config.run:
+        bring(config.runs_dir, config.run)  # nothing, but a bucket that does not answer is told at once
+    return config
 
 
 def help_text() -> str:
@@ -195,7 +200,12 @@ def find_data_dir(given: str | None) -> str:
 
 
 def at_home(name: str, folder: str) -> str:
-    """A folder without ~ in front, which not every shell replaces. Raises ValueError that names the key."""
+    """A folder without ~ in front, which not every shell replaces; a bucket's as it is.
+
+    Raises ValueError that names the key.
+    """
+    if is_remote(folder):
+        return cleaned(folder)
     try:
         return str(Path(folder).expanduser())
     except RuntimeError:
@@ -206,7 +216,7 @@ def at_home(name: str, folder: str) -> str:
 
 def earlier(runs_dir: str, run: str) -> RunConfig | None:
     """What the earlier sessions of a run were asked for, or None. Raises ValueError if their record is damaged."""
-    path = Path(runs_dir, run, "config.yaml")
+    path = bring(runs_dir, run) / "config.yaml"
     entries = {name: entry for name, entry in entries_of(RunConfig).items() if name not in OF_ONE_SESSION}
     names = [entry.name for entry in dataclasses.fields(RunConfig) if entry.name not in OF_ONE_SESSION]
     try:

@@ -14,6 +14,7 @@ from rich.table import Table
 from results.command import FAILED, StorageError, argument_of, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
+from results.storage import shown
 from results.wording import number
 from search.config import ConfirmKeys, Export, RunConfig, at_home, confirm_command
 from search.config import parse as parse_run
@@ -188,7 +189,7 @@ def _comparisons(scores: dict[str, dict[int, float]]) -> list[str]:
 
 def _files(confirmation: Confirmation) -> str:
     folder = confirmation.plan.folder
-    files = f"finalists: {folder.path}/finalists.parquet; their models: {folder.models}"
+    files = f"finalists: {shown(folder.path)}/finalists.parquet; their models: {shown(folder.models)}"
     if confirmation.scored_on == "test":
         return files
     return f"{files}. The search has chosen by these very images, so that the scores are biased upwards"

@@ -14,6 +14,7 @@ from results.schema import Status
 from search.journal import TrialRecord
 
 FIRST_TRIALS = 5
+NODE_DIED = "its node has died"
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 
@@ -34,6 +35,12 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     cause = cause_of(error)
     is_named_so = type(cause).__name__ in ("OutOfMemoryError", "MemoryError")
     return is_named_so or any(words in str(cause).lower() for words in OUT_OF_MEMORY)
+
+
+def is_lost_node(error: BaseException | None) -> bool:
+    """Whether a worker ended with its node: taken back, switched off, or silent for too long."""
+    cause = cause_of(error)
+    return isinstance(cause, RayActorError) and (cause.preempted or NODE_DIED in str(cause))
 
 
 def in_one_line(error: BaseException | None) -> str:

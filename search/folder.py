@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from data.cache import atomic_write
 from results.command import StorageError
+from results.storage import bring, run_names
 
 ENGINES = ("torch", "ray", "optuna")
 
@@ -104,12 +105,11 @@ class RunFolder:
 
 
 def find_run(runs_dir: str, run: str) -> RunFolder:
-    """The folder of a run that is there. Raises ValueError with the runs that are."""
-    folder = RunFolder(Path(runs_dir, run))
+    """The folder of a run that is there, or was brought here. Raises ValueError with the runs that are."""
+    folder = RunFolder(bring(runs_dir, run))
     if not os.path.exists(folder.journal):  # not pathlib's, which raises for a name that is too long
-        runs = sorted(found.parent.name for found in Path(runs_dir).glob("*/journal.log"))
         raise ValueError(
-            f"run={run}: there is no such run in {runs_dir}; it has {', '.join(runs) or 'none'}. "
+            f"run={run}: there is no such run in {runs_dir}; it has {', '.join(run_names(runs_dir)) or 'none'}. "
             "runs_dir= names another folder of runs"
         )
     return folder

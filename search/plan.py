@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.splits import Dataset, DataUnavailable, Splits
+from results.storage import working_folder
 from search import tasks
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
@@ -56,7 +57,7 @@ class Plan:
             budget=Budget(max_params=config.max_params, max_macs=config.max_macs, max_code=config.max_code),
             num_trials=config.num_trials,
             max_epochs=config.max_epochs,
-            folder=RunFolder(Path(config.runs_dir, config.run)),
+            folder=RunFolder(working_folder(config.runs_dir) / config.run),
         )
 
     def asha(self) -> Asha:

@@ -16,6 +16,7 @@ import numpy as np
 
 from data.splits import Images
 from results.command import key, keys_help, parse_into, run_command
+from results.storage import copied, is_remote
 from search.predict_inputs import IMAGE_SUFFIXES, Form, Progress, form_of, refuse
 from search.predict_outputs import write_images, write_labels
 from spaces.layers import Shape
@@ -140,7 +141,7 @@ def load_ensemble(model: str | list[str]) -> Ensemble:
     files = model if isinstance(model, list) else [model]
     if not all(isinstance(file, str | int | float) for file in files):
         raise ValueError(f"model={model}: expected a file, or a list of files: model=[a.pt,b.pt]")
-    ensemble = Ensemble({path: load_model(path) for path in (_path(str(file)) for file in files)})
+    ensemble = Ensemble({path: load_model(path) for path in (_model_path(str(file)) for file in files)})
     (first, expected), *others = [(path, _contract(m, ensemble.takes_any_size)) for path, m in ensemble.models.items()]
     for path, found in others:
         for what in expected:
@@ -232,6 +233,11 @@ def _misfit(ensemble: Ensemble, shape: Shape) -> str | None:
         if given != shape:
             return f"{path} gives {list(given)} for {list(shape)} (channels, height, width); expected the same shape"
     return None
+
+
+def _model_path(text: str) -> Path:
+    """Of a model in a bucket, that of a copy."""
+    return copied(text) if is_remote(text) else _path(text)
 
 
 def _path(text: str) -> Path:

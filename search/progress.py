@@ -15,6 +15,7 @@ from rich.text import Text
 
 from results.schema import Status
 from results.wording import number
+from search.cluster import Slots
 from search.journal import TrialRecord
 from search.study import Study
 from spaces.network import short_number
@@ -35,13 +36,13 @@ class Progress:
         study: Study,
         *,
         num_expected: int,
-        num_slots: int,
+        slots: Slots,
         max_epochs: int,
         shows_best: bool = True,
     ) -> None:
         """`shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing."""
         self.console, self.study, self.shows_best = console, study, shows_best
-        self.num_expected, self.num_slots, self.max_epochs = num_expected, num_slots, max_epochs
+        self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
         self.started = self.shown = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
@@ -96,10 +97,13 @@ class Progress:
     def _line(self) -> str:
         counts = Counter(trial.status for trial in self.study.trials)
         failed = sum(count for status, count in counts.items() if status.is_failure)
+        up, most = self.slots.up, self.slots.most
+        waiting = max(0, counts[Status.RUNNING] - up)
         best = self.study.best()
         parts = [
             f"{self._num_ended()}/{self.num_expected} trials",
-            f"{counts[Status.RUNNING]} running",
+            f"{counts[Status.RUNNING] - waiting} running",
+            *([f"{waiting} waiting for nodes ({up} of {most} slots are up)"] if waiting else []),
             f"{counts[Status.COMPLETE]} complete",
             *([f"{counts[Status.PRUNED]} pruned"] if self.shows_best else []),
             *([f"{failed} failed"] if failed else []),
@@ -118,12 +122,12 @@ class Progress:
     def _seconds_left(self) -> float | None:
         """From the training seconds that ended trials took on average, over the slots."""
         ended = [trial for trial in self.study.trials if trial.status != Status.RUNNING]
-        if len(ended) < max(3, self.num_slots):
+        if not (num_slots := self.slots.up) or len(ended) < max(3, num_slots):
             return None
         mean = sum(report["seconds"] for trial in ended for report in trial.reports) / len(ended)
         running = self.study.running()
         under_way = sum(max(mean - sum(report["seconds"] for report in trial.reports), 0.0) for trial in running)
-        return (mean * (self.num_expected - len(ended) - len(running)) + under_way) / self.num_slots
+        return (mean * (self.num_expected - len(ended) - len(running)) + under_way) / num_slots
 
 
 def _clock(seconds: float) -> str:

@@ -11,7 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from results.command import StorageError
 from results.schema import Status
-from search.failures import cause_of, in_one_line, is_out_of_memory, last_error
+from search.failures import cause_of, in_one_line, is_lost_node, is_out_of_memory, last_error
 from search.study import Study
 
 Told = Callable[[int, BaseException | None], None]
@@ -21,13 +21,13 @@ class StudyScheduler(FIFOScheduler):
     """First come, first served; the study decides on each report.
 
     `on_end` is told the number of each ended trial, and the error if one ended it; `on_restart`, of each that failed
-    and is tried again. Raises StorageError where a worker could not leave its checkpoint: the trial did nothing wrong
-    and does not end.
+    and is tried again; `on_lost`, of each that Ray gives up while its node was at fault. Raises StorageError where a
+    worker could not leave its checkpoint: the trial did nothing wrong and does not end.
     """
 
-    def __init__(self, study: Study, on_end: Told, on_restart: Told) -> None:
+    def __init__(self, study: Study, *, on_end: Told, on_restart: Told, on_lost: Told) -> None:
         super().__init__()
-        self.study, self.on_end, self.on_restart = study, on_end, on_restart
+        self.study, self.on_end, self.on_restart, self.on_lost = study, on_end, on_restart, on_lost
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if reason := result.get("unavailable"):
@@ -51,6 +51,9 @@ class StudyScheduler(FIFOScheduler):
             if is_out_of_memory(error):
                 _give_whole_device(trial)
             self.on_restart(_number(trial), error)
+            return
+        if is_lost_node(error):
+            self.on_lost(_number(trial), error)
             return
         status = Status.FAILED_OOM if is_out_of_memory(error) else Status.FAILED
         self.study.end(_number(trial), status, error=in_one_line(error))

@@ -18,8 +18,9 @@ from spaces.space import Params
 class StudySearcher(Searcher):
     """Asked by Ray for a configuration whenever a slot may be free.
 
-    It answers None while as many trials run as there are slots, so that each suggestion knows every ending before it.
-    `config_of` turns a trial into what a worker is given; `on_end` is told why the search ended before `num_trials`.
+    It answers None while as many trials run as `concurrency` says there may, so that each suggestion knows every ending
+    before it. `config_of` turns a trial into what a worker is given; `on_end` is told why the search ended before
+    `num_trials`.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class StudySearcher(Searcher):
         num_trials: int,
         given: Mapping[str, Given],
         warm: Sequence[tuple[Candidate, Params]] = (),
-        concurrency: int,
+        concurrency: Callable[[], int],
         config_of: Callable[[TrialRecord], dict[str, Any]],
         on_end: Callable[[str], None],
     ) -> None:
@@ -45,13 +46,19 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """A configuration, None for not now, or FINISHED."""
-        if len(self._live()) >= self.concurrency:
+        num_live = len(self._live())
+        if num_live >= self.concurrency():
             return None
         trial = self._next()
-        if trial is None:
-            return Searcher.FINISHED
+        if trial is None:  # a trial that runs may be taken back yet, and Ray asks no more once it has heard FINISHED
+            return None if num_live else Searcher.FINISHED
         self.issued.add(trial.number)
         return self.config_of(trial)
+
+    def take_back(self, number: int) -> None:
+        """A trial that was handed out is to be handed out again: its node was lost."""
+        self.issued.discard(number)
+        self.orphans.append(self.study.trials[number])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: the scheduler, which knows why a trial ends, tells the study."""

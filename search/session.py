@@ -13,15 +13,17 @@ from rich.console import Console
 
 from data.splits import Splits
 from results.command import SIGNALLED, StorageError
+from results.storage import shown
 from search.config import Export, resume_command
 from search.folder import writing
 from search.job import Job
+from search.mirror import Mirror, mirrored
 from search.plan import Plan
 from search.signals import Stop, stop_signals
-from search.slots import Slot
 from search.study import Study
 
 if TYPE_CHECKING:
+    from search.cluster import Slots
     from search.tuning import Outcome
 
 
@@ -32,19 +34,23 @@ class Session:
     plan: Plan
     splits: Splits
     study: Study
-    slot: Slot
-    num_slots: int
+    slots: Slots
     console: Console
     stop: Stop
+    mirror: Mirror | None
+    """Of a run whose runs_dir is a bucket."""
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def train(self, job: Job, study: Study, splits: Splits) -> Outcome:
-        """Trains what the job asks for to its end, on this session's slots."""
+        """Trains what the job asks for to its end, on this session's slots. Raises StorageError."""
         from search.tuning import run_trials
 
-        return run_trials(job, splits, study, self.slot, self.num_slots, self.console, self.stop)
+        outcome = run_trials(job, splits, study, self.slots, self.console, self.stop)
+        if self.mirror:
+            self.mirror.check()
+        return outcome
 
     def export_models(self) -> bool:
         """Writes the models as the run's `export` asks for; False if one could not be."""
@@ -62,7 +68,7 @@ class Session:
 
         with writing(self.plan.folder.path / "report.html"):
             path = write_report(self.plan.folder.path)
-        self.say(f"report: {path}")
+        self.say(f"report: {shown(path)}")
 
     def exit_code(self, otherwise: int = 0) -> int:
         """128 and the signal's number if one ended the session."""
@@ -84,21 +90,31 @@ def open_session(
     quiet_optuna()
     console = Console() if sys.stdout.isatty() else Console(width=120)
     config = plan.config
-    splits = plan.load_data(lambda text: console.print(text, style="bold yellow", highlight=False, soft_wrap=True))
+
+    def say(text: str) -> None:
+        console.print(text, style="bold yellow", highlight=False, soft_wrap=True)
+
+    splits = plan.load_data(say)
     check_reports(plan, splits)
     with plan.folder.locked(), stop_signals() as stop:
         study = open_study(plan, splits)
-        with _kept(go_on or resume_command(config)), Cluster(config) as cluster:
+        kept = _kept(go_on or resume_command(config))
+        with kept, mirrored(plan, stop, say) as mirror, Cluster(config) as cluster:
             stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
-            slot = cluster.slot(plan.task)
-            num_slots = cluster.concurrency(slot)
+            slots = cluster.slots(plan.task, console.print, stop)
             cluster.check_room(splits)
             plan.write_config(splits)
             if config.time_budget_seconds is not None:
                 stop.deadline = time.monotonic() + config.time_budget_seconds
             with _no_mistake():
                 yield Session(
-                    plan=plan, splits=splits, study=study, slot=slot, num_slots=num_slots, console=console, stop=stop
+                    plan=plan,
+                    splits=splits,
+                    study=study,
+                    slots=slots,
+                    console=console,
+                    stop=stop,
+                    mirror=mirror,
                 )
 
 

@@ -12,6 +12,7 @@ from data.splits import Splits
 from results import tables
 from results.command import command_line
 from results.schema import Status
+from results.storage import is_remote, shown
 from results.wording import number
 from search.config import resume_command
 from search.plan import Plan
@@ -24,20 +25,20 @@ BEST = 10
 
 
 def print_start(session: Session) -> None:
-    plan, study, slot = session.plan, session.study, session.slot
+    plan, study, slots = session.plan, session.study, session.slots
     config, budget = plan.config, plan.budget
     limits = [
         f"at most {budget.max_params:,} parameters" if budget.max_params else "no limit of parameters",
         f"{short_number(budget.max_macs)} MACs" if budget.max_macs else "no limit of MACs",
     ]
-    device = f"{slot.gpus:g} GPUs and {slot.cpus:g} CPUs" if slot.gpus else f"{slot.cpus:g} CPUs"
+    coming = f", {slots.most} once all workers have come" if slots.most > slots.up else ""
     lines = [
         f"[bold]{plan.task.name}[/]: {plan.task.sentence}",
         f"data     {_data(session.splits)}",
         f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
         f"{config.sampler.value} + ASHA, seed {config.seed}",
-        f"slots    {session.num_slots} of {device}",
-        f"run      {plan.folder.path}",
+        f"slots    {slots.up} of {slots.slot}{coming}",
+        f"run      {shown(plan.folder.path)}{_worked_on(plan)}",
     ]
     if study.trials:
         ended = sum(trial.status != Status.RUNNING for trial in study.trials)
@@ -71,6 +72,10 @@ def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, ou
     if outcome.stop.signal or outcome.out_of_time:
         reason = outcome.stop.name or "time_budget_seconds"
         console.print(f"Stopped by {reason}. To go on: {resume_command(plan.config)}", highlight=False, soft_wrap=True)
+
+
+def _worked_on(plan: Plan) -> str:
+    return f", worked on in {plan.folder.path}" if is_remote(plan.config.runs_dir) else ""
 
 
 def _best_table(plan: Plan) -> Table:
@@ -125,14 +130,15 @@ def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
 
 def _training_share(study: Study, outcome: Outcome) -> float:
     reports = [report for trial in study.trials for report in trial.reports if report["order"] >= outcome.first_report]
-    slot_seconds = outcome.slot_seconds()
+    slot_seconds = outcome.slot_seconds
     return sum(report["seconds"] for report in reports) / slot_seconds if slot_seconds else math.nan
 
 
 def _files(plan: Plan, study: Study) -> list[str]:
-    lines = [f"tables: {plan.folder.path}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
+    place = shown(plan.folder.path)
+    lines = [f"tables: {place}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
     if study.best() is not None:
-        model = plan.folder.path / "models" / "best.pt"
+        model = f"{place}/models/best.pt"
         predict = command_line("search.predict", f"model={model}", "input=IMAGES")
         lines.append(f"best model: {model}; try: {predict}")
     return lines

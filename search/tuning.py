@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from data.splits import Splits
 from results.command import StorageError
 from results.schema import Status
 from search.checkpoints import start_store
+from search.cluster import Slots
 from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
 from search.job import Job
 from search.journal import TrialRecord
@@ -36,21 +36,16 @@ TABLES_SECONDS = 8.0
 class Outcome:
     """How a study's session went."""
 
-    num_slots: int
     stop: Stop
     out_of_time: bool = False
     ended_early: str | None = None
     """Why no further candidate could be had."""
     failure: str | None = None
     """The error, where the first trials all failed in the same way and the session was stopped for it."""
-    started: float | None = None
-    ended: float | None = None
+    slot_seconds: float = 0.0
+    """Slots times the time from the first start to the last end."""
     first_report: int = 0
     """The first report of this session, by its place among all of the study."""
-
-    def slot_seconds(self) -> float:
-        """Slots times the time from the first start to the last end."""
-        return self.num_slots * (self.ended - self.started) if self.started and self.ended else 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -58,14 +53,32 @@ class Outcome:
         return not (self.stop.signal or self.out_of_time or self.failure)
 
 
-def run_trials(
-    job: Job, splits: Splits, study: Study, slot: Slot, num_slots: int, console: Console, stop: Stop
-) -> Outcome:
+@dataclass
+class _SlotTime:
+    """Counts slot seconds while slots come and go with their nodes; what comes after the last end does not count."""
+
+    slots: Slots
+    outcome: Outcome
+    so_far: float = 0.0
+    seen: float = field(default_factory=time.monotonic)
+
+    def go_by(self) -> None:
+        now = time.monotonic()
+        self.so_far += self.slots.up * (now - self.seen)
+        self.seen = now
+
+    def end(self) -> None:
+        """A trial has ended."""
+        self.go_by()
+        self.outcome.slot_seconds = self.so_far
+
+
+def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, console: Console, stop: Stop) -> Outcome:
     """Runs the study's trials to their ends, and keeps its tables and models up to date meanwhile."""
-    outcome = Outcome(num_slots, stop, first_report=sum(len(trial.reports) for trial in study.trials))
+    outcome = Outcome(stop, first_report=sum(len(trial.reports) for trial in study.trials))
     try:
         if not stop.signal:
-            _train(job, splits, study, slot, outcome, console)
+            _train(job, splits, study, slots, outcome, console)
     except BaseException:
         with suppress(StorageError):  # the first error is the one to tell
             job.write_tables(study, False)
@@ -74,7 +87,7 @@ def run_trials(
     return outcome
 
 
-def _train(job: Job, splits: Splits, study: Study, slot: Slot, outcome: Outcome, console: Console) -> None:
+def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, console: Console) -> None:
     store = start_store(job.folder.path, job.models)
     keeper = _Keeper(study, store, job.model_name)
     keeper.catch_up()
@@ -86,30 +99,34 @@ def _train(job: Job, splits: Splits, study: Study, slot: Slot, outcome: Outcome,
         num_trials=job.num_trials,
         given=job.given,
         warm=job.warm,
-        concurrency=outcome.num_slots,
-        config_of=lambda trial: _trial_config(trial, job, outcome),
+        concurrency=lambda: slots.most,
+        config_of=lambda trial: _trial_config(trial, job),
         on_end=lambda reason: setattr(outcome, "ended_early", reason),
     )
     progress = Progress(
         console,
         study,
         num_expected=num_expected,
-        num_slots=outcome.num_slots,
+        slots=slots,
         max_epochs=job.max_epochs,
         shows_best=job.num_trials > 0,
     )
     failures = FirstFailures(min(FIRST_TRIALS, num_expected))
-    scheduler = StudyScheduler(study, _on_end(study, keeper, outcome, failures), _on_restart(progress))
-    # With a searcher of one's own, Tune keeps but one trial pending unless told otherwise
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(outcome.num_slots)
+    scheduler = StudyScheduler(
+        study,
+        on_end=_on_end(study, keeper, outcome, failures),
+        on_restart=_on_restart(progress),
+        on_lost=_on_lost(progress, searcher),
+    )
+    slot_time = _SlotTime(slots, outcome)
     with progress:
         try:
             # Not tune.Tuner: it pickles searcher and scheduler for a restore of its own; we resume from the journal
             tune.run(
-                _worker(splits, store, slot),
+                _worker(splits, store, slots.slot),
                 name="trials",
                 storage_path=str(job.folder.scratch.absolute()),
-                resources_per_trial={"cpu": slot.cpus, "gpu": slot.gpus},
+                resources_per_trial={"cpu": slots.slot.cpus, "gpu": slots.slot.gpus},
                 num_samples=-1,
                 search_alg=searcher,
                 scheduler=scheduler,
@@ -117,8 +134,8 @@ def _train(job: Job, splits: Splits, study: Study, slot: Slot, outcome: Outcome,
                 max_failures=job.max_failures,
                 raise_on_failed_trial=False,
                 trial_dirname_creator=lambda trial: str(trial.config["number"]),
-                callbacks=[_Housekeeping(job, study, outcome, progress)],
-                stop=_StopWhen(outcome),
+                callbacks=[_Housekeeping(job, study, slot_time, outcome, progress)],
+                stop=_StopWhen(outcome, slot_time),
                 verbose=0,
             )
         except TuneError as wrapped:  # around what searcher, scheduler and callbacks raise
@@ -140,8 +157,7 @@ def _worker(splits: Splits, store: Any, slot: Slot) -> Any:
     return tune.with_parameters(TrialTrainable, arrays=arrays, store=store, threads=slot.threads)
 
 
-def _trial_config(trial: TrialRecord, job: Job, outcome: Outcome) -> dict[str, Any]:
-    outcome.started = outcome.started or time.monotonic()
+def _trial_config(trial: TrialRecord, job: Job) -> dict[str, Any]:
     given = job.given.get(trial.reference or "")
     return {
         "number": trial.number,
@@ -174,6 +190,14 @@ def _on_restart(progress: Progress) -> Told:
     return on_restart
 
 
+def _on_lost(progress: Progress, searcher: StudySearcher) -> Told:
+    def on_lost(number: int, error: BaseException | None) -> None:
+        progress.tell(f"trial {number} lost its node, and goes on elsewhere from its last checkpoint")
+        searcher.take_back(number)
+
+    return on_lost
+
+
 @dataclass
 class _Keeper:
     """Tells the store what becomes of an ended trial's files."""
@@ -203,8 +227,8 @@ class _Keeper:
 class _Housekeeping(tune.Callback):
     """Between Ray Tune's steps: the tables, the terminal, the clock."""
 
-    def __init__(self, job: Job, study: Study, outcome: Outcome, progress: Progress) -> None:
-        self.job, self.study = job, study
+    def __init__(self, job: Job, study: Study, slot_time: _SlotTime, outcome: Outcome, progress: Progress) -> None:
+        self.job, self.study, self.slot_time = job, study, slot_time
         self.outcome, self.progress = outcome, progress
         self.written = time.monotonic()
         self.has_told = False
@@ -213,13 +237,14 @@ class _Housekeeping(tune.Callback):
         if self.outcome.stop.signal and not self.has_told:
             self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")
             self.has_told = True
+        self.slot_time.go_by()
         self.progress.refresh()
         if time.monotonic() - self.written >= TABLES_SECONDS:
             self.job.write_tables(self.study, True)
             self.written = time.monotonic()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.outcome.ended = time.monotonic()
+        self.slot_time.end()
 
     on_trial_error = on_trial_complete
 
@@ -227,8 +252,8 @@ class _Housekeeping(tune.Callback):
 class _StopWhen(tune.Stopper):
     """Stops all trials when there is a reason to; they can be resumed. Tune pickles it, so it cannot tell anybody."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
+    def __init__(self, outcome: Outcome, slot_time: _SlotTime) -> None:
+        self.outcome, self.slot_time = outcome, slot_time
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -236,6 +261,6 @@ class _StopWhen(tune.Stopper):
     def stop_all(self) -> bool:
         self.outcome.out_of_time = self.outcome.stop.is_due
         if self.outcome.out_of_time or self.outcome.stop.signal or self.outcome.failure:
-            self.outcome.ended = time.monotonic()
+            self.slot_time.end()
             return True
         return False

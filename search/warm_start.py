@@ -10,6 +10,7 @@ from typing import Any
 
 from results import tables
 from results.schema import Status
+from results.storage import copied, is_remote, shown
 from search.base import completed_entries
 from search.folder import RunFolder, writing
 from search.journal import Journal
@@ -22,6 +23,9 @@ SHARE = 4
 """At most one in so many of the search's trials is an earlier run's."""
 SAME = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
 """What an earlier run must have in common with this one, so that its curves are what training here would give."""
+
+NEEDED = ("journal.log", "models/best.pt")
+"""Files of an earlier run."""
 
 Say = Callable[[str], None]
 Warm = tuple[Candidate, Params]
@@ -79,8 +83,8 @@ def start_warm(
 
 
 def _found(plan: Plan, place: str) -> list[Earlier]:
-    path = Path(place)
-    if not path.exists() and (named := Path(plan.config.runs_dir, place)).is_dir():
+    path = _local(place)
+    if not path.exists() and (named := _local(f"{plan.config.runs_dir}/{place}")).is_dir():
         path = named
     found = _of_table(path, plan) if path.is_file() else _of_folder(path, plan)
     if not found:
@@ -91,11 +95,17 @@ def _found(plan: Plan, place: str) -> list[Earlier]:
     return sorted(found, key=lambda each: -each.score)
 
 
+def _local(place: str) -> Path:
+    """The place, or a copy of what is needed of it, where it is in a bucket."""
+    return copied(place, *NEEDED) if is_remote(place) else Path(place)
+
+
 def _of_folder(path: Path, plan: Plan) -> list[Earlier]:
     folders = [
         RunFolder(journal.parent) for journal in [*path.glob("journal.log"), *sorted(path.glob("*/journal.log"))]
     ]
-    others = [folder for folder in folders if folder.path.resolve() != plan.folder.path.resolve()]
+    own = shown(plan.folder.path.resolve())
+    others = [folder for folder in folders if shown(folder.path.resolve()) != own]
     return [each for folder in others for each in _of_run(folder, plan)]
 
 

@@ -14,6 +14,7 @@ import results
 from search import predict, replay, run, tasks
 from search.cluster import Cluster
 from search.config import parse
+from search.signals import Stop
 from tests.search.unfinished import contents, cut_short, line, write
 
 Main = Callable[[list[str]], int]
@@ -236,10 +237,10 @@ def cluster() -> Iterator[Cluster]:
     [
         ("cpus_per_trial=9999", r"cpus_per_trial=9999 .*: no node has room for a trial; there are [0-9]+ CPUs, "),
         ("gpus_per_trial=9999", r"gpus_per_trial=9999: no node has room for a trial; there are .* [0-9]+ GPUs"),
-        ("concurrency=9999", r"concurrency=9999: the cluster has [0-9]+ slots of 1 CPUs, "),
+        ("concurrency=9999", r"concurrency=9999: the cluster has [0-9]+ slots of 1 CPUs"),
     ],
 )
 def test_more_than_the_cluster_has_is_refused_with_what_it_has(cluster: Cluster, argument: str, message: str):
     asked = Cluster(parse([argument]))
     with pytest.raises(ValueError, match=message):
-        asked.concurrency(asked.slot(tasks.find("tiny10k")))
+        asked.slots(tasks.find("tiny10k"), print, Stop())

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from ray.exceptions import RayTaskError
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
+from ray.exceptions import ActorDiedError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -11,7 +12,7 @@ from results.command import StorageError
 from results.schema import Status
 from search import scheduler
 from search.job import Given
-from search.scheduler import StudyScheduler
+from search.scheduler import StudyScheduler, Told
 from search.searcher import StudySearcher
 from search.study import Study
 from tests.search.toy import open_study, report, run, toy_candidate
@@ -31,6 +32,11 @@ def task_error(cause: Exception) -> RayTaskError:
 
 def never(number: int, error: BaseException | None) -> None:
     pytest.fail(f"trial {number} does not come to this: {error}")
+
+
+def told(study: Study, **known: Told) -> StudyScheduler:
+    """A scheduler that tells these, and must have nothing to tell to others."""
+    return StudyScheduler(study, **{"on_end": never, "on_restart": never, "on_lost": never, **known})
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def study(tmp_path):
 def test_a_final_error_ends_the_trial_with_its_cause_in_one_line(study, monkeypatch, error, status, text):
     monkeypatch.setattr(scheduler, "last_error", lambda trial: error)
     ended = []
-    StudyScheduler(study, lambda number, error: ended.append(number), never).on_trial_error(None, failed_trial(0))
+    told(study, on_end=lambda number, error: ended.append(number)).on_trial_error(None, failed_trial(0))
     assert (study.trials[0].status, ended) == (status, [0])
     assert study.trials[0].error.startswith(text)
     assert "\n" not in study.trials[0].error
@@ -64,7 +70,7 @@ def test_before_a_restart_nothing_ends_and_a_trial_without_memory_gets_a_gpu_of_
     trial = failed_trial(0, gpus=0.25)
     trial.set_status(Trial.ERROR)  # as Ray does before it puts the trial back into its queue
     restarted = []
-    StudyScheduler(study, never, lambda number, error: restarted.append(number)).on_trial_error(None, trial)
+    told(study, on_restart=lambda number, error: restarted.append(number)).on_trial_error(None, trial)
     assert restarted == [0]
     assert study.trials[0].status == Status.RUNNING
     assert trial.placement_group_factory.required_resources == {"CPU": 1, "GPU": 1}
@@ -74,15 +80,32 @@ def test_other_errors_leave_a_trials_share_as_it_is(study, monkeypatch):
     monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(KeyError("broken")))
     trial = failed_trial(0, gpus=0.25)
     trial.set_status(Trial.ERROR)
-    StudyScheduler(study, never, lambda number, error: None).on_trial_error(None, trial)
+    told(study, on_restart=lambda number, error: None).on_trial_error(None, trial)
     assert trial.placement_group_factory.required_resources == {"CPU": 1, "GPU": 0.25}
 
 
 def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_ends_no_trial(study, monkeypatch):
     monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(StorageError("disk full")))
     with pytest.raises(StorageError, match="disk full"):
-        StudyScheduler(study, never, never).on_trial_error(None, failed_trial(0))
+        told(study).on_trial_error(None, failed_trial(0))
     assert study.trials[0].status == Status.RUNNING
+
+
+def test_a_trial_that_lost_its_node_is_not_failed_for_it_but_handed_out_again(study, monkeypatch):
+    died = ActorDiedErrorContext(
+        actor_id=b"0" * 16, error_message="The actor died because its node has died. Node Id: 1234"
+    )
+    monkeypatch.setattr(scheduler, "last_error", lambda trial: ActorDiedError(died))
+    searcher = StudySearcher(
+        study, num_trials=1, given={}, concurrency=lambda: 1, config_of=lambda trial: trial.number, on_end=pytest.fail
+    )
+    assert searcher.suggest("one") == 0
+    assert searcher.suggest("two") is None, "Ray, once told FINISHED, would not ask again"
+    told(study, on_lost=lambda number, error: searcher.take_back(number)).on_trial_error(None, failed_trial(0))
+    assert study.trials[0].status == Status.RUNNING
+    assert searcher.suggest("three") == 0
+    study.end(0, Status.FAILED)
+    assert searcher.suggest("four") == Searcher.FINISHED
 
 
 REASON = "the ImageNet weights of vgg16 cannot be had: Connection refused"
@@ -93,7 +116,7 @@ def open_with_unavailable_reference(path, ended: list) -> Study:
     """A study whose first trial is a reference, of which a worker says that it cannot be trained there."""
     study = open_study(path)
     study.add_reference("vgg", REFERENCES["vgg"])
-    scheduler = StudyScheduler(study, lambda number, error: ended.append((number, error)), never)
+    scheduler = told(study, on_end=lambda number, error: ended.append((number, error)))
     answer = scheduler.on_trial_result(None, failed_trial(0), {"unavailable": REASON})
     assert answer == TrialScheduler.STOP
     return study
@@ -127,7 +150,7 @@ def test_a_run_that_goes_on_does_not_issue_it_again(tmp_path):
         resumed,
         num_trials=1,
         given={name: Given(candidate) for name, candidate in REFERENCES.items()},
-        concurrency=1,
+        concurrency=lambda: 1,
         config_of=lambda trial: {"number": trial.number},
         on_end=lambda why: pytest.fail(why),
     )

@@ -12,13 +12,13 @@ from rich.console import Console
 from data.splits import Dataset, Split, Splits
 from results import tables
 from results.schema import Status
-from search.cluster import Cluster
+from search.cluster import Cluster, Slots
 from search.config import RunConfig, Sampler
 from search.failures import FIRST_TRIALS
 from search.folder import RunFolder
 from search.plan import Plan
 from search.signals import Stop
-from search.slots import Slot
+from search.slots import Nodes, Slot
 from search.study import Budget, Study
 from search.summary import print_summary
 from search.tasks import Scale, Task
@@ -120,7 +120,12 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
     with plan.folder.locked():
         study = plan.open_study(made())
         outcome = run_trials(
-            plan.job(made()), made(), study, Slot(cpus=1, gpus=0), 1, Console(file=io.StringIO()), Stop()
+            plan.job(made()),
+            made(),
+            study,
+            Slots(Slot(cpus=1, gpus=0), 1, lambda: Nodes(up=[{"CPU": 1.0}])),
+            Console(file=io.StringIO()),
+            Stop(),
         )
     return Session(study, plan, outcome)
 

@@ -16,7 +16,7 @@ from tests.search import toy
 from tests.search.unfinished import cut_short
 
 SPLITS = load_made()
-LINE = ("data=made", "max_epochs=3", "num_trials=16", "references=false")
+LINE = ("data=made", "grace_epochs=1", "max_epochs=3", "num_trials=16", "references=false")
 
 
 def planned(runs_dir: Path, run: str, *arguments: str) -> Plan:
@@ -86,7 +86,9 @@ def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_pa
         left = start_warm(plan, study, earlier, plan.identity(splits), print)
         assert study.trials == []
         assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
-        searcher = StudySearcher(study, num_trials=16, given={}, warm=left, concurrency=9, config_of=vars, on_end=print)
+        searcher = StudySearcher(
+            study, num_trials=16, given={}, warm=left, concurrency=lambda: 9, config_of=vars, on_end=print
+        )
         issued = [searcher.suggest(str(number)) for number in range(5)]
     assert [trial["origin"] for trial in issued] == ["warm"] * 4 + ["tpe"]
     assert study.trials[0].seed != before.trials[5].seed

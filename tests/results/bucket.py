@@ -1,0 +1,73 @@
+"""An S3 server of a bucket on loopback, moto's, whose connection can be cut."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.request import Request, urlopen
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+URL = "s3://runs-of-tests/some/where"
+
+
+class Bucket:
+    """What it holds outlasts a cut."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.server: ThreadedMotoServer | None = None
+        self.mend()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def ask(self, method: str, path: str, content: bytes = b"") -> None:
+        url, headers = self.environment["AWS_ENDPOINT_URL"] + path, {"Content-Type": "text/plain"}
+        urlopen(Request(url, method=method, data=content, headers=headers)).close()
+
+    def empty(self) -> None:
+        """Nothing in it but the bucket of `URL`."""
+        self.ask("POST", "/moto-api/reset-auth", b"inf")
+        self.ask("POST", "/moto-api/reset")
+        self.ask("PUT", "/runs-of-tests")
+
+    def cut(self) -> None:
+        """From now on nobody listens."""
+        assert self.server
+        self.server.stop()
+        self.server = None
+
+    def mend(self) -> None:
+        if self.server:
+            return
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self.server.start()
+
+
+@contextmanager
+def bucket() -> Iterator[Bucket]:
+    """The server with the bucket of `URL` in it, and the environment that finds it."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    served = Bucket()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in served.environment.items():
+                patch.setenv(name, value)
+            served.empty()  # of what this process has served before
+            yield served
+    finally:
+        if served.server:
+            served.cut()
