@@ -1,4 +1,4 @@
-"""cluster.yaml passes Ray's own checks, trains nothing on its head, and names files that are there."""
+"""Both cluster files pass Ray's own checks, train nothing on the head, and name files that are there."""
 
 import json
 import re
@@ -12,14 +12,28 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 ROOT = Path(__file__).parents[1]
 
 
+def prepared(name: str) -> dict:
+    """As `ray up` sees it, with its provider's defaults filled in; needs neither boto3 nor a network."""
+    return prepare_config(yaml.safe_load((ROOT / name).read_text()))
+
+
 @pytest.fixture(scope="module")
 def cluster() -> dict:
-    """As `ray up` sees it, with AWS's defaults filled in; needs neither boto3 nor a network."""
-    return prepare_config(yaml.safe_load((ROOT / "cluster.yaml").read_text()))
+    return prepared("cluster.yaml")
 
 
-def test_ray_accepts_it(cluster):
-    validate_config(cluster)
+@pytest.fixture(scope="module")
+def local() -> dict:
+    return prepared("cluster-local.yaml")
+
+
+@pytest.fixture(params=["cluster", "local"])
+def either(request: pytest.FixtureRequest) -> dict:
+    return request.getfixturevalue(request.param)
+
+
+def test_ray_accepts_it(either):
+    validate_config(either)
 
 
 def test_the_head_trains_nothing(cluster):
@@ -30,16 +44,29 @@ def test_the_head_trains_nothing(cluster):
     assert "--num-cpus=0" in cluster["head_start_ray_commands"][-1]
 
 
-def test_two_to_eight_spot_workers_with_a_gpu_each(cluster):
+def test_a_local_head_trains_nothing_and_all_workers_come(local):
+    start = local["head_start_ray_commands"][-1]
+    assert "--num-cpus=0 --num-gpus=0" in start
+    assert "RAY_enable_autoscaler_v2=0" in start
+    [kind] = local["available_node_types"].values()
+    assert kind["min_workers"] == kind["max_workers"] == len(local["provider"]["worker_ips"])
+
+
+def test_up_to_eight_spot_workers_with_a_gpu_each(cluster):
     (worker,) = (node for name, node in cluster["available_node_types"].items() if name != cluster["head_node_type"])
-    assert (worker["min_workers"], worker["max_workers"], cluster["max_workers"]) == (2, 8, 8)
+    assert (worker["min_workers"], worker["max_workers"], cluster["max_workers"]) == (0, 8, 8)
     assert worker["resources"]["GPU"] == 1
     assert worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
 
 
-def test_every_mounted_file_is_there(cluster):
-    missing = [source for source in cluster["file_mounts"].values() if not (ROOT / source).exists()]
+def test_every_mounted_file_is_there(either):
+    missing = [source for source in either["file_mounts"].values() if not (ROOT / source).exists()]
     assert not missing
+
+
+def test_both_mount_the_same(cluster, local):
+    assert local["file_mounts"] == cluster["file_mounts"]
+    assert local["rsync_exclude"] == cluster["rsync_exclude"]
 
 
 def test_every_package_is_mounted(cluster):
@@ -50,15 +77,15 @@ def test_every_package_is_mounted(cluster):
     assert tops <= set(cluster["file_mounts"].values())
 
 
-def test_every_node_installs_the_constrained_project(cluster):
+def test_every_node_installs_the_constrained_project(either):
     for kind in ("head", "worker"):
-        commands = " ".join(cluster[f"{kind}_setup_commands"])
+        commands = " ".join(either[f"{kind}_setup_commands"])
         assert "pip install --quiet -e . -c constraints.txt" in commands
 
 
-def test_every_command_is_shell(cluster):
+def test_every_command_is_shell(either):
     for kind in ("head", "worker"):
-        for command in [*cluster[f"{kind}_setup_commands"], *cluster[f"{kind}_start_ray_commands"]]:
+        for command in [*either[f"{kind}_setup_commands"], *either[f"{kind}_start_ray_commands"]]:
             subprocess.run(["bash", "-n", "-c", command], check=True)
 
 

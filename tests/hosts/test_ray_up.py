@@ -1,0 +1,126 @@
+"""A real `ray up` of cluster-local.yaml: a laptop, a head, two workers, a search on all of them, and what befalls them.
+
+One story, told in order. No folder is shared: `ray up` mounts the project, `ray rsync-up` takes the data to the head,
+and `ray rsync-down` brings the runs home.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import results
+from tests.hosts.cluster import FILE, ROOT, LabCluster, Note
+from tests.hosts.lab import HEAD, LAPTOP, Lab, obstacle, wait_until
+
+pytestmark = pytest.mark.hosts
+
+MNIST = ROOT.parent / "shared" / "data" / "MNIST"
+COMMON = "task=tiny10k references=false confirm.top_k=0 report=false"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
+    """Up, and the workers have joined."""
+    if reason := obstacle():
+        pytest.skip(f"the host lab {reason}")
+    on_laptop = [str(folder) for folder in (ROOT, MNIST) if folder.exists()]
+    lab = Lab(tmp_path_factory.mktemp("hosts") / "lab", [sys.prefix, sys.base_prefix], on_laptop)
+    try:
+        lab.up(2)
+        cluster = LabCluster(lab)
+        cluster.write_file()
+        cluster.ray("up", "--yes", FILE)
+        wait_until(lambda: len(cluster.nodes()) == 3, step_seconds=1)
+        yield cluster
+    finally:
+        lab.down()
+
+
+@pytest.fixture(scope="module")
+def data(cluster: LabCluster) -> str:
+    """The keys for the data: the real files, if they are here to be taken to the head."""
+    if not MNIST.exists():
+        return "data=made train_examples=1200"
+    cluster.ray("rsync-up", FILE, str(MNIST), "~/data/")
+    return "data=original data_dir=~/data train_examples=2000 val_examples=1000"
+
+
+@pytest.fixture(scope="module")
+def notes(cluster: LabCluster, data: str) -> list[Note]:
+    """What workers noted in the run 'b': its driver is killed; then one of them goes, and the other falls silent."""
+    keys = f"run=b {data} num_trials=4 max_epochs=6 grace_epochs=6"
+    search = f"cd frugal && FAULTS_LOG=$HOME/epochs.log python -m tests.faults.driver {COMMON} {keys}"
+
+    first = cluster.begin("exec", FILE, search)
+    wait_until(lambda: all_in_mid_epoch(cluster, {}), first)
+    cluster.driver().kill()
+    first.finish(exit_code=1)
+
+    seen = {host: len(cluster.notes(host)) for host in cluster.lab.workers}
+    second = cluster.begin("exec", FILE, search)
+    wait_until(lambda: all_in_mid_epoch(cluster, seen), second)
+    cluster.lab.unplug("worker2")
+    cluster.lab.kill("worker1")
+    wait_until(lambda: set(cluster.nodes()) == {HEAD}, second, step_seconds=1)
+    cluster.lab.plug("worker2")
+    second.finish()
+    return [note for host in cluster.lab.workers for note in cluster.notes(host)]
+
+
+def test_only_workers_train(cluster):
+    slots = {host: node.get("CPU", 0) for host, node in cluster.nodes().items()}
+    assert slots == {HEAD: 0, **dict.fromkeys(cluster.lab.workers, 1)}
+
+
+def test_a_search_trains_on_every_worker(cluster, data):
+    cluster.ray("exec", FILE, f"cd frugal && python -m search.run {COMMON} run=a {data} num_trials=4 max_epochs=3")
+    runs = fetched(cluster)
+    rows = results.load("tiny10k", runs / "a")
+    assert set(rows["node"]) == set(cluster.lab.workers)
+    assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
+    assert len(rows) == 4
+    assert (runs / "a" / "models" / "best.pt").exists()
+
+
+def test_all_trials_end_whatever_befalls_the_hosts(cluster, notes):
+    runs = fetched(cluster)
+    rows, curves = (results.load("tiny10k", runs / "b", table=table) for table in ("leaderboard", "curves"))
+    assert len(rows) == 4
+    assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
+    for row in rows.itertuples():
+        epochs = curves[curves["trial"] == row.trial].sort_values("step")["epoch"]
+        assert epochs.tolist() == [1.0 + n for n in range(int(row.epochs))]
+
+
+def test_a_trial_repeats_at_most_one_epoch_each_time_that_it_is_cut_off(notes):
+    num_cut_off = 0
+    for trial in {note.trial for note in notes}:
+        processes = {(note.host, note.pid) for note in notes if note.trial == trial}
+        trained = Counter(note.epoch for note in notes if note.trial == trial and note.kind == "end")
+        assert trained.total() - len(trained) <= len(processes) - 1
+        num_cut_off += len(processes) - 1
+    assert num_cut_off >= 3  # by the driver's end two; by each worker's one, unless it was just between two trials
+
+
+def test_ray_down_and_a_stop_on_each_worker_leave_no_ray(cluster, notes):
+    cluster.ray("down", "--yes", FILE)
+    worker = f"root@{cluster.lab.address('worker2')}"
+    ssh = ("ssh", "-i", "/root/.ssh/user_key", "-o", "StrictHostKeyChecking=no", worker)
+    cluster.lab.exec(LAPTOP, *ssh, "env/bin/ray stop --force").finish()
+    for host in (HEAD, "worker2"):
+        wait_until(lambda host=host: cluster.lab.running(host) == {"sshd"})
+
+
+def fetched(cluster: LabCluster) -> Path:
+    """The folder of runs, brought home."""
+    cluster.ray("rsync-down", FILE, "frugal/results/runs/", "/root/runs/")
+    return cluster.lab.home(LAPTOP) / "runs"
+
+
+def all_in_mid_epoch(cluster: LabCluster, since: Mapping[str, int]) -> bool:
+    """Whether each worker has ended an epoch, since it had noted so much, and has begun another."""
+    news = [cluster.notes(host)[since.get(host, 0) :] for host in cluster.lab.workers]
+    return all(len(notes) > 1 and notes[-1].kind == "begin" for notes in news)
