@@ -31,10 +31,16 @@ class CheckpointStore:
             "answers": (Path(folder, "answers"), ".npz"),
         }
         self.ended: set[int] = set()
+        self.newest: dict[int, int] = {}
 
-    def save(self, number: int, state: bytes) -> None:
-        """Keeps a trial's checkpoint in place of its last one; one that arrives after the trial's end is dropped."""
-        if number not in self.ended:
+    def save(self, number: int, state: bytes, num_reports: int = 0) -> None:
+        """Keeps a trial's checkpoint after so many reports in place of its last one.
+
+        One that arrives after the trial's end is dropped, and one that is behind the last: the trial goes on elsewhere,
+        and this comes from a node that had fallen silent.
+        """
+        if number not in self.ended and num_reports >= self.newest.get(number, 0):
+            self.newest[number] = num_reports
             _write(self.checkpoints / f"{number}.ckpt", SEAL + hashlib.sha256(state).digest() + state)
 
     def load(self, number: int) -> bytes | None:

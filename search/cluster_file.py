@@ -123,6 +123,9 @@ def _mounts(config: Config, folder: Path) -> Wrong:
         if (folder / here).exists():
             cure = f"run `ray up` from there: cd {folder}"
             yield Severity.broken, f"file_mounts: {here} is beside the file, but not in the current folder", cure
+        elif there.endswith(".ray/auth_token"):
+            cure = "`ray get-auth-token --generate` here makes it"
+            yield Severity.broken, f"file_mounts: {here} is not there, by which Ray's nodes know each other", cure
         else:
             cure = "correct the path; relative ones start from the folder that `ray up` runs in"
             yield Severity.broken, f"file_mounts: {there} is to be a copy of {here}, which is not there", cure
@@ -132,7 +135,7 @@ def _keys(config: Config, folder: Path) -> Wrong:
     for name in ("ssh_private_key", "ssh_public_key"):
         key = config["auth"].get(name)
         if key and not os.path.exists(os.path.expanduser(key)):
-            cure = f"name the key that opens the machines, or make one: ssh-keygen -f {key.removesuffix('.pub')}"
+            cure = f"name the key that opens the machines, or make one: ssh-keygen -N '' -f {key.removesuffix('.pub')}"
             yield Severity.broken, f"auth.{name}: {key} is not there", cure
 
 

@@ -61,7 +61,13 @@ def test_up_to_eight_spot_workers_with_a_gpu_each(cluster):
 
 def test_every_mounted_file_is_there(either):
     missing = [source for source in either["file_mounts"].values() if not (ROOT / source).exists()]
-    assert not missing
+    assert missing == ["~/.ray/auth_token"], "which is the user's own"
+
+
+def test_all_nodes_know_each_other_by_the_users_token(either):
+    assert either["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    for kind in ("head", "worker"):
+        assert "RAY_AUTH_MODE=token" in " ".join(either[f"{kind}_setup_commands"])
 
 
 def test_both_mount_the_same(cluster, local):

@@ -109,7 +109,7 @@ class TrialTrainable(tune.Trainable):
     def _save(self, training: Training) -> None:
         """Sends a checkpoint off; training goes on while it travels, at most one being under way."""
         self._wait_for_save()
-        self._saving = self.store.save.remote(self.trial["number"], training.save())
+        self._saving = self.store.save.remote(self.trial["number"], training.save(), training.num_reports)
 
     def _wait_for_save(self) -> None:
         if self._saving is not None:

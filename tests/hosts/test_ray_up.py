@@ -32,6 +32,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
         lab.up(2)
         cluster = LabCluster(lab)
         cluster.write_file()
+        cluster.ray("get-auth-token", "--generate")
         cluster.ray("up", "--yes", FILE)
         wait_until(lambda: len(cluster.nodes()) == 3, step_seconds=1)
         yield cluster

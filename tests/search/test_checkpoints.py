@@ -40,6 +40,13 @@ def test_a_checkpoint_that_arrives_after_the_end_is_dropped(tmp_path):
     assert files(tmp_path) == []
 
 
+def test_a_checkpoint_from_a_node_that_had_fallen_silent_does_not_set_its_trial_back(tmp_path):
+    store = CheckpointStore(str(tmp_path))
+    for state, num_reports in ((b"second", 2), (b"again", 2), (b"third", 3), (b"late", 2)):
+        store.save(3, state, num_reports)
+    assert store.load(3) == b"third"
+
+
 @pytest.mark.parametrize("state", [b"", b"a state", bytes(range(256)) * 1000])
 def test_what_is_saved_is_loaded_to_the_byte(tmp_path, state: bytes):
     store = CheckpointStore(str(tmp_path))

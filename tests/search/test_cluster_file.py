@@ -71,8 +71,13 @@ def test_what_the_cloud_knows_of_a_machine_need_not_be_said():
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("cluster*.yaml")), ids=lambda path: path.name)
-def test_the_projects_own_files_are_good(path: Path, monkeypatch):
+def test_the_projects_own_files_are_good_but_for_the_token_that_everybody_makes(path: Path, home: Path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    (finding,) = check_cluster_file(path.name, read_cluster_file(path.name))
+    assert "~/.ray/auth_token is not there" in finding.cause
+    assert "ray get-auth-token --generate" in finding.cure
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").touch()
     (finding,) = check_cluster_file(path.name, read_cluster_file(path.name))
     assert finding.severity == "ok", finding
 
@@ -95,7 +100,7 @@ def test_the_projects_own_files_are_good(path: Path, monkeypatch):
             ["not supported for on-premise"],
         ),
         (CLOUD, ": search}", ": serach}", ["~/frugal/search is to be a copy of serach, which is not there", "correct"]),
-        (MACHINES, "id_ed25519", "id_rsa", ["~/.ssh/id_rsa is not there", "ssh-keygen -f ~/.ssh/id_rsa"]),
+        (MACHINES, "id_ed25519", "id_rsa", ["~/.ssh/id_rsa is not there", "ssh-keygen -N '' -f ~/.ssh/id_rsa"]),
         (CLOUD, "CPU: 4", "CPU: 0", ["available_node_types.worker: its resources have no CPU", "resources: {"]),
         (CLOUD, "max_workers: 2, node", "max_workers: 0, node", ["no worker may come", "nothing trains", "above 0"]),
     ],

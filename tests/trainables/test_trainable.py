@@ -31,7 +31,7 @@ class Store:
     def __init__(self):
         self.saved, self.results = {}, {}
 
-    def save(self, number, state):
+    def save(self, number, state, num_reports):
         self.saved[number] = state
 
     def load(self, number):
