@@ -23,7 +23,7 @@ documents: $(VENV)/installed
 		cpus_per_trial=2 concurrency=1 confirm.top_k=0 $(DOCUMENTS:%=fix.%) $(ARGS)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What takes minutes: processes killed, disks filled; ends with a table of what was done and survived
 test-faults: $(VENV)/installed

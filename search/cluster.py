@@ -59,7 +59,10 @@ class Cluster:
             logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists failed trials by names of its own
         except ConnectionError as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"address={self.config.address}: no Ray cluster answers there: {reason}") from None
+            raise ValueError(
+                f"address={self.config.address}: no Ray cluster answers there: {reason}. Where it wants a token, set "
+                "RAY_AUTH_MODE=token in the environment: Ray takes that of your home by itself only without address="
+            ) from None
         from search.autoscaler import growth_of
 
         self._growth = growth_of(ray.get_runtime_context().gcs_address)

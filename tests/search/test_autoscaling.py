@@ -15,8 +15,8 @@ from tests.search.command import ROOT, environment
 pytestmark = pytest.mark.ray
 
 TYPES = {
-    "l4": {"resources": {"CPU": 4, "GPU": 1}, "max_workers": 2},
-    "cpu": {"resources": {"CPU": 8}, "max_workers": 2},
+    "l4": {"resources": {"CPU": 2, "GPU": 1}, "max_workers": 2},
+    "cpu": {"resources": {"CPU": 4}, "max_workers": 2},
 }
 
 
@@ -24,7 +24,7 @@ TYPES = {
 def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     """What a search from zero workers printed, its leaderboard, and the steps of its trials: node and share."""
     folder: Path = tmp_path_factory.mktemp("autoscaling")
-    asked = ["data=made", "run=a", f"runs_dir={folder}", "num_trials=10", "max_epochs=3", "references=false"]
+    asked = ["data=made", "run=a", f"runs_dir={folder}", "num_trials=6", "max_epochs=3", "references=false"]
     with autoscaling_cluster(folder, TYPES, env={"NOTES": str(folder / "notes")}) as address:
         command = [sys.executable, "-m", "tests.search.on_fake_gpus", f"address={address}", *asked]
         done = subprocess.run(
@@ -42,9 +42,9 @@ def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
 
 def test_a_head_alone_asks_for_as_many_workers_as_it_can_use(searched):
     output, table, notes = searched
-    assert "slots    0 of 0.25 GPUs and 1 CPUs, 8 once all workers have come" in output
+    assert "slots    0 of 0.25 GPUs and 1 CPUs, 4 once all workers have come" in output
     assert notes["node"].nunique() == 2
-    assert len(table) == 10
+    assert len(table) == 6
     assert set(table["status"]) <= {"COMPLETE", "PRUNED"}
 
 

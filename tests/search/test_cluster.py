@@ -7,9 +7,10 @@ import pytest
 from ray.cluster_utils import Cluster as SimulatedCluster
 
 from data.splits import Split, Splits
-from search.cluster import Cluster
+from search.cluster import Cluster, Slots
 from search.config import RunConfig
 from search.run import main
+from search.slots import Nodes, Slot
 
 
 def test_an_address_where_nobody_listens_is_told_at_once(tmp_path, capsys):
@@ -37,3 +38,14 @@ def test_data_that_a_node_has_no_room_for_are_refused_with_both_sizes_and_the_wa
                 cluster.check_room(Splits(name="large", origin="made", train=large, val=small, test=small))
     finally:
         simulated.shutdown()
+
+
+def test_slots_follow_the_nodes_up_to_what_was_asked_for(monkeypatch):
+    monkeypatch.setattr("search.cluster.NODES_SECONDS", 0.0)
+    nodes = [Nodes(up=[{"CPU": 0.0}])]
+    slots, asked = (Slots(Slot(cpus=1, gpus=0), limit, lambda: nodes[0]) for limit in (None, 3))
+    seen = []
+    for num_workers in (0, 1, 2, 1):
+        nodes[0] = Nodes(up=[{"CPU": 0.0}, *[{"CPU": 2.0}] * num_workers])
+        seen.append((slots.up, slots.most, asked.most))
+    assert seen == [(0, 0, 0), (2, 2, 2), (4, 4, 3), (2, 2, 2)]

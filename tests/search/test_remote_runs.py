@@ -73,7 +73,7 @@ class Head:
                 process.kill()
 
 
-@pytest.mark.ray
+@pytest.mark.faults
 def test_cut_off_killed_and_gone_on_with_elsewhere_it_is_the_undisturbed_run(served, cluster, tmp_path):
     first, second = Head(tmp_path / "first", cluster), Head(tmp_path / "second", cluster)
     undisturbed = start(tmp_path, *SEARCH, cluster)

@@ -1,0 +1,227 @@
+"""What the driver costs, by the number of trials side by side: CPU time for each trial and report, and idle slots.
+
+    python -m benchmarks.driver workers=[8,32,96]
+
+The whole command with all its parts, on made data, but for the training: a fake trial sleeps for `seconds`, leaves a
+checkpoint of the size of tiny10k's, and reports. Ray counts as many CPUs as there are workers. Two lengths of trials
+tell the cost of a report from that of a trial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.cluster import QUIET
+
+os.environ.update(QUIET)  # before Ray is imported, as in the command itself
+
+import numpy as np
+import psutil
+import ray
+from ray import tune
+
+import results
+from benchmarks.command_line import read_settings
+from results.command import key
+from search import run, tuning
+
+CLAIM = "Claim: one driver feeds as many slots as a small cluster has; past that, slots wait for it."
+CHECKPOINT_BYTES = 150_000
+PARTS = {"ray::CheckpointStore": "store", "ray::_Inner": "workers"}
+"""What is none of these is Ray's own."""
+
+
+@dataclass
+class Settings:
+    workers: list[int] = key([8, 32, 96], "trials side by side")
+    trials: int = key(128, "trials of each search")
+    reports: list[int] = key([4, 16], "reports of a trial: two lengths")
+    seconds: float = key(1.0, "from report to report")
+
+
+class Fake(tune.Trainable):
+    """A trial that sleeps where another trains; its scores are its number's own noise."""
+
+    def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None, threads: int = 1) -> None:
+        assert arrays is not None
+        self.store, self.saving = store, None
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.trial, self.step_number = new_config, 0
+        self.scores = np.random.default_rng(new_config["number"]).uniform(0.9, 1.0, size=1_000)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        seconds, last = float(os.environ["FAKE_SECONDS"]), self.trial["epochs"]
+        time.sleep(seconds)
+        self.step_number += 1
+        if self.saving is not None:
+            ray.get(self.saving)
+        self.saving = self.store.save.remote(self.trial["number"], bytes(CHECKPOINT_BYTES), self.step_number)
+        score = float(self.scores[self.step_number])
+        report = {
+            "step": self.step_number,
+            "epoch": float(self.step_number),
+            "train_loss": 1 - score,
+            "val_loss": 1 - score,
+            "val_score": score,
+            "learning_rate": 1e-3,
+            "seconds": seconds,
+            "num_images": 51_000,
+            "finished": self.step_number == last,
+            "metrics": {},
+            "device": "none",
+            "node": "none",
+        }
+        return {"report": json.dumps(report)}
+
+
+def main() -> None:
+    settings = read_settings(Settings, "driver", CLAIM)
+    os.environ["FAKE_SECONDS"] = str(settings.seconds)
+    tuning.TrialTrainable = Fake  # type: ignore[misc]
+    print("| workers | trials | reports a trial | seconds | driver, CPU s | store, CPU s | Ray, CPU s |")
+    print("|---|---|---|---|---|---|---|")
+    few, many = settings.reports
+    for workers in settings.workers:
+        half = measure(workers, settings.trials // 2, few)
+        short = measure(workers, settings.trials, few)
+        long = measure(workers, settings.trials, many)
+        num_more = settings.trials * (many - few)
+        report = (long.driver - short.driver) / num_more
+        trial = (short.driver - half.driver) / (settings.trials - settings.trials // 2) - few * report
+        busy = num_more * settings.seconds / (workers * (long.seconds - short.seconds))
+        print(
+            f"\n{workers} workers: {1000 * trial:.1f} ms a trial, {1000 * report:.1f} ms a report; "
+            f"slots are busy for {busy:.0%} of the time that further reports take\n",
+            flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class Spent:
+    seconds: float
+    driver: float
+
+
+def measure(workers: int, trials: int, reports: int) -> Spent:
+    """Runs a search and prints its row."""
+    with tempfile.TemporaryDirectory() as folder, local_cluster(workers) as (address, head), Watch(head) as watch:
+        asked = [f"num_trials={trials}", f"max_epochs={reports}", f"grace_epochs={reports}", "data=made"]
+        asked += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
+        began = time.monotonic()
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            code = run.main([*asked, "confirm.top_k=0"])
+        seconds = time.monotonic() - began
+        assert code == 0, f"the search ended with {code}"
+        assert len(results.load("tiny10k", Path(folder), table="curves")) == trials * reports
+    cells = [f"{watch.spent[part]:.1f}" for part in ("driver", "store", "Ray")]
+    print(f"| {workers} | {trials} | {reports} | {seconds:.0f} | {' | '.join(cells)} |", flush=True)
+    return Spent(seconds, watch.spent["driver"])
+
+
+class Watch:
+    """CPU seconds of this process and of Ray's, by their part: looked at often, since some end in between."""
+
+    def __init__(self, head: psutil.Process) -> None:
+        self.head, self.over = head, threading.Event()
+        self.first: dict[tuple[str, int], float] = {}
+        self.last: dict[tuple[str, int], float] = {}
+        self.thread = threading.Thread(target=self._look_often, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self.first = self._look()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self.last |= self._look()
+
+    @property
+    def spent(self) -> Counter[str]:
+        """By part: driver, store, Ray, workers."""
+        spent: Counter[str] = Counter()
+        for (part, process), seconds in self.last.items():
+            spent[part] += seconds - self.first.get((part, process), 0.0)
+        return spent
+
+    def _look_often(self) -> None:
+        while not self.over.wait(1.0):
+            self.last |= self._look()
+
+    def _look(self) -> dict[tuple[str, int], float]:
+        found = {("driver", os.getpid()): _spent(psutil.Process())}
+        for process in self.head.children(recursive=True):
+            try:
+                command = " ".join(process.cmdline())
+                part = next((part for name, part in PARTS.items() if name in command), "Ray")
+                found[part, process.pid] = _spent(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+def _spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@contextmanager
+def local_cluster(num_cpus: int) -> Iterator[tuple[str, psutil.Process]]:
+    """A Ray of its own that counts so many CPUs: its address and its first process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as own:
+        command = [
+            str(Path(sys.executable).with_name("ray")),
+            "start",
+            "--head",
+            "--block",
+            "--include-dashboard=false",
+        ]
+        command += [f"--port={port}", f"--num-cpus={num_cpus}", "--node-ip-address=127.0.0.1"]
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"RAY_TMPDIR": own},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            _await_answer(port)
+            yield f"127.0.0.1:{port}", psutil.Process(process.pid)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _await_answer(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    main()
