@@ -11,10 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -36,6 +32,7 @@ from ray import tune
 
 import results
 from benchmarks.command_line import read_settings
+from benchmarks.ray_head import NO_TOKEN, free_port, ray_head
 from results.command import key
 from search import run, tuning
 
@@ -186,42 +183,11 @@ def _spent(process: psutil.Process) -> float:
 @contextmanager
 def local_cluster(num_cpus: int) -> Iterator[tuple[str, psutil.Process]]:
     """A Ray of its own that counts so many CPUs: its address and its first process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as own:
-        command = [
-            str(Path(sys.executable).with_name("ray")),
-            "start",
-            "--head",
-            "--block",
-            "--include-dashboard=false",
-        ]
-        command += [f"--port={port}", f"--num-cpus={num_cpus}", "--node-ip-address=127.0.0.1"]
-        process = subprocess.Popen(
-            command,
-            env=os.environ | {"RAY_TMPDIR": own},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            _await_answer(port)
-            yield f"127.0.0.1:{port}", psutil.Process(process.pid)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _await_answer(port: int) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
+    port = free_port()
+    with ray_head(port, {"num-cpus": num_cpus}, os.environ, Path(os.devnull)) as head:
+        yield f"127.0.0.1:{port}", psutil.Process(head)
 
 
 if __name__ == "__main__":
-    os.environ["RAY_AUTH_MODE"] = "disabled"
+    os.environ.update(NO_TOKEN)
     main()

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import psutil
 import yaml
 
-from tests.hosts.lab import HEAD, LAPTOP, PATH, Command, Lab
+from tests.hosts.lab import HEAD, HOME, LAPTOP, PATH, Command, Lab
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-FILE = "/root/cluster.yaml"
+FILE = f"{HOME}/cluster.yaml"
 
 # Without a network, a host's environment takes packages from the one that these tests run in
 ENVIRONMENT = (
@@ -76,7 +76,7 @@ class LabCluster:
 
     def nodes(self) -> dict[str, dict[str, float]]:
         """What each host that is up has to give, as Ray on the head knows it."""
-        text = self.lab.exec(HEAD, "/root/env/bin/python", "-c", NODES).finish()
+        text = self.lab.exec(HEAD, f"{HOME}/env/bin/python", "-c", NODES).finish()
         [found] = [line.removeprefix("nodes ") for line in text.splitlines() if line.startswith("nodes ")]
         return json.loads(found)
 

@@ -31,5 +31,5 @@ chmod 755 .
 pivot_root . old
 umount --lazy /old
 cd /root
-exec /usr/sbin/sshd -D -e -f /dev/null -o HostKey=/root/.ssh/host_key -o UsePAM=no -o StrictModes=no -o PrintLastLog=no \
+exec /usr/sbin/sshd -D -e -f /dev/null -o HostKey="$PWD/.ssh/host_key" -o UsePAM=no -o StrictModes=no -o PrintLastLog=no \
   -o MaxStartups=100 -o MaxSessions=100 -o PidFile=none

@@ -21,6 +21,7 @@ import psutil
 
 LAPTOP, HEAD = "laptop", "head"
 ADDRESSES = {"localhost": "127.0.0.1", LAPTOP: "10.77.0.1", HEAD: "10.77.0.10"}
+HOME = "/root"
 OWN = ("--net", "--pid", "--mount", "--uts", "--ipc")
 ATTEMPT = "mount -t tmpfs tmpfs /tmp && ip link add switch type bridge && ip link add port type veth"
 PACKAGES = {
@@ -127,9 +128,9 @@ class Lab:
     def plug(self, host: str) -> None:
         self._ip(LAPTOP, f"link set {host} up")
 
-    def exec(self, host: str, *words: str, folder: str = "/root", path: str = PATH) -> Command:
+    def exec(self, host: str, *words: str, folder: str = HOME, path: str = PATH) -> Command:
         """Starts a command on a host."""
-        environment = ["env", "-i", f"--chdir={folder}", "HOME=/root", "TERM=dumb", f"PATH={path}"]
+        environment = ["env", "-i", f"--chdir={folder}", f"HOME={HOME}", "TERM=dumb", f"PATH={path}"]
         output = self.folder / f"command{len(self._commands)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(

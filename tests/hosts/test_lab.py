@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.hosts.lab import HEAD, LAPTOP, Lab, obstacle, wait_until
+from tests.hosts.lab import HEAD, HOME, LAPTOP, Lab, obstacle, wait_until
 
 pytestmark = pytest.mark.hosts
 
@@ -51,7 +51,7 @@ def test_each_host_has_files_of_its_own(lab):
 
 
 def test_a_host_reaches_the_others_until_it_is_unplugged_or_off(lab):
-    ssh = ("ssh", "-i", "/root/.ssh/user_key", "-o", "StrictHostKeyChecking=no")
+    ssh = ("ssh", "-i", f"{HOME}/.ssh/user_key", "-o", "StrictHostKeyChecking=no")
     attempt = (*ssh, "-o", "ConnectTimeout=1", "worker1", "true")
     lab.exec(LAPTOP, *ssh, "worker1", "touch kept").finish()
     lab.unplug("worker1")

@@ -13,7 +13,7 @@ import pytest
 
 import results
 from tests.hosts.cluster import FILE, ROOT, LabCluster, Note
-from tests.hosts.lab import HEAD, LAPTOP, Lab, obstacle, wait_until
+from tests.hosts.lab import HEAD, HOME, LAPTOP, Lab, obstacle, wait_until
 
 pytestmark = pytest.mark.hosts
 
@@ -109,7 +109,7 @@ def test_a_trial_repeats_at_most_one_epoch_each_time_that_it_is_cut_off(notes):
 def test_ray_down_and_a_stop_on_each_worker_leave_no_ray(cluster, notes):
     cluster.ray("down", "--yes", FILE)
     worker = f"root@{cluster.lab.address('worker2')}"
-    ssh = ("ssh", "-i", "/root/.ssh/user_key", "-o", "StrictHostKeyChecking=no", worker)
+    ssh = ("ssh", "-i", f"{HOME}/.ssh/user_key", "-o", "StrictHostKeyChecking=no", worker)
     cluster.lab.exec(LAPTOP, *ssh, "env/bin/ray stop --force").finish()
     for host in (HEAD, "worker2"):
         wait_until(lambda host=host: cluster.lab.running(host) == {"sshd"})
@@ -117,7 +117,7 @@ def test_ray_down_and_a_stop_on_each_worker_leave_no_ray(cluster, notes):
 
 def fetched(cluster: LabCluster) -> Path:
     """The folder of runs, brought home."""
-    cluster.ray("rsync-down", FILE, "frugal/results/runs/", "/root/runs/")
+    cluster.ray("rsync-down", FILE, "frugal/results/runs/", f"{HOME}/runs/")
     return cluster.lab.home(LAPTOP) / "runs"
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import results
-from tests.search.autoscaling import NO_TOKEN, autoscaling_cluster
+from benchmarks.ray_head import NO_TOKEN
+from tests.search.autoscaling import autoscaling_cluster
 from tests.search.command import ROOT, environment
 
 pytestmark = pytest.mark.ray
