@@ -152,13 +152,13 @@ def print_ablation(console: Console, ablation: Ablation, session: Session) -> No
 
 
 def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
-    shown = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
     for column in (parameter, "mean", "95% interval", "seeds", FROM_BASE, "parameters"):
         words = column in (parameter, FROM_BASE)
-        shown.add_column(column, justify="left" if words else "right", no_wrap=column != FROM_BASE)
+        table.add_column(column, justify="left" if words else "right", no_wrap=column != FROM_BASE)
     for each in found:
         stats = mean(list(each.scores.values()))
-        shown.add_row(
+        table.add_row(
             each.value,
             number(stats.value),
             f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
@@ -167,7 +167,7 @@ def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
             f"{each.num_params:,}",
             style="cyan" if each.is_base else None,
         )
-    return shown
+    return table
 
 
 def _values(keys: AblateKeys, task: str, params: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -141,16 +141,16 @@ def print_confirmed(console: Console, confirmation: Confirmation, study: Study) 
     if not rows:
         return
     name = confirmation.plan.task.objective.name.removeprefix("validation ")
-    shown = Table(
+    table = Table(
         title=f"{confirmation.scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2)
     )
     for column in ("finalist", "mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs"):
-        shown.add_column(column, justify="left" if column == "finalist" else "right")
+        table.add_column(column, justify="left" if column == "finalist" else "right")
     scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in confirmation.finalists}
     for finalist in confirmation.finalists:
         if by_seed := scores[finalist.name]:
             stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
-            shown.add_row(
+            table.add_row(
                 finalist.name,
                 number(stats.value),
                 f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
@@ -161,7 +161,7 @@ def print_confirmed(console: Console, confirmation: Confirmation, study: Study) 
                 short_number(network.num_macs),
                 style=None if finalist.place else "cyan",
             )
-    console.print(shown)
+    console.print(table)
     for line in [*_comparisons(scores), *failures(study), _files(confirmation)]:
         console.print(line, highlight=False, soft_wrap=True)
 

@@ -75,8 +75,7 @@ class Nodes:
     @property
     def may_have_gpus(self) -> bool:
         """Whether some node has a GPU, or one may come that has."""
-        coming = [kind.resources for kind in self.growth.types if kind.max_count] if self.growth else []
-        return any(node.get("GPU") for node in [*self.up, *coming])
+        return any(node.get("GPU") for node in [*self.up, *self._coming()])
 
     @property
     def waits_for(self) -> int:
@@ -108,9 +107,12 @@ class Nodes:
             )
 
     def _listed(self) -> str:
-        coming = [kind.resources for kind in self.growth.types if kind.max_count] if self.growth else []
         up = [_in_words(node) for node in self.up]
-        return "; ".join(up + [f"{_in_words(node)} (may come)" for node in coming])
+        return "; ".join(up + [f"{_in_words(node)} (may come)" for node in self._coming()])
+
+    def _coming(self) -> list[Resources]:
+        """What one node has of each type that may come."""
+        return [kind.resources for kind in self.growth.types if kind.max_count] if self.growth else []
 
 
 def _in_words(node: Resources) -> str:

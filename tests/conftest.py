@@ -1,10 +1,17 @@
 """What all tests share: quiet engines, and where real files lie if this checkout has them beside it."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import optuna
 import pytest
+
+if TYPE_CHECKING:
+    from tests.results.bucket import Bucket
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine any example may take long
 hypothesis.settings.load_profile("untimed")
@@ -18,3 +25,21 @@ def mnist_dir() -> Path:
     if not (folder / "MNIST" / "raw" / "train-images-idx3-ubyte").exists():
         pytest.skip("no MNIST files in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bucket]:
+    """An S3 server on loopback, which the environment names."""
+    from tests.results.bucket import bucket  # here, since few tests need it and it takes a second
+
+    with bucket() as found:
+        yield found
+
+
+@pytest.fixture
+def served(server: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
+    """The same with an empty bucket, and a working folder of the test's own."""
+    monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
+    server.mend()
+    server.empty()
+    return server

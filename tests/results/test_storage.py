@@ -13,25 +13,10 @@ import results
 from results import report, storage, tables
 from results.schema import CURVES
 from results.storage import Remote, bring, copied, run_names, shown, working_folder
-from tests.results.bucket import URL, Bucket, bucket
+from tests.results.bucket import URL
 from tests.results.synthetic import make_run
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
-    with bucket() as found:
-        yield found
-
-
-@pytest.fixture
-def served(server, monkeypatch, tmp_path) -> Bucket:
-    """An empty one, and a working folder of the test's own."""
-    monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
-    server.mend()
-    server.empty()
-    return server
 
 
 def put(run: str, **files: bytes) -> None:

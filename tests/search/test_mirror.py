@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -20,23 +20,9 @@ from search.mirror import Mirror, mirrored
 from search.plan import Plan
 from search.signals import Stop
 from tests.faults.observed import wait_for
-from tests.results.bucket import URL, Bucket, bucket
+from tests.results.bucket import URL, Bucket
 from tests.search import toy
 from tests.search.unfinished import contents, cut_short, line, write
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
-    with bucket() as found:
-        yield found
-
-
-@pytest.fixture
-def served(server, monkeypatch, tmp_path) -> Bucket:
-    monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
-    server.mend()
-    server.empty()
-    return server
 
 
 @pytest.fixture

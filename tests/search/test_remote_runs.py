@@ -21,7 +21,7 @@ from search.plan import Plan
 from search.tasks import find
 from search.warm_start import find_earlier
 from tests.faults.observed import wait_for
-from tests.results.bucket import URL, Bucket, bucket
+from tests.results.bucket import URL, Bucket
 from tests.search import toy
 from tests.search.command import ROOT, environment, start, timeless
 from tests.search.unfinished import cut_short
@@ -29,12 +29,6 @@ from tests.search.unfinished import cut_short
 SEARCH = ("task=tiny10k", "data=made", "run=a", "concurrency=1", "num_trials=8", "max_epochs=9", "grace_epochs=4")
 QUICK = "import sys, search.mirror as mirror; mirror.ROUND_SECONDS = 0.3; from search import run; sys.exit(run.main())"
 """The search's command, whose mirror is quicker, so that much happens in a short run."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
-    with bucket() as found:
-        yield found
 
 
 @pytest.fixture
