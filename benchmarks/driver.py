@@ -3,8 +3,9 @@
     python -m benchmarks.driver workers=[8,32,96]
 
 The whole command with all its parts, on made data, but for the training: a fake trial sleeps for `seconds`, leaves a
-checkpoint of the size of tiny10k's, and reports. Ray counts as many CPUs as there are workers. Two lengths of trials
-tell the cost of a report from that of a trial.
+checkpoint of the size of tiny10k's, and reports. Ray counts as many CPUs as there are workers. The first trials wait
+until there is one in each worker, since starting so many takes longer than their reports; slots count as busy from then
+to the last end, for as long as reports must take. Two lengths of trials tell the cost of a report from that of a trial.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,8 @@ class Fake(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         seconds, last = float(os.environ["FAKE_SECONDS"]), self.trial["epochs"]
+        if self.step_number == 0:
+            await_others(self.trial["number"])
         time.sleep(seconds)
         self.step_number += 1
         if self.saving is not None:
@@ -88,48 +91,62 @@ class Fake(tune.Trainable):
         return {"report": json.dumps(report)}
 
 
+def await_others(number: int) -> None:
+    """Until as many trials have come here as there are workers, or as there are trials at all."""
+    folder, needed = Path(os.environ["FAKE_FOLDER"]), int(os.environ["FAKE_TOGETHER"])
+    (folder / str(number)).touch()
+    while len(os.listdir(folder)) < needed:
+        time.sleep(0.2)
+
+
 def main() -> None:
     settings = read_settings(Settings, "driver", CLAIM)
     os.environ["FAKE_SECONDS"] = str(settings.seconds)
     tuning.TrialTrainable = Fake  # type: ignore[misc]
-    print("| workers | trials | reports a trial | seconds | driver, CPU s | store, CPU s | Ray, CPU s |")
-    print("|---|---|---|---|---|---|---|")
+    print("| workers | trials | reports a trial | seconds | slots busy | driver, CPU s | store | Ray | workers |")
+    print("|---|---|---|---|---|---|---|---|---|")
     few, many = settings.reports
     for workers in settings.workers:
-        half = measure(workers, settings.trials // 2, few)
-        short = measure(workers, settings.trials, few)
-        long = measure(workers, settings.trials, many)
-        num_more = settings.trials * (many - few)
-        report = (long.driver - short.driver) / num_more
-        trial = (short.driver - half.driver) / (settings.trials - settings.trials // 2) - few * report
-        busy = num_more * settings.seconds / (workers * (long.seconds - short.seconds))
-        print(
-            f"\n{workers} workers: {1000 * trial:.1f} ms a trial, {1000 * report:.1f} ms a report; "
-            f"slots are busy for {busy:.0%} of the time that further reports take\n",
-            flush=True,
-        )
+        half = measure(workers, settings.trials // 2, few, settings.seconds)
+        short = measure(workers, settings.trials, few, settings.seconds)
+        long = measure(workers, settings.trials, many, settings.seconds)
+        report = (long - short) / (settings.trials * (many - few))
+        trial = (short - half) / (settings.trials - settings.trials // 2) - few * report
+        print(f"\n{workers} workers: {1000 * trial:.1f} ms a trial, {1000 * report:.1f} ms a report\n", flush=True)
 
 
-@dataclass(frozen=True)
-class Spent:
-    seconds: float
-    driver: float
-
-
-def measure(workers: int, trials: int, reports: int) -> Spent:
-    """Runs a search and prints its row."""
-    with tempfile.TemporaryDirectory() as folder, local_cluster(workers) as (address, head), Watch(head) as watch:
+def measure(workers: int, trials: int, reports: int, report_seconds: float) -> float:
+    """Runs a search, prints its row, and says how many CPU seconds the driver took."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        together(min(workers, trials)) as began,
+        local_cluster(workers) as (address, head),
+        Watch(head) as watch,
+    ):
         asked = [f"num_trials={trials}", f"max_epochs={reports}", f"grace_epochs={reports}", "data=made"]
         asked += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
-        began = time.monotonic()
+        start = time.monotonic()
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             code = run.main([*asked, "confirm.top_k=0"])
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         assert code == 0, f"the search ended with {code}"
         assert len(results.load("tiny10k", Path(folder), table="curves")) == trials * reports
-    cells = [f"{watch.spent[part]:.1f}" for part in ("driver", "store", "Ray")]
-    print(f"| {workers} | {trials} | {reports} | {seconds:.0f} | {' | '.join(cells)} |", flush=True)
-    return Spent(seconds, watch.spent["driver"])
+        last_end = results.load("tiny10k", Path(folder))["ended_at"].max().timestamp()
+        busy = trials * reports * report_seconds / (min(workers, trials) * (last_end - began()))
+    cells = [f"{watch.spent[part]:.1f}" for part in ("driver", "store", "Ray", "workers")]
+    print(f"| {workers} | {trials} | {reports} | {seconds:.0f} | {busy:.0%} | {' | '.join(cells)} |", flush=True)
+    return watch.spent["driver"]
+
+
+@contextmanager
+def together(num_trials: int) -> Iterator[Callable[[], float]]:
+    """So many fake trials wait for each other; gives when the last of them came, in seconds since 1970.
+
+    To be entered before there are workers, which hear of it as they start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(FAKE_FOLDER=folder, FAKE_TOGETHER=str(num_trials))
+        yield lambda: sorted(path.stat().st_mtime for path in Path(folder).iterdir())[num_trials - 1]
 
 
 class Watch:
