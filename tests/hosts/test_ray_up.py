@@ -5,6 +5,7 @@ and `ray rsync-down` brings the runs home.
 """
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.hosts.lab import HEAD, HOME, LAPTOP, Lab, obstacle, wait_until
 pytestmark = pytest.mark.hosts
 
 MNIST = ROOT.parent / "shared" / "data" / "MNIST"
+SILENT_SECONDS = 60.0
 COMMON = "task=tiny10k references=false confirm.top_k=0 report=false"
 
 
@@ -51,7 +53,7 @@ def data(cluster: LabCluster) -> str:
 
 @pytest.fixture(scope="module")
 def notes(cluster: LabCluster, data: str) -> list[Note]:
-    """What workers noted in the run 'b': its driver is killed; then one of them goes, and the other falls silent."""
+    """What workers noted in the run 'b': its driver is killed; then one goes, and one is silent for a minute."""
     keys = f"run=b {data} num_trials=4 max_epochs=6 grace_epochs=6"
     search = f"cd frugal && FAULTS_LOG=$HOME/epochs.log python -m tests.faults.driver {COMMON} {keys}"
 
@@ -64,8 +66,10 @@ def notes(cluster: LabCluster, data: str) -> list[Note]:
     second = cluster.begin("exec", FILE, search)
     wait_until(lambda: all_in_mid_epoch(cluster, seen), second)
     cluster.lab.unplug("worker2")
+    silent_since = time.monotonic()
     cluster.lab.kill("worker1")
     wait_until(lambda: set(cluster.nodes()) == {HEAD}, second, step_seconds=1)
+    time.sleep(SILENT_SECONDS - (time.monotonic() - silent_since))
     cluster.lab.plug("worker2")
     second.finish()
     return [note for host in cluster.lab.workers for note in cluster.notes(host)]
