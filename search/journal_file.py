@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
@@ -32,6 +33,10 @@ class JournalFile(JournalFileBackend):
         super().__init__(str(path), lock_obj=_NoLock())
         self.path = path
 
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        for record in super().read_logs(log_number_from):
+            yield share_words(record)
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Writes records whole or not at all. Raises StorageError, the file being as it was, if the disk is full."""
         with writing(self.path):
@@ -41,6 +46,13 @@ class JournalFile(JournalFileBackend):
             except OSError:
                 os.truncate(self.path, size)
                 raise
+
+
+def share_words(value: Any) -> Any:
+    """The same, its keys and words kept once for all records, of which there may be a hundred thousand."""
+    if isinstance(value, dict):
+        return {intern(name): share_words(each) for name, each in value.items()}
+    return intern(value) if isinstance(value, str) else value
 
 
 def cut_torn_line(path: Path) -> None:

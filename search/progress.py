@@ -117,7 +117,7 @@ class Progress:
         return f"{number(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"
 
     def _num_ended(self) -> int:
-        return sum(trial.status != Status.RUNNING for trial in self.study.trials)
+        return len(self.study.trials) - len(self.study.running())
 
     def _seconds_left(self) -> float | None:
         """From the training seconds that ended trials took on average, over the slots."""

@@ -78,8 +78,7 @@ class StudySearcher(Searcher):
         if self.given:
             name, one = self.given.popleft()
             return self.study.add_reference(name, one.candidate, one.seed)
-        drawn = sum(trial.reference is None for trial in self.study.trials)
-        if self.has_ended or drawn >= self.num_trials:
+        if self.has_ended or self.study.num_drawn >= self.num_trials:
             return None
         if self.warm:
             return self.study.add_warm(*self.warm.popleft())

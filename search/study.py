@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from optuna.distributions import BaseDistribution
+
 from results.schema import Status
 from search.asha import Asha
 from search.journal import KNOWN, WARM, Ending, Entry, Journal, TrialRecord
-from search.journal_file import reading
+from search.journal_file import reading, share_words
 from search.proposals import MAX_DRAWS, Proposals, entropy
 from spaces.goal import Metric
 from spaces.layers import InvalidNetwork
@@ -79,6 +81,9 @@ class Study:
         self.space, self.budget, self.objective, self.asha = space, budget, objective, asha
         self.sampler, self.seed, self.reports_per_epoch = sampler, seed, reports_per_epoch
         self.trials: list[TrialRecord] = []
+        self.num_drawn = 0
+        """Trials that are none of references."""
+        self._running: dict[int, TrialRecord] = {}
         self.rejected: Counter[str] = Counter()
         self.num_draws = 0
         self._num_reports = 0
@@ -96,7 +101,7 @@ class Study:
 
     def running(self) -> list[TrialRecord]:
         """Trials that have not ended: live ones, or, in a run just reopened, orphans to be issued again."""
-        return [trial for trial in self.trials if trial.status == Status.RUNNING]
+        return list(self._running.values())
 
     def add_reference(self, name: str, candidate: Candidate, seed: int | None = None) -> TrialRecord:
         """Starts a published network, or another that was not drawn here, as the next trial; its seed may be given."""
@@ -105,14 +110,14 @@ class Study:
 
     def add_warm(self, candidate: Candidate, params: Params) -> TrialRecord:
         """Starts an earlier run's candidate, a point of this space, as the next trial."""
-        return self._start_earlier(self._record(candidate, origin=WARM, params=params))
+        return self._start(self._record(candidate, origin=WARM, params=params))
 
     def take_over(
         self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Mapping[str, Any]]
     ) -> TrialRecord:
         """Adds an earlier run's trial with the curve that it had there, which takes its places in the rungs."""
         record = replace(self._record(candidate, origin=KNOWN, params=params), seed=seed)
-        trial = self._start_earlier(record)
+        trial = self._start(record)
         for report in reports:
             self.report(trial.number, dict(report))
         return trial
@@ -124,11 +129,10 @@ class Study:
     def suggest(self) -> TrialRecord:
         """Draws and starts a candidate that keeps the budget and was not tried before. Raises SearchEnded."""
         number, rejected = len(self.trials), Counter()
-        for draw in self._proposals.draws(self.space, number):
-            candidate, reason = self._judge(draw.params)
+        for params in self._proposals.draws(self.space, number):
+            candidate, reason = self._judge(params)
             if candidate and not reason:
-                self._proposals.keep(draw, number)
-                record = self._record(candidate, origin=self.sampler, params=draw.params, rejected=rejected)
+                record = self._record(candidate, origin=self.sampler, params=params, rejected=rejected)
                 return self._start(record)
             rejected[reason] += 1
         self.rejected += rejected
@@ -143,7 +147,7 @@ class Study:
         trial = self.trials[number]
         if trial.status != Status.RUNNING or report["step"] <= len(trial.reports):
             return trial.status
-        report = {**report, "order": self._num_reports}
+        report = share_words({**report, "order": self._num_reports})
         self._journal.report(number, report)
         ending = self._take(trial, report)
         if ending:
@@ -188,17 +192,18 @@ class Study:
         seed = entropy(self.seed, number, purpose=0)
         return TrialRecord(number=number, candidate=candidate, seed=seed, started_at=datetime.now(UTC), **facts)
 
-    def _start_earlier(self, trial: TrialRecord) -> TrialRecord:
-        self._proposals.restore(trial, self.space.distributions(trial.params))
-        return self._start(trial)
-
     def _start(self, trial: TrialRecord) -> TrialRecord:
-        self._journal.start(trial, self.space.distributions(trial.params))
-        self._add(trial)
+        distributions = self.space.distributions(trial.params)
+        self._journal.start(trial, distributions)
+        self._add(trial, distributions)
         return trial
 
-    def _add(self, trial: TrialRecord) -> None:
+    def _add(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         self.trials.append(trial)
+        self._running[trial.number] = trial
+        if trial.reference is None:
+            self.num_drawn += 1
+            self._proposals.start(trial, distributions)
         self._known.add(trial.candidate.to_json())
         self.rejected += trial.rejected
         self.num_draws += trial.rejected.total() + (trial.reference is None and not trial.is_earlier)
@@ -219,6 +224,7 @@ class Study:
     def _finish(self, trial: TrialRecord, ending: Ending) -> None:
         trial.status, trial.error = ending.status, ending.error
         trial.stop_rung, trial.ended_at = ending.stop_rung, ending.at
+        del self._running[trial.number]
         self._proposals.end(trial)
 
     def _replay(self, entries: list[Entry]) -> None:
@@ -227,9 +233,7 @@ class Study:
         reports.sort(key=lambda pair: pair[1]["order"])
         self._check_whole(entries, [report["order"] for _, report in reports])
         for entry in entries:
-            self._add(entry.trial)
-            if entry.trial.reference is None:
-                self._proposals.restore(entry.trial, entry.distributions)
+            self._add(entry.trial, entry.distributions)
         for entry, report in reports:
             decided = self._take(entry.trial, report)
             if decided and not entry.ending:  # killed before it was written

@@ -29,7 +29,8 @@ from search.slots import Slot
 from search.study import Study
 from trainables.trainable import TrialTrainable
 
-TABLES_SECONDS = 8.0
+TABLES_SECONDS, TABLES_SHARE = 8.0, 0.02
+"""Tables are written so often, but in long searches, where they have many rows, in no larger a share of the time."""
 
 
 @dataclass
@@ -91,9 +92,8 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
     store = start_store(job.folder.path, job.models)
     keeper = _Keeper(study, store, job.model_name)
     keeper.catch_up()
-    drawn = sum(trial.reference is None for trial in study.trials)
     named = job.given.keys() | {trial.reference for trial in study.trials if trial.reference}
-    num_expected = max(job.num_trials, drawn) + len(named)
+    num_expected = max(job.num_trials, study.num_drawn) + len(named)
     searcher = StudySearcher(
         study,
         num_trials=job.num_trials,
@@ -230,7 +230,7 @@ class _Housekeeping(tune.Callback):
     def __init__(self, job: Job, study: Study, slot_time: _SlotTime, outcome: Outcome, progress: Progress) -> None:
         self.job, self.study, self.slot_time = job, study, slot_time
         self.outcome, self.progress = outcome, progress
-        self.written = time.monotonic()
+        self.due = time.monotonic() + TABLES_SECONDS
         self.has_told = False
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -239,12 +239,14 @@ class _Housekeeping(tune.Callback):
             self.has_told = True
         self.slot_time.go_by()
         self.progress.refresh()
-        if time.monotonic() - self.written >= TABLES_SECONDS:
+        if (start := time.monotonic()) >= self.due:
             self.job.write_tables(self.study, True)
-            self.written = time.monotonic()
+            written = time.monotonic()
+            self.due = written + max(TABLES_SECONDS, (written - start) / TABLES_SHARE)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.slot_time.end()
+        trial.run_metadata.metric_n_steps.clear()  # Tune keeps each trial for good, and 10 kB of these with it
 
     on_trial_error = on_trial_complete
 
