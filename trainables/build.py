@@ -34,6 +34,7 @@ from spaces.layers import (
     Upsample,
 )
 from spaces.network import Network
+from trainables.max_pool import MaxPool2x2
 
 
 class Sigmoid(nn.Module):
@@ -233,6 +234,8 @@ def _conv(layer: Conv, shape: Shape, generator: torch.Generator) -> nn.Module:
 
 
 def _pool(layer: Pool, shape: Shape, generator: torch.Generator) -> nn.Module:
+    if layer == Pool("max", 2):
+        return MaxPool2x2()
     if layer.kind == "max":
         return nn.MaxPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
     return nn.AvgPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
