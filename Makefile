@@ -1,9 +1,9 @@
-# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-cluster | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-cluster | make bench | make check. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search champion documents test test-faults test-browser test-cluster check format
+.PHONY: search champion documents test test-faults test-browser test-cluster bench check format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
@@ -36,6 +36,14 @@ test-browser: $(VENV)/installed
 # A real `ray up` on hosts made of namespaces; skipped, with the reason, where root or a tool is missing
 test-cluster: $(VENV)/installed
 	$(BIN)/python -m pytest tests/hosts -m hosts -rs --durations=10 $(ARGS)
+
+# What is claimed of speed, against peers in the same run: half an hour on two quiet cores; ARGS="data_dir=FOLDER"
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.training_throughput seeds=5 epochs=3 $(ARGS)
+	$(BIN)/python -m benchmarks.whole_search $(ARGS)
+	$(BIN)/python -m benchmarks.first_report $(ARGS)
+	$(BIN)/python -m benchmarks.driver workers=[8] trials=64 seconds=0.5
+	$(BIN)/python -m benchmarks.long_search
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

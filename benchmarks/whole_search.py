@@ -1,0 +1,328 @@
+"""A whole search against the same one by stock Ray Tune and by plain Optuna, from command to end.
+
+    python -m benchmarks.whole_search data_dir=FOLDER
+
+All draw from one space, tiny10k's with bertoldi's network pinned, so that an image costs the same in every trial: left
+are optimizer, learning rate, weight decay and dropout. TPE and successive halving have the same settings, trials one
+thread, two run side by side, and they train on the same 12,000 images. Each
+search is a process of its own, timed whole; they run in turns. What counts are images that a trial with a finite score
+has trained on. `..._with_our_loop` is the peer's scheduling around Frugal's training: what is left then is scheduling.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import results
+from benchmarks.command_line import load_mnist, read_settings
+from data.splits import Split
+from results.command import key
+from search.config import parse
+from search.plan import Plan
+from search.proposals import suggest_value
+from spaces.layers import InvalidNetwork
+from spaces.recipe import Candidate
+
+CLAIM = "Claim: at least 4 times the useful trained images a second of a tutorial's search with Ray Tune, or Optuna."
+MIN_RATIO = 4.0
+SLOTS, GRACE, REDUCTION = 2, 1, 3
+PINS = ["stages=2", "padding=same", "pooling=max", "convs_1=2", "convs_2=1", "kernel_1=3", "kernel_2=3", "width_1_1=8"]
+PINS += ["width_1_2=8", "width_2_1=16", "head=flatten", "hidden=false", "batch_norm=false", "activation=relu"]
+PINS += ["batch_size=128", "schedule=constant", "augmentation=none", "ema=false", "label_smoothing=0"]
+FRUGAL = "frugal"
+OUR_LOOP = "_with_our_loop"
+PEERS = ("ray_tune", f"ray_tune{OUR_LOOP}", "optuna", f"optuna{OUR_LOOP}")
+
+
+@dataclass
+class Settings:
+    data_dir: str | None = key(None, "folder that holds MNIST/raw", "$FRUGAL_DATA_DIR, else a cache in your home")
+    trials: int = key(12, "trials of a search")
+    epochs: int = key(3, "epochs of a trial, at most")
+    train: int = key(12_000, "training images")
+    val: int = key(2_000, "validation images")
+    repeats: int = key(3, "searches of each kind")
+    peer: str = key("", "run one search of this peer and no other", "all, in turns")
+    folder: str = key("", "where that peer writes what its trials did", "a temporary one")
+    seed: int = key(1, "seed of the first search of each kind")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What came of one search."""
+
+    seconds: float
+    images: float
+    training: float
+    """Seconds in training and validation, over all slots."""
+    num_trials: int
+    """Those with a finite score."""
+    best: float
+
+    @property
+    def rate(self) -> float:
+        return self.images / self.seconds
+
+
+def main() -> None:
+    settings = read_settings(Settings, "whole_search", CLAIM)
+    if settings.peer:
+        run_peer(settings)
+        return
+    load_mnist(settings.data_dir)  # refused here, if it cannot be had
+    searches: dict[str, list[Search]] = {name: [] for name in (FRUGAL, *PEERS)}
+    for repeat in range(settings.repeats):
+        for name, done in searches.items():
+            with tempfile.TemporaryDirectory() as folder:
+                done.append(search(settings, name, settings.seed + repeat, Path(folder)))
+            last = done[-1]
+            print(
+                f"{name}, seed {settings.seed + repeat}: {last.seconds:.0f} s, {last.num_trials} useful trials, "
+                f"{last.rate:,.0f} images/s, best {last.best:.2%}",
+                flush=True,
+            )
+    print_comparison(settings, searches)
+
+
+def search(settings: Settings, name: str, seed: int, folder: Path) -> Search:
+    words = frugal_words(settings, seed, folder) if name == FRUGAL else peer_words(settings, name, seed, folder)
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
+    seconds = time.monotonic() - start
+    assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return of_frugal(folder, seconds) if name == FRUGAL else of_peer(folder, seconds)
+
+
+def frugal_words(settings: Settings, seed: int, folder: Path) -> list[str]:
+    return [
+        *("search.run", "task=tiny10k", "data=original", f"num_trials={settings.trials}"),
+        *(f"max_epochs={settings.epochs}", f"grace_epochs={GRACE}", f"reduction_factor={REDUCTION}", f"seed={seed}"),
+        *(f"train_examples={settings.train}", f"val_examples={settings.val}", f"concurrency={SLOTS}", "address=local"),
+        *("references=false", "confirm.top_k=0", "report=false", f"runs_dir={folder}", "run=a"),
+        *(f"fix.{pin}" for pin in PINS),
+        *([f"data_dir={settings.data_dir}"] if settings.data_dir else []),
+    ]
+
+
+def peer_words(settings: Settings, name: str, seed: int, folder: Path) -> list[str]:
+    same = [f"{word}={getattr(settings, word)}" for word in ("trials", "epochs", "train", "val")]
+    same += [f"data_dir={settings.data_dir}"] if settings.data_dir else []
+    return ["benchmarks.whole_search", f"peer={name}", f"folder={folder}", f"seed={seed}", *same]
+
+
+def of_frugal(folder: Path, seconds: float) -> Search:
+    board = results.load("tiny10k", folder)
+    board = board[board["score"].notna()]
+    images = (board["images_per_second"] * board["train_seconds"]).sum()
+    return Search(seconds, float(images), float(board["train_seconds"].sum()), len(board), float(board["score"].max()))
+
+
+def of_peer(folder: Path, seconds: float) -> Search:
+    """From a line for each epoch that a trial of it trained."""
+    lines = [json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text().splitlines()]
+    useful = [line for line in lines if math.isfinite(line["loss"])]
+    return Search(
+        seconds,
+        sum(line["images"] for line in useful),
+        sum(line["seconds"] for line in useful),
+        len({line["trial"] for line in useful}),
+        max(line["score"] for line in useful),
+    )
+
+
+def print_comparison(settings: Settings, searches: dict[str, list[Search]]) -> None:
+    print("\n| search | useful images/s: median (min to max) | seconds | slots train | useful trials | best |")
+    print("|---|---|---|---|---|---|")
+    for name, done in searches.items():
+        rates = [each.rate for each in done]
+        share = statistics.median(each.training / (SLOTS * each.seconds) for each in done)
+        seconds, trials, best = (
+            statistics.median(getattr(each, what) for each in done) for what in ("seconds", "num_trials", "best")
+        )
+        spread = f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+        print(f"| {name} | {spread} | {seconds:.0f} | {share:.0%} | {trials:g} of {settings.trials} | {best:.2%} |")
+    print()
+    for name in PEERS:
+        ratios = [a.rate / b.rate for a, b in zip(searches[FRUGAL], searches[name], strict=True)]
+        median = statistics.median(ratios)
+        claim = "" if OUR_LOOP in name else f": {MIN_RATIO:g} times: {'met' if median >= MIN_RATIO else 'NOT MET'}"
+        print(f"frugal to {name}: median {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f}){claim}")
+
+
+def run_peer(settings: Settings) -> None:
+    epochs = our_epochs if settings.peer.endswith(OUR_LOOP) else tutorial_epochs
+    run = {"ray_tune": run_ray_tune, "optuna": run_optuna}[settings.peer.removesuffix(OUR_LOOP)]
+    run(settings, partial(trained, settings, epochs))
+
+
+def trained(
+    settings: Settings, epochs: Callable[[Settings, Candidate, int], Iterator[tuple[int, float, float]]], trial: Any
+) -> Iterator[float]:
+    """A trial's accuracy after each epoch; only 0 if it cannot be built, or is over the budget."""
+    plan = plan_of(settings)
+    number, params = trial
+    try:
+        candidate = plan.space.build(params)
+        rejection = plan.budget.rejection(candidate)
+    except InvalidNetwork as error:
+        rejection = str(error)
+    if rejection:
+        yield 0.0
+        return
+    start = time.perf_counter()
+    with Path(settings.folder, f"{number}.jsonl").open("a") as log:
+        for images, loss, score in epochs(settings, candidate, number):
+            seconds = time.perf_counter() - start
+            line = {"trial": number, "images": images, "loss": loss, "score": score, "seconds": seconds}
+            print(json.dumps(line), file=log, flush=True)
+            yield score
+            start = time.perf_counter()
+
+
+def plan_of(settings: Settings) -> Plan:
+    return Plan.of(parse([*frugal_words(settings, settings.seed, Path(settings.folder))[1:]]))
+
+
+def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[tuple[int, float, float]]:
+    """As tutorials write it: torchvision's dataset, a DataLoader, a plain loop. The network standardizes pixels."""
+    import torch
+    from torch.nn import functional
+    from torch.utils.data import DataLoader
+    from torchvision import datasets, transforms
+
+    from trainables.build import build
+    from trainables.optim import make_optimizer
+
+    folder, splits = load_mnist(settings.data_dir)
+    splits = splits.limited(settings.train, settings.val)
+    torch.manual_seed(seed)
+
+    def dataset(split: Split) -> datasets.MNIST:
+        images = datasets.MNIST(str(folder), train=True, download=False, transform=transforms.ToTensor())
+        images.data, images.targets = torch.from_numpy(split.x), torch.from_numpy(split.y)  # the very same images
+        return images
+
+    loader = DataLoader(dataset(splits.train), batch_size=candidate.recipe.batch_size, shuffle=True)
+    val_loader = DataLoader(dataset(splits.val), batch_size=1000)
+    model = build(candidate.network, seed)
+    optimizer = make_optimizer(candidate.recipe, model.parameters())
+    for _ in range(settings.epochs):
+        model.train()
+        total = 0.0
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        model.eval()
+        with torch.no_grad():
+            correct = sum((model(x).argmax(1) == y).sum().item() for x, y in val_loader)
+        yield settings.train, total / len(loader), correct / settings.val
+
+
+def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[tuple[int, float, float]]:
+    import torch
+
+    from trainables.goals import DeviceSplit
+    from trainables.machine import prepare_process
+    from trainables.training import Training
+
+    prepare_process()
+    _, splits = load_mnist(settings.data_dir)
+    splits = splits.limited(settings.train, settings.val)
+    train, val = (DeviceSplit.of(each.x, each.y, torch.device("cpu")) for each in (splits.train, splits.val))
+    training = Training(candidate, train, val, seed=seed, epochs=settings.epochs)
+    for _ in range(settings.epochs):
+        report = training.advance()
+        yield report.num_images, report.train_loss, report.val_score
+
+
+def run_ray_tune(settings: Settings, trained: Callable[[Any], Iterator[float]]) -> None:
+    """A function trainable with OptunaSearch and ASHAScheduler, as Ray's guides show it."""
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    def train(config: dict[str, Any]) -> None:
+        number = int(tune.get_context().get_trial_id(), 16)
+        for score in trained((number, config)):
+            tune.report({"accuracy": score})
+
+    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
+    outcome = tune.Tuner(
+        tune.with_resources(train, {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            metric="accuracy",
+            mode="max",
+            num_samples=settings.trials,
+            search_alg=OptunaSearch(partial(define, settings), metric="accuracy", mode="max", seed=settings.seed),
+            scheduler=ASHAScheduler(max_t=settings.epochs, grace_period=GRACE, reduction_factor=REDUCTION),
+            max_concurrent_trials=SLOTS,
+        ),
+        run_config=tune.RunConfig(storage_path=str(Path(settings.folder, "ray").absolute()), verbose=0),
+    ).fit()
+    if outcome.errors:
+        raise outcome.errors[0]
+
+
+def define(settings: Settings, trial: Any) -> None:
+    """The space for Tune, which pickles its searcher: a space's conditions cannot be."""
+    plan_of(settings).space.draw(partial(suggest_value, trial))
+
+
+def run_optuna(settings: Settings, trained: Callable[[Any], Iterator[float]]) -> None:
+    """Two processes on one journal, with SuccessiveHalvingPruner."""
+    from multiprocessing import get_context
+
+    import torch  # once, before the processes are forked
+
+    torch.set_num_threads(1)
+    workers = [get_context("fork").Process(target=optimize, args=(settings, trained, slot)) for slot in range(SLOTS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+
+
+def optimize(settings: Settings, trained: Callable[[Any], Iterator[float]], slot: int) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    space = plan_of(settings).space
+
+    def objective(trial: optuna.Trial) -> float:
+        score = 0.0
+        params = space.draw(partial(suggest_value, trial))
+        for step, score in enumerate(trained((trial.number, params)), start=1):
+            trial.report(score, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return score
+
+    optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(Path(settings.folder, "journal.log")))),
+        study_name="peer",
+        load_if_exists=True,
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=settings.seed + 100 * slot),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=GRACE, reduction_factor=REDUCTION),
+    ).optimize(objective, n_trials=settings.trials // SLOTS)
+
+
+if __name__ == "__main__":
+    main()
