@@ -11,6 +11,7 @@ run is asked for one more trial: from the command to that trial's suggestion is 
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -99,6 +100,7 @@ def main() -> None:
     Study.suggest = marks.watch(Study.suggest)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder, together(1), local_cluster(settings.slots) as (address, _):
         seconds, spent = search(settings, settings.trials, address, folder)
+        memory = peak_memory()
         print_windows(settings, marks)
         files = [path for path in Path(folder, "a").rglob("*") if path.is_file() and path.parent.name != "models"]
         began = time.monotonic()
@@ -120,7 +122,7 @@ def main() -> None:
             "ms",
         ),
         (f"its growth, from trial {early} to {late}", marks.slowest(late) / marks.slowest(early), MAX_GROWTH, ""),
-        ("peak memory of the driver", peak_memory() / 2**20, MAX_MEMORY / 2**20, "MiB"),
+        ("peak memory of the driver", memory / 2**20, MAX_MEMORY / 2**20, "MiB"),
         ("files in the run's folder", len(files), MAX_FILES, ""),
         ("resuming, to the next suggestion", resumed, MAX_RESUME_SECONDS, "s"),
     ]
@@ -156,8 +158,6 @@ def print_windows(settings: Settings, marks: Marks) -> None:
 
 def peak_memory() -> float:
     """Of this process, in bytes."""
-    import resource
-
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -39,8 +39,8 @@ from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process
 from trainables.training import Training
 
-CLAIM = "Claim: Frugal trains at least 3 times as many images a second on one core as a tutorial's loop, and as well."
-MIN_RATIO = 3.0
+CLAIM = "Claim: Frugal trains at least 3.5 times as many images a second on one core as a tutorial's loop, and as well."
+MIN_RATIO = 3.5
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images, as PyTorch's own example has them
 CPU = torch.device("cpu")
 
