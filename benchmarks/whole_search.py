@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,16 @@ class Settings:
     peer: str = key("", "run one search of this peer and no other", "all, in turns")
     folder: str = key("", "where that peer writes what its trials did", "a temporary one")
     seed: int = key(1, "seed of the first search of each kind")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a peer's trial did, and how many seconds of training and validation it took."""
+
+    images: int
+    seconds: float
+    loss: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ def run_peer(settings: Settings) -> None:
 
 
 def trained(
-    settings: Settings, epochs: Callable[[Settings, Candidate, int], Iterator[tuple[int, float, float]]], trial: Any
+    settings: Settings, epochs: Callable[[Settings, Candidate, int], Iterator[Epoch]], trial: Any
 ) -> Iterator[float]:
     """A trial's accuracy after each epoch; only 0 if it cannot be built, or is over the budget."""
     plan = plan_of(settings)
@@ -180,21 +190,17 @@ def trained(
     if rejection:
         yield 0.0
         return
-    start = time.perf_counter()
     with Path(settings.folder, f"{number}.jsonl").open("a") as log:
-        for images, loss, score in epochs(settings, candidate, number):
-            seconds = time.perf_counter() - start
-            line = {"trial": number, "images": images, "loss": loss, "score": score, "seconds": seconds}
-            print(json.dumps(line), file=log, flush=True)
-            yield score
-            start = time.perf_counter()
+        for epoch in epochs(settings, candidate, number):
+            print(json.dumps({"trial": number, **asdict(epoch)}), file=log, flush=True)
+            yield epoch.score
 
 
 def plan_of(settings: Settings) -> Plan:
     return Plan.of(parse([*frugal_words(settings, settings.seed, Path(settings.folder))[1:]]))
 
 
-def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[tuple[int, float, float]]:
+def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[Epoch]:
     """As tutorials write it: torchvision's dataset, a DataLoader, a plain loop. The network standardizes pixels."""
     import torch
     from torch.nn import functional
@@ -218,8 +224,8 @@ def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iter
     model = build(candidate.network, seed)
     optimizer = make_optimizer(candidate.recipe, model.parameters())
     for _ in range(settings.epochs):
+        start, total = time.perf_counter(), 0.0
         model.train()
-        total = 0.0
         for x, y in loader:
             optimizer.zero_grad()
             loss = functional.cross_entropy(model(x), y)
@@ -229,10 +235,10 @@ def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iter
         model.eval()
         with torch.no_grad():
             correct = sum((model(x).argmax(1) == y).sum().item() for x, y in val_loader)
-        yield settings.train, total / len(loader), correct / settings.val
+        yield Epoch(settings.train, time.perf_counter() - start, total / len(loader), correct / settings.val)
 
 
-def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[tuple[int, float, float]]:
+def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[Epoch]:
     import torch
 
     from trainables.goals import DeviceSplit
@@ -246,7 +252,7 @@ def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[
     training = Training(candidate, train, val, seed=seed, epochs=settings.epochs)
     for _ in range(settings.epochs):
         report = training.advance()
-        yield report.num_images, report.train_loss, report.val_score
+        yield Epoch(report.num_images, report.seconds, report.train_loss, report.val_score)
 
 
 def run_ray_tune(settings: Settings, trained: Callable[[Any], Iterator[float]]) -> None:
