@@ -99,8 +99,7 @@ def main() -> None:
     marks = Marks()
     Study.suggest = marks.watch(Study.suggest)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder, together(1), local_cluster(settings.slots) as (address, _):
-        seconds, spent = search(settings, settings.trials, address, folder)
-        memory = peak_memory()
+        seconds, spent, memory = search(settings, settings.trials, address, folder)
         print_windows(settings, marks)
         files = [path for path in Path(folder, "a").rglob("*") if path.is_file() and path.parent.name != "models"]
         began = time.monotonic()
@@ -133,16 +132,17 @@ def main() -> None:
         print(f"| {what} | {measured:.3g} {unit} | {limit:g} {unit} | {'met' if measured <= limit else 'NOT MET'} |")
 
 
-def search(settings: Settings, trials: int, address: str, folder: str) -> tuple[float, float]:
-    """The command, and the seconds and CPU seconds that it took."""
+def search(settings: Settings, trials: int, address: str, folder: str) -> tuple[float, float, float]:
+    """The command, and the seconds, the CPU seconds, and the bytes of memory at its peak that it took."""
     asked = [f"num_trials={trials}", f"max_epochs={settings.reports}", f"grace_epochs={settings.reports}", "data=made"]
     asked += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
-    began, spent = time.monotonic(), time.process_time()
+    began, cpu = time.monotonic(), time.process_time()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         code = run.main([*asked, "confirm.top_k=0"])
+    spent = time.monotonic() - began, time.process_time() - cpu, peak_memory()
     assert code == 0, f"the search ended with {code}"
     assert len(results.load("tiny10k", Path(folder), table="curves")) == trials * settings.reports
-    return time.monotonic() - began, time.process_time() - spent
+    return spent
 
 
 def print_windows(settings: Settings, marks: Marks) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from results.files import replacing
 from results.schema import SCHEMAS, Status, check_version, curves_schema, finalists_schema, leaderboard_schema
 from results.storage import Remote, explained, is_remote
 
+BATCH_ROWS = 5_000
 RUNS = Path(__file__).parent / "runs"
 
 _UNFINISHED = (Status.RUNNING, Status.STOPPED, Status.PRUNED)
@@ -62,10 +64,12 @@ def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = (
     Raises ValueError on a column that is neither in CURVES nor one of the task's further metrics.
     """
     schema = curves_schema(metric_names)
-    reports = [dict(row) for row in rows]
-    for report in reports:
-        _check_names(report, schema.names, "curves")
-    return pa.Table.from_pylist(reports, schema=schema)
+    rows, batches = iter(rows), []
+    while reports := [dict(row) for row in islice(rows, BATCH_ROWS)]:  # in parts: all at once would be the run's peak
+        for report in reports:
+            _check_names(report, schema.names, "curves")
+        batches.append(pa.RecordBatch.from_pylist(reports, schema=schema))
+    return pa.Table.from_batches(batches, schema=schema).combine_chunks()
 
 
 def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = ()) -> pa.Table:
