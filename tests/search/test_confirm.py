@@ -83,7 +83,10 @@ def test_what_each_training_predicts_of_each_test_image_is_kept(confirmed, final
         is_right = mine["predicted"] == mine["label"]
         assert is_right.mean() == pytest.approx(row["test_score"])
         assert (mine["label_probability"] <= mine["probability"]).all()
-        assert (mine["label_probability"] == mine["probability"])[is_right].all()
+        as_probable = mine["label_probability"] == mine["probability"]
+        assert as_probable[is_right].all()
+        # In bfloat16 a hardly trained network may give two classes the same; the first of them is predicted
+        assert (mine["predicted"] < mine["label"])[as_probable & ~is_right].all()
     with np.load(confirmed[0] / "a" / "samples.npz") as samples:
         assert samples["finalist"] == f"trial {finalists['trial'].iloc[0]}"
         first = predictions[predictions["trial"] == samples["trial"]]
