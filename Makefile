@@ -1,9 +1,9 @@
-# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-cluster | make bench | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make check. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search champion documents test test-faults test-browser test-cluster bench check format
+.PHONY: search champion documents test test-faults test-browser test-gpu test-cluster bench check format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
@@ -32,6 +32,10 @@ test-faults: $(VENV)/installed
 # The report in a headless Chromium, if there is one
 test-browser: $(VENV)/installed
 	$(BIN)/python -m pytest -m browser -rs $(ARGS)
+
+# What only a GPU can show: a training step recorded as a CUDA graph
+test-gpu: $(VENV)/installed
+	$(BIN)/python -m pytest -m gpu -rs $(ARGS)
 
 # A real `ray up` on hosts made of namespaces; skipped, with the reason, where root or a tool is missing
 test-cluster: $(VENV)/installed

@@ -50,6 +50,7 @@ SHARED = (
         "cpus_per_trial",
         "gpus_per_trial",
         "max_failures",
+        "cuda_graphs",
         "weights",
         "time_budget_seconds",
         "address",

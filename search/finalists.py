@@ -111,6 +111,7 @@ class Confirmation:
             given=self.given(study),
             reports_per_epoch=config.reports_per_epoch,
             max_failures=config.max_failures,
+            cuda_graphs=config.cuda_graphs,
             facts=self.plan.origin(self.splits).facts() | {"scored_on": self.scored_on},
             models=self.plan.folder.models,
             model_name=lambda study, number: _model_name(study.trials[number]),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -176,23 +175,18 @@ class _Restore(Work):
         super().__init__(split)
         self.x, self.y = _many(split.x), _many(split.y)
         shapes = [tuple(page.shape) for page in self.x]
-        self.patch, self.ends = goal.side(shapes), np.cumsum(goal.patches(shapes))
+        self.side, self.num_patches = goal.side(shapes), goal.patches(shapes)
 
     def __len__(self) -> int:
-        return int(self.ends[-1])
+        return sum(self.num_patches)
+
+    @cached_property
+    def patches(self) -> _Patches:
+        return _Patches(self.x, self.y, self.side, self.num_patches)
 
     def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        pages = np.searchsorted(self.ends, places.cpu().numpy(), side="right").tolist()
-        uniform = torch.rand((len(pages), 2), generator=generator, device=generator.device).tolist()
-        corners = [(page, *self._corner(page, down, right)) for page, (down, right) in zip(pages, uniform, strict=True)]
-        return to_float(self._patches(self.x, corners)), to_float(self._patches(self.y, corners))
-
-    def _corner(self, page: int, down: float, right: float) -> tuple[int, int]:
-        _, height, width = self.x[page].shape
-        return int(down * (height - self.patch + 1)), int(right * (width - self.patch + 1))
-
-    def _patches(self, pages: list[Tensor], corners: list[tuple[int, int, int]]) -> Tensor:
-        return torch.stack([pages[p][:, top : top + self.patch, left : left + self.patch] for p, top, left in corners])
+        x, y = self.patches.draw(places, generator)
+        return to_float(x), to_float(y)
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return functional.mse_loss(outputs, targets)
@@ -207,6 +201,31 @@ class _Restore(Work):
             total += (cleaned - clean).square().sum(dtype=torch.float64)
         mse = total.item() / sum(page.numel() for page in self.x)
         return Scores(mse, math.sqrt(mse))
+
+
+class _Patches:
+    """Random patches of pages of any sizes and of their target pages: all pixels in one row, taken by their places."""
+
+    def __init__(self, x: list[Tensor], y: list[Tensor], side: int, num_patches: list[int]) -> None:
+        device, sizes = x[0].device, torch.tensor([page.shape[-2:] for page in x])
+        self.x, self.y = (torch.cat([page.flatten() for page in pages]) for pages in (x, y))
+        self.starts = (sizes.prod(1).cumsum(0) - sizes.prod(1)).to(device)
+        self.widths = sizes[:, 1].to(device)
+        self.corners = (sizes - side + 1).double().to(device)
+        """How many rows and columns a patch's corner may lie in."""
+        self.ends = torch.tensor(num_patches).cumsum(0).to(device)
+        self.within = torch.arange(side, device=device)
+
+    def draw(self, places: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Patches uint8 [B, 1, side, side]; a place stands for a page, which has a place for each of its patches."""
+        pages = torch.searchsorted(self.ends, places, right=True)
+        uniform = torch.rand((len(places), 2), generator=generator, device=places.device)
+        top, left = (uniform * self.corners[pages]).long().unbind(1)
+        widths = self.widths[pages]
+        firsts = self.starts[pages] + top * widths + left
+        rows = firsts[:, None] + self.within * widths[:, None]
+        pixels = rows[:, None, :, None] + self.within
+        return self.x[pixels], self.y[pixels]
 
 
 _WORKS: dict[type[Goal], Callable[..., Work]] = {

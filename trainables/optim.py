@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spaces.recipe import Recipe
 
@@ -24,11 +24,34 @@ WARMUP = 0.3
 """Share of a one-cycle schedule in which the rate rises, from a 25th of its peak (Smith & Topin 2018)."""
 
 
-def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer of a recipe over the parameters that are to be trained."""
+def make_optimizer(
+    recipe: Recipe, parameters: Iterable[nn.Parameter], *, is_recorded: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer of a recipe over the parameters that are to be trained.
+
+    `is_recorded`: its step will be part of a CUDA graph, which knows no number of the CPU's but those of its recording.
+    """
     kind, options = OPTIMIZERS[recipe.optimizer]
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    return kind(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, **options)  # type: ignore[call-arg]
+    rate: float | Tensor = recipe.learning_rate
+    if is_recorded:
+        rate = torch.tensor(rate, device=trained[0].device)
+        options = options if kind is torch.optim.SGD else {**options, "capturable": True}  # it counts no steps
+    return kind(trained, lr=rate, weight_decay=recipe.weight_decay, **options)  # type: ignore[call-arg]
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """From the next step on; where the rate is a tensor, in the same place."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """What was gathered for each weight, from a `state_dict`; the settings, a recipe's and a device's, stay."""
+    optimizer.load_state_dict({**state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class TrialTrainable(tune.Trainable):
     """A worker: it holds the dataset on its device, and trains one candidate after another.
 
-    A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`, `facts` (what
-    the model file will say of its origin) and `length`: None, or after how many parts it is scored and ends, with its
-    only report. A trial of which the store has a checkpoint goes on from there, and
+    A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`,
+    `cuda_graphs`, `facts` (what the model file will say of its origin) and `length`: None, or after how many parts it
+    is scored and ends, with its only report. A trial of which the store has a checkpoint goes on from there, and
     first says its last report again: it may never have arrived.
 
     A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
@@ -88,6 +88,7 @@ class TrialTrainable(tune.Trainable):
             seed=self.trial["seed"],
             epochs=self.trial["epochs"],
             reports_per_epoch=self.trial["reports_per_epoch"],
+            cuda_graphs=self.trial["cuda_graphs"],
         )
         checkpoint: Any = ray.get(self.store.load.remote(self.trial["number"]))
         if checkpoint is not None:

@@ -20,11 +20,12 @@ from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
 from trainables.answers import Arrays, answer_arrays
 from trainables.build import build
+from trainables.cuda_graph import CudaGraph, can_record
 from trainables.features import num_fixed_layers, through_fixed_layers
 from trainables.goals import DeviceSplit, Scores, Work, work_for
 from trainables.inference import autocast, predict
 from trainables.machine import fastest_precision
-from trainables.optim import learning_rate, make_optimizer
+from trainables.optim import learning_rate, load_state, make_optimizer, set_learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,12 @@ class Training:
         seed: int,
         epochs: int,
         reports_per_epoch: int = 1,
+        cuda_graphs: bool = True,
     ) -> None:
-        """The goal is Classify unless another is given. Raises WeightsUnavailable for a backbone's."""
+        """The goal is Classify unless another is given. Raises WeightsUnavailable for a backbone's.
+
+        `cuda_graphs`: whether a GPU is given a step as one graph of kernels, not each of them by itself.
+        """
         self.candidate, self.recipe, self.goal = candidate, candidate.recipe, goal or Classify()
         self.seed, self.epochs, self.reports_per_epoch = seed, epochs, reports_per_epoch
         self.device = train.device
@@ -79,8 +84,14 @@ class Training:
         self.steps_per_epoch = len(self.train) // self.batch_size
         if reports_per_epoch > self.steps_per_epoch:
             raise ValueError(f"reports_per_epoch={reports_per_epoch}: an epoch has only {self.steps_per_epoch} batches")
-        self.optimizer = make_optimizer(self.recipe, self.module.parameters())
+        is_recorded = cuda_graphs and can_record(self.device)
+        self.optimizer = make_optimizer(self.recipe, self.module.parameters(), is_recorded=is_recorded)
         self.average = self._trained_weights() if self.recipe.ema_decay is not None else None
+        self.averaged = self._averaged()
+        # Where a step finds its batch and leaves its loss: always the same places, so that it can be recorded
+        self.batch = torch.zeros(self.batch_size, dtype=torch.int64, device=self.device)
+        self.total_loss = torch.zeros((), device=self.device)
+        self.graph = CudaGraph(self.module.generator) if is_recorded else None
         self.num_steps = self.num_reports = 0
         self.unreported = (0.0, 0)  # seconds and images of parts that were trained without a report
         self.best_score, self.best_report = -math.inf, 0
@@ -155,8 +166,9 @@ class Training:
         """Goes on where `save` was called, for the same candidate, data and seed."""
         loaded = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
         self.module.load_state_dict(loaded["module"], strict=False)  # fixed layers came with the module
-        self.optimizer.load_state_dict(loaded["optimizer"])
-        self.average = loaded["average"]
+        load_state(self.optimizer, loaded["optimizer"])
+        for name, value in (self.average or {}).items():
+            value.copy_(loaded["average"][name])
         self.module.generator.set_state(loaded["generator"].cpu())
         self.num_steps, self.num_reports, self.best_report = loaded["position"]
         self.unreported = loaded["unreported"]
@@ -174,39 +186,46 @@ class Training:
     def _train(self, last_step: int) -> float:
         """Steps up to `last_step`; the mean loss of them."""
         self.module.train()
-        total, first = torch.zeros((), device=self.device), self.num_steps
+        self.total_loss.zero_()
+        first = self.num_steps
         order = self._order(first // self.steps_per_epoch)
         while self.num_steps < last_step:
             place = self.num_steps % self.steps_per_epoch * self.batch_size
-            total += self._step(order[place : place + self.batch_size])
+            self.batch.copy_(order[place : place + self.batch_size])
+            set_learning_rate(self.optimizer, self._learning_rate())
+            if self.graph:
+                self.graph(self._step)
+            else:
+                self._step()
+            self._update_average()
             self.num_steps += 1
-        return total.item() / (last_step - first)
+        return self.total_loss.item() / (last_step - first)
 
-    def _step(self, batch: Tensor) -> Tensor:
-        inputs, targets = self.train.examples(batch, self.recipe, self.module.generator)
+    def _step(self) -> None:
+        """Forward, backward and the optimizer's step for `batch`; its loss is added to `total_loss`."""
+        inputs, targets = self.train.examples(self.batch, self.recipe, self.module.generator)
         if inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
             outputs = self.module(inputs, self.start)
         loss = self.train.loss(outputs.float(), targets, self.recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        self._update_average()
-        return loss.detach()
+        self.total_loss += loss.detach()
 
     def _update_average(self) -> None:
         """Moves the average towards the weights, faster at first so that the random start is soon forgotten."""
-        if self.average is None or self.recipe.ema_decay is None:
+        if self.recipe.ema_decay is None:
             return
         decay = min(self.recipe.ema_decay, (1 + self.num_steps) / (10 + self.num_steps))
-        weights = self.module.state_dict()
-        now = [weights[name] for name, value in self.average.items() if value.is_floating_point()]
-        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
-            [value for value in self.average.values() if value.is_floating_point()], now, 1 - decay
-        )
+        torch._foreach_lerp_(*self.averaged, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+
+    def _averaged(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Averages, and beside each the weights that it follows."""
+        weights, average = self.module.state_dict(), self.average or {}
+        names = [name for name, value in average.items() if value.is_floating_point()]
+        return [average[name] for name in names], [weights[name] for name in names]
 
     def _order(self, epoch: int) -> Tensor:
         """The epoch's order of images, from the seed and the epoch alone, so that a resumed one is the same."""
