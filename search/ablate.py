@@ -50,7 +50,7 @@ SHARED = (
         "cpus_per_trial",
         "gpus_per_trial",
         "max_failures",
-        "cuda_graphs",
+        "record_steps",
         "weights",
         "time_budget_seconds",
         "address",

@@ -82,7 +82,7 @@ class Ablation:
             given=retrain.given(plan, self._subjects(), self.seeds, PURPOSE),
             reports_per_epoch=plan.config.reports_per_epoch,
             max_failures=plan.config.max_failures,
-            cuda_graphs=plan.config.cuda_graphs,
+            record_steps=plan.config.record_steps,
             facts=plan.origin(splits).facts(),
             models=plan.folder.models,
             model_name=lambda study, number: None,

@@ -74,7 +74,7 @@ class RunConfig:
     concurrency: int | None = key(None, "trials side by side", "all slots")
     cpus_per_trial: float = key(1.0, "CPU cores of a slot, each with a thread of the trial")
     gpus_per_trial: float | None = key(None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs")
-    cuda_graphs: bool = key(True, "on a GPU, a trial's step is started as one CUDA graph; false: kernel by kernel")
+    record_steps: bool = key(True, "record a training step once and replay it, on a GPU as a CUDA graph")
     grace_epochs: int | None = key(None, "epochs before ASHA may stop a trial", "the task's")
     reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on")
     reports_per_epoch: int = key(1, "validations in an epoch; each can be a rung")

@@ -111,7 +111,7 @@ class Confirmation:
             given=self.given(study),
             reports_per_epoch=config.reports_per_epoch,
             max_failures=config.max_failures,
-            cuda_graphs=config.cuda_graphs,
+            record_steps=config.record_steps,
             facts=self.plan.origin(self.splits).facts() | {"scored_on": self.scored_on},
             models=self.plan.folder.models,
             model_name=lambda study, number: _model_name(study.trials[number]),

@@ -42,8 +42,8 @@ class Job:
     """Earlier runs' candidates, tried ahead of what is drawn, and counted among `num_trials`."""
     reports_per_epoch: int
     max_failures: int
-    cuda_graphs: bool
-    """Whether a GPU is given a step as one graph of kernels, not each of them by itself."""
+    record_steps: bool
+    """Whether a trial's training step is recorded once and replayed."""
     facts: dict[str, Any]
     """What a model file says of its origin."""
     models: Path

@@ -137,7 +137,7 @@ class Plan:
             given={name: Given(candidate) for name, candidate in self.references().items()},
             reports_per_epoch=self.config.reports_per_epoch,
             max_failures=self.config.max_failures,
-            cuda_graphs=self.config.cuda_graphs,
+            record_steps=self.config.record_steps,
             facts=origin.facts(),
             models=self.folder.models,
             model_name=_best_model,

@@ -166,7 +166,7 @@ def _trial_config(trial: TrialRecord, job: Job) -> dict[str, Any]:
         "seed": trial.seed,
         "epochs": job.max_epochs,
         "reports_per_epoch": job.reports_per_epoch,
-        "cuda_graphs": job.cuda_graphs,
+        "record_steps": job.record_steps,
         "length": given.length if given else None,
         "facts": {**job.facts, "goal": job.goal.to_json()},
     }

@@ -149,7 +149,8 @@ class _Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        return x * (self._uniform_int16(x) >= round(self.rate * 2**16) - 2**15).to(x.dtype).div_(1 - self.rate)
+        stays = self._uniform_int16(x).ge_(round(self.rate * 2**16) - 2**15)  # 0 or 1: sooner a float than a bool is
+        return x * stays.to(x.dtype).div_(1 - self.rate)
 
     def _uniform_int16(self, x: Tensor) -> Tensor:
         """16 random bits a value, four values from one draw: a tenth of what `bernoulli_` takes on a CPU."""

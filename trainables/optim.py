@@ -29,15 +29,22 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer of a recipe over the parameters that are to be trained.
 
-    `is_recorded`: its step will be part of a CUDA graph, which knows no number of the CPU's but those of its recording.
+    `is_recorded`: its step will be replayed, with the numbers of its recording but for those that lie in tensors.
     """
     kind, options = OPTIMIZERS[recipe.optimizer]
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     rate: float | Tensor = recipe.learning_rate
     if is_recorded:
-        rate = torch.tensor(rate, device=trained[0].device)
-        options = options if kind is torch.optim.SGD else {**options, "capturable": True}  # it counts no steps
+        device = trained[0].device
+        rate = torch.tensor(rate, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
+        if device.type == "cuda" and kind is not torch.optim.SGD:  # which counts no steps
+            options = {**options, "capturable": True}
     return kind(trained, lr=rate, weight_decay=recipe.weight_decay, **options)  # type: ignore[call-arg]
+
+
+def is_recordable(recipe: Recipe, device: torch.device) -> bool:
+    """Whether the optimizer's step can be replayed: on a CPU, where it counts its steps within one operation."""
+    return device.type == "cuda" or "fused" in OPTIMIZERS[recipe.optimizer][1]
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

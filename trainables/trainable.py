@@ -19,7 +19,7 @@ class TrialTrainable(tune.Trainable):
     """A worker: it holds the dataset on its device, and trains one candidate after another.
 
     A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`,
-    `cuda_graphs`, `facts` (what the model file will say of its origin) and `length`: None, or after how many parts it
+    `record_steps`, `facts` (what the model file will say of its origin) and `length`: None, or after how many parts it
     is scored and ends, with its only report. A trial of which the store has a checkpoint goes on from there, and
     first says its last report again: it may never have arrived.
 
@@ -88,7 +88,7 @@ class TrialTrainable(tune.Trainable):
             seed=self.trial["seed"],
             epochs=self.trial["epochs"],
             reports_per_epoch=self.trial["reports_per_epoch"],
-            cuda_graphs=self.trial["cuda_graphs"],
+            record_steps=self.trial["record_steps"],
         )
         checkpoint: Any = ray.get(self.store.load.remote(self.trial["number"]))
         if checkpoint is not None:

@@ -20,12 +20,12 @@ from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
 from trainables.answers import Arrays, answer_arrays
 from trainables.build import build
-from trainables.cuda_graph import CudaGraph, can_record
 from trainables.features import num_fixed_layers, through_fixed_layers
 from trainables.goals import DeviceSplit, Scores, Work, work_for
 from trainables.inference import autocast, predict
 from trainables.machine import fastest_precision
-from trainables.optim import learning_rate, load_state, make_optimizer, set_learning_rate
+from trainables.optim import is_recordable, learning_rate, load_state, make_optimizer, set_learning_rate
+from trainables.recording import recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +67,11 @@ class Training:
         seed: int,
         epochs: int,
         reports_per_epoch: int = 1,
-        cuda_graphs: bool = True,
+        record_steps: bool = True,
     ) -> None:
         """The goal is Classify unless another is given. Raises WeightsUnavailable for a backbone's.
 
-        `cuda_graphs`: whether a GPU is given a step as one graph of kernels, not each of them by itself.
+        `record_steps`: whether a step is recorded and replayed, or called each time; on a CPU the bits are the same.
         """
         self.candidate, self.recipe, self.goal = candidate, candidate.recipe, goal or Classify()
         self.seed, self.epochs, self.reports_per_epoch = seed, epochs, reports_per_epoch
@@ -84,14 +84,15 @@ class Training:
         self.steps_per_epoch = len(self.train) // self.batch_size
         if reports_per_epoch > self.steps_per_epoch:
             raise ValueError(f"reports_per_epoch={reports_per_epoch}: an epoch has only {self.steps_per_epoch} batches")
-        is_recorded = cuda_graphs and can_record(self.device)
+        self.recording = recording(self.module.generator) if record_steps else None
+        is_recorded = record_steps and is_recordable(self.recipe, self.device)
         self.optimizer = make_optimizer(self.recipe, self.module.parameters(), is_recorded=is_recorded)
+        self.steps_apart = record_steps and not is_recorded  # the optimizer's from the others
         self.average = self._trained_weights() if self.recipe.ema_decay is not None else None
         self.averaged = self._averaged()
         # Where a step finds its batch and leaves its loss: always the same places, so that it can be recorded
         self.batch = torch.zeros(self.batch_size, dtype=torch.int64, device=self.device)
         self.total_loss = torch.zeros((), device=self.device)
-        self.graph = CudaGraph(self.module.generator) if is_recorded else None
         self.num_steps = self.num_reports = 0
         self.unreported = (0.0, 0)  # seconds and images of parts that were trained without a report
         self.best_score, self.best_report = -math.inf, 0
@@ -193,25 +194,25 @@ class Training:
             place = self.num_steps % self.steps_per_epoch * self.batch_size
             self.batch.copy_(order[place : place + self.batch_size])
             set_learning_rate(self.optimizer, self._learning_rate())
-            if self.graph:
-                self.graph(self._step)
-            else:
-                self._step()
+            self.recording(self._step) if self.recording else self._step()
+            if self.steps_apart:
+                self.optimizer.step()
             self._update_average()
             self.num_steps += 1
         return self.total_loss.item() / (last_step - first)
 
     def _step(self) -> None:
-        """Forward, backward and the optimizer's step for `batch`; its loss is added to `total_loss`."""
+        """Forward, backward and the optimizer's step, unless that is apart, for `batch`; adds to `total_loss`."""
         inputs, targets = self.train.examples(self.batch, self.recipe, self.module.generator)
         if inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
             outputs = self.module(inputs, self.start)
         loss = self.train.loss(outputs.float(), targets, self.recipe)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=not self.steps_apart)
         loss.backward()
-        self.optimizer.step()
+        if not self.steps_apart:
+            self.optimizer.step()
         self.total_loss += loss.detach()
 
     def _update_average(self) -> None:

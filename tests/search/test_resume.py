@@ -49,7 +49,7 @@ ASKED = {
     "sigma": "0.3",
     "weights": "random",
     "max_failures": "0",
-    "cuda_graphs": "false",
+    "record_steps": "false",
 }
 
 

@@ -64,7 +64,7 @@ def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
         "seed": seed,
         "epochs": 2,
         "reports_per_epoch": 1,
-        "cuda_graphs": True,
+        "record_steps": True,
         "length": None,
         "facts": {},
     }
