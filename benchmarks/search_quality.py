@@ -1,0 +1,435 @@
+"""Search quality at equal cost: which sampler, which rungs and how many reports an epoch find the best candidate.
+
+    python -m benchmarks.search_quality                       half an hour of one core
+    python -m benchmarks.search_quality part=long seeds=20
+
+The search is the real one: `Study` with its gate, budget, sampler, rungs and decisions, on the task's own space. Only
+the training is a surrogate's (`benchmarks/recorded_curves.py`): each candidate gets a curve, and a cost, like those of
+the recorded candidates near it. Two slots always train; a journal that keeps nothing stands in for the one on disk.
+
+Why not the recorded candidates themselves, each draw standing for the nearest one: a search of 64 trials would soon
+have used all the good ones of 160, whatever its sampler, or would be rewarded for repeating them.
+
+All strategies spend the same: training seconds of both slots, validation included. A strategy's result is the score of
+its best trial that was trained to its end, as a user gets it. It is a validation score of one training, so the best of
+many is flattered by its luck; that holds for every strategy, most for those that train most trials to their end. Where
+no trial has ended yet, there is no result; such seeds are left out of that column's means and counted.
+
+Differences are paired: a seed gives all strategies the same luck for the same candidate. The default is what
+search/config.py and the task say. Intervals are two standard errors; since among eleven strategies one is often two
+above 0 by chance, one counts as clearly better only from three on.
+
+`part=long` asks whether a long history that TPE sees but in part (search/proposals.py), and draws that are prepared
+ahead (search/tpe.py), make searches of 500 trials worse: with ASHA, and with every trial trained to its end.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cache, partial
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+
+from benchmarks import recorded_curves
+from benchmarks.command_line import read_settings
+from benchmarks.recorded_curves import Curve, Surrogate, rank_correlation
+from results.command import USER_ERROR, key
+from results.schema import Status
+from search import proposals, tpe
+from search.asha import Asha
+from search.config import RunConfig
+from search.journal import Ending, Entry, Journal, TrialRecord
+from search.study import Budget, Study
+from search.tasks import tiny10k
+
+CLAIM = "Claim: at equal cost, no other sampler, rungs or reports find a better candidate than the default."
+SLOTS = 2
+SHARES = (0.25, 0.5, 1.0, 2.0)
+"""Of what the default's trials cost in the mean."""
+LONG, MARKS = 500, (100, 200, 300, 400, 500)
+NUM_CHECKED = 320
+"""Random candidates that the surrogate is held against the recording with."""
+
+LITTLE = 0.2
+"""Variance explained, below which a comparison of samplers says nothing."""
+OUTSTANDING = 3
+"""Standard errors from which a difference counts."""
+
+Done = TypeVar("Done")
+
+
+class Part(Enum):
+    strategies = "strategies"
+    long = "long"
+
+
+@dataclass
+class Settings:
+    curves: str = key(str(Path(__file__).with_name("tiny10k_curves.parquet")), "file of recorded curves")
+    record: str | None = key(None, "a run's folder: packs its curves into curves=, and ends", "none")
+    part: Part = key(Part.strategies, "strategies, at equal cost; or long: searches of 500 trials")
+    seeds: int = key(50, "searches by each strategy")
+    processes: int = key(2, "searches side by side")
+    neighbours: int = key(10, "recorded candidates, one of which lends a candidate its luck")
+    val_share: float = key(0.16, "validation's share of a recorded part, a quarter of an epoch; measured on one core")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """How a search goes about it."""
+
+    sampler: str = RunConfig.sampler.value
+    grace_epochs: float | None = tiny10k.SCALE.grace_epochs
+    """Fractions of an epoch too, which the command line does not take. None is no ASHA."""
+    reduction_factor: int = RunConfig.reduction_factor
+    reports_per_epoch: int = RunConfig.reports_per_epoch
+
+    def __str__(self) -> str:
+        name = {"tpe": "TPE"}.get(self.sampler, self.sampler)
+        if self.grace_epochs is None:
+            return f"{name} without ASHA"
+        partial_epochs = f", {self.reports_per_epoch} reports an epoch" if self.reports_per_epoch > 1 else ""
+        return f"{name}, η={self.reduction_factor}, grace {self.grace_epochs:g}{partial_epochs}"
+
+    def asha(self, max_epochs: int) -> Asha:
+        last = max_epochs * self.reports_per_epoch
+        grace = last if self.grace_epochs is None else round(self.grace_epochs * self.reports_per_epoch)
+        return Asha(grace, self.reduction_factor, last)
+
+
+DEFAULT = Strategy()
+OTHERS = (
+    Strategy(sampler="random", grace_epochs=None),
+    Strategy(sampler="random"),
+    Strategy(grace_epochs=None),
+    Strategy(reduction_factor=2),
+    Strategy(reduction_factor=4),
+    Strategy(grace_epochs=2),
+    Strategy(grace_epochs=3),
+    Strategy(grace_epochs=2, reduction_factor=2),
+    Strategy(grace_epochs=0.5, reports_per_epoch=2),
+    Strategy(grace_epochs=0.25, reports_per_epoch=4),
+    Strategy(grace_epochs=0.25, reduction_factor=4, reports_per_epoch=4),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What TPE is shown of a long history, and how many draws it prepares at once."""
+
+    latest: int = proposals.LATEST
+    ahead: int = tpe.AHEAD
+
+    def __str__(self) -> str:
+        history = "all trials" if self.latest >= LONG else f"the {proposals.BEST} best and the {self.latest} latest"
+        return f"{history}; {self.ahead} at once"
+
+
+WAYS = (Shown(), Shown(latest=LONG), Shown(ahead=1))
+
+
+@dataclass
+class Play:
+    """A search that was played: after how many trials and training seconds there was which best score.
+
+    Seconds are those of the parts that have been trained to their end.
+    """
+
+    spent: list[float] = field(default_factory=list)
+    num_trials: list[int] = field(default_factory=list)
+    best: list[float] = field(default_factory=list)
+
+    def add(self, spent: float, num_trials: int, best: float) -> None:
+        self.spent.append(spent)
+        self.num_trials.append(num_trials)
+        self.best.append(best)
+
+    def best_at(self, spent: float) -> float:
+        """NaN where no trial had been trained to its end."""
+        return self._last(self.best, (each <= spent for each in self.spent))
+
+    def best_after(self, num_trials: int) -> float:
+        return self._last(self.best, (each <= num_trials for each in self.num_trials))
+
+    def trials_at(self, spent: float) -> float:
+        return self._last(self.num_trials, (each <= spent for each in self.spent))
+
+    @staticmethod
+    def _last(values: Sequence[float], before: Iterable[bool]) -> float:
+        num = sum(before)  # both grow from event to event
+        return values[num - 1] if num else math.nan
+
+
+class NoJournal(Journal):
+    """Keeps nothing: a search that is played ends with its process."""
+
+    def __init__(self) -> None:
+        pass
+
+    def entries(self) -> list[Entry]:
+        return []
+
+    def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
+        pass
+
+    def report(self, number: int, report: dict[str, Any]) -> None:
+        pass
+
+    def end(self, number: int, ending: Ending, value: float | None) -> None:
+        pass
+
+
+def main() -> None:
+    settings = read_settings(Settings, "search_quality", CLAIM)
+    try:
+        if settings.record:
+            num = recorded_curves.pack(Path(settings.record), Path(settings.curves))
+            print(f"{settings.curves}: {num} candidates, {Path(settings.curves).stat().st_size / 1000:.0f} kB")
+            return
+        surrogate = surrogate_of(settings.curves, settings.neighbours)
+        check(settings, surrogate)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(USER_ERROR)
+    print_surrogate(surrogate)
+    if settings.part is Part.strategies:
+        compare_strategies(settings, surrogate)
+    else:
+        compare_long(settings)
+
+
+def check(settings: Settings, surrogate: Surrogate) -> None:
+    """Raises ValueError for settings that cannot be, and where the strategies report more often than the recording."""
+    if not 0 <= settings.val_share < 1:
+        raise ValueError(f"val_share={settings.val_share}: must be 0 or more, and below 1")
+    recorded = surrogate.recorded.reports_per_epoch
+    if any(recorded % strategy.reports_per_epoch for strategy in (DEFAULT, *OTHERS)):
+        raise ValueError(f"curves={settings.curves}: has {recorded} reports an epoch; record with reports_per_epoch=4")
+
+
+@cache
+def surrogate_of(curves: str, neighbours: int) -> Surrogate:
+    """Once in each process, whose first step this is."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return Surrogate(recorded_curves.read(Path(curves)), neighbours)
+
+
+def compare_strategies(settings: Settings, surrogate: Surrogate) -> None:
+    strategies, seeds = (DEFAULT, *others()), range(settings.seeds)
+    num_trials = surrogate.recorded.task.laptop.num_trials
+    whole = side_by_side(settings, partial(play_default, settings, num_trials), [(seed,) for seed in seeds])
+    cost = statistics.mean(played.spent[-1] for played in whole)
+    plays = side_by_side(settings, partial(play_at_cost, settings, SHARES[-1] * cost), product(strategies, seeds))
+    of = {s: plays[n * len(seeds) : (n + 1) * len(seeds)] for n, s in enumerate(strategies)}
+    best = {s: np.array([[p.best_at(share * cost) for share in SHARES] for p in of[s]]) for s in strategies}
+    print(f"\nThe default's {num_trials} trials cost {cost:.0f} training seconds, the mean of {len(seeds)} searches.\n")
+    print_scores({f"{s}": best[s] for s in strategies}, [f"{share:.0%}" for share in SHARES])
+    print("\nTrials begun at 100%, and how far the best score is then from the best recorded one, in points:\n")
+    print("| strategy | trials | regret |\n|---|---|---|")
+    for s in strategies:
+        num = statistics.mean(played.trials_at(cost) for played in of[s])
+        print(f"| {s} | {num:.0f} | {points(surrogate.recorded.best - best[s][:, SHARES.index(1.0)])} |")
+    print_verdict(best)
+
+
+def compare_long(settings: Settings) -> None:
+    strategies, ways, seeds = (DEFAULT, replace(DEFAULT, grace_epochs=None)), WAYS, range(settings.seeds)
+    plays = side_by_side(settings, partial(play_long, settings), product(strategies, ways, seeds))
+    best = np.array([[played.best_after(mark) for mark in MARKS] for played in plays])
+    for strategy, parts in zip(strategies, best.reshape(len(strategies), len(ways), len(seeds), -1), strict=True):
+        print(f"\n{strategy}, after so many trials:\n")
+        print_scores({f"{way}": part for way, part in zip(ways, parts, strict=True)}, [f"{mark}" for mark in MARKS])
+
+
+def play_default(settings: Settings, num_trials: int, seed: int) -> Play:
+    surrogate = surrogate_of(settings.curves, settings.neighbours)
+    return play(DEFAULT, surrogate, seed, settings.val_share, num_trials=num_trials)
+
+
+def play_at_cost(settings: Settings, seconds: float, strategy: Strategy, seed: int) -> Play:
+    surrogate = surrogate_of(settings.curves, settings.neighbours)
+    return play(strategy, surrogate, seed, settings.val_share, seconds=seconds)
+
+
+def play_long(settings: Settings, strategy: Strategy, shown: Shown, seed: int) -> Play:
+    surrogate = surrogate_of(settings.curves, settings.neighbours)
+    with patch.object(proposals, "LATEST", shown.latest), patch.object(tpe, "AHEAD", shown.ahead):
+        return play(strategy, surrogate, seed, settings.val_share, num_trials=LONG)
+
+
+def side_by_side(settings: Settings, work: Callable[..., Done], asked: Iterable[tuple[Any, ...]]) -> list[Done]:
+    """The work for each of what is asked, in order; how far it is goes to stderr."""
+    asked, done = list(asked), []
+    with ProcessPoolExecutor(settings.processes, mp_context=get_context("spawn")) as pool:
+        for result in pool.map(work, *zip(*asked, strict=True)):
+            done.append(result)
+            if len(done) % 10 == 0 or len(done) == len(asked):
+                print(f"{len(done)}/{len(asked)} searches", file=sys.stderr, flush=True)
+    return done
+
+
+def play(
+    strategy: Strategy,
+    surrogate: Surrogate,
+    seed: int,
+    val_share: float,
+    *,
+    seconds: float = math.inf,
+    num_trials: float = math.inf,
+) -> Play:
+    """A search until its training seconds are spent, or until so many trials have been begun and have ended.
+
+    An event is the end of a part of training in one of the slots, with its validation.
+    """
+    recorded, every = surrogate.recorded, surrogate.recorded.reports_per_epoch // strategy.reports_per_epoch
+    study, played, spent, best = open_study(strategy, surrogate, seed), Play(), 0.0, math.nan
+    curves: dict[int, Curve] = {}
+    due: list[tuple[float, float, int]] = []
+
+    def train(number: int, now: float) -> None:
+        """The trial's next part: as long as several of the recording's, but validated only at its end."""
+        part = curves[number].part_seconds * (every * (1 - val_share) + val_share)
+        heapq.heappush(due, (now + part, part, number))
+
+    def begin(now: float) -> None:
+        if len(study.trials) < num_trials:
+            trial = study.suggest()
+            curves[trial.number] = surrogate.curve(trial.params, trial.candidate, seed)
+            train(trial.number, now)
+
+    for _ in range(SLOTS):
+        begin(0.0)
+    while due and spent < seconds:
+        now, part, number = heapq.heappop(due)
+        step = len(study.trials[number].reports) + 1
+        score = float(curves[number].scores_S[step * every - 1])
+        is_last = step == recorded.max_epochs * strategy.reports_per_epoch
+        status = study.report(number, report(step, score, is_last))
+        if status == Status.COMPLETE:
+            best = score if math.isnan(best) else max(score, best)
+        spent += part
+        played.add(spent, len(study.trials), best)
+        if status == Status.RUNNING:
+            train(number, now)
+        else:
+            begin(now)
+    return played
+
+
+def others() -> list[Strategy]:
+    """Those that are not the default by now."""
+    return [strategy for strategy in OTHERS if strategy != DEFAULT]
+
+
+def open_study(strategy: Strategy, surrogate: Surrogate, seed: int) -> Study:
+    task, facts = surrogate.recorded.task, surrogate.recorded.facts
+    return Study(
+        NoJournal(),
+        space=task.space,
+        budget=Budget(max_params=facts["max_params"], max_macs=facts["max_macs"]),
+        objective=task.objective,
+        asha=strategy.asha(surrogate.recorded.max_epochs),
+        sampler=strategy.sampler,
+        seed=seed,
+        reports_per_epoch=strategy.reports_per_epoch,
+    )
+
+
+def report(step: int, score: float, is_last: bool) -> dict[str, Any]:
+    """What a study looks at; the losses need only be finite."""
+    return {"step": step, "val_score": score, "train_loss": 0.0, "val_loss": 0.0, "finished": is_last}
+
+
+def print_surrogate(surrogate: Surrogate) -> None:
+    recorded, known = surrogate.recorded, surrogate.left_out
+    facts, num = recorded.facts, len(recorded.params)
+    dataset, where = facts["dataset"], ", ".join(facts["devices"])
+    print(
+        f"{num} recorded candidates of task={facts['task']} ({dataset['name']}, {dataset['origin']}, "
+        f"{dataset['fingerprint']}), {recorded.max_epochs} epochs, {recorded.reports_per_epoch} reports in each, on "
+        f"{where} ({facts['cpu']}), torch {facts['versions']['torch']}. The last score of each, foretold from the "
+        f"others: rank correlation {known.rank_correlation:.2f} (by the nearest one alone "
+        f"{known.nearest_rank_correlation:.2f}), R² {known.variance_explained:.2f}: so much is there for a sampler to "
+        f"find, the rest is luck here. Of the cost, R² {known.seconds_variance_explained:.2f}.\n"
+    )
+    if known.variance_explained < LITTLE:
+        print("**The surrogate knows too little for any sampler to win: compare rungs here, not samplers.**\n")
+    print("| random candidates | worst tenth | median | best tenth | best of " + f"{num} | first epoch and last |")
+    print("|---|---|---|---|---|---|")
+    print_spread("recorded", recorded.scores_NS, recorded, num)
+    print_spread("of the surrogate", random_scores(surrogate), recorded, num)
+
+
+def random_scores(surrogate: Surrogate) -> np.ndarray:
+    study = open_study(Strategy(sampler="random"), surrogate, seed=0)
+    trials = [study.suggest() for _ in range(NUM_CHECKED)]
+    return np.array([surrogate.curve(trial.params, trial.candidate, 0).scores_S for trial in trials])
+
+
+def print_spread(name: str, scores_NS: np.ndarray, recorded: recorded_curves.RecordedCurves, num: int) -> None:
+    """Last scores in percent, and their rank correlation with those of the first epoch."""
+    last, first = scores_NS[:, -1], scores_NS[:, recorded.reports_per_epoch - 1]
+    best = np.mean([last[start : start + num].max() for start in range(0, len(last) - num + 1, num)])
+    spread = " | ".join(f"{100 * score:.2f}" for score in (*np.quantile(last, (0.1, 0.5, 0.9)), best))
+    print(f"| {name} | {spread} | {rank_correlation(first, last):.2f} |")
+
+
+def print_scores(best: dict[str, np.ndarray], columns: Sequence[str]) -> None:
+    """Means in percent with two standard errors, then the paired differences to the first row, in points."""
+    default, *others = best
+    print(f"| best score, % | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for name, scores in best.items():
+        print(f"| {name} | {' | '.join(points(column) for column in scores.T)} |")
+    print(f"\n| difference to {default} | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for name in others:
+        print(f"| {name} | {' | '.join(points(column, '+') for column in (best[name] - best[default]).T)} |")
+
+
+def points(values: np.ndarray, sign: str = "") -> str:
+    """Mean and two standard errors, in percent; how many values are missing."""
+    there = values[~np.isnan(values)]
+    if len(there) < 2:
+        return "none"
+    missing = f" ({len(values) - len(there)} without)" if len(there) < len(values) else ""
+    return f"{100 * there.mean():{sign}.3f} ± {200 * standard_error(there):.3f}{missing}"
+
+
+def standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def print_verdict(best: dict[Strategy, np.ndarray]) -> None:
+    """Whether the default is the best of all, as far as so many searches can tell."""
+    print(f"\n| of the cost | clearly better than {DEFAULT} | clearly worse |\n|---|---|---|")
+    for column, share in enumerate(SHARES):
+        errors = {s: standard_errors_above(best[s][:, column], best[DEFAULT][:, column]) for s in best}
+        better = "; ".join(str(s) for s, error in errors.items() if error > OUTSTANDING)
+        worse = "; ".join(str(s) for s, error in errors.items() if error < -OUTSTANDING)
+        print(f"| {share:.0%} | {better or 'none'} | {worse or 'none'} |")
+
+
+def standard_errors_above(scores: np.ndarray, default: np.ndarray) -> float:
+    """The mean paired difference in its standard errors; 0 where nothing differs or there is too little to tell."""
+    differences = scores - default
+    differences = differences[~np.isnan(differences)]
+    if len(differences) < 2 or not differences.any():
+        return 0.0
+    return float(differences.mean()) / max(standard_error(differences), 1e-12)
+
+
+if __name__ == "__main__":
+    main()
