@@ -1,9 +1,9 @@
-# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make bench-gpu | make check. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search champion documents test test-faults test-browser test-gpu test-cluster bench check format
+.PHONY: search champion documents test test-faults test-browser test-gpu test-cluster bench bench-gpu check format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
@@ -48,6 +48,10 @@ bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.first_report $(ARGS)
 	$(BIN)/python -m benchmarks.driver workers=[8] trials=64 seconds=0.5
 	$(BIN)/python -m benchmarks.long_search
+
+# What is claimed of a GPU, on one: a quarter of an hour; leaves its tables in results/gpu
+bench-gpu: $(VENV)/installed
+	PYTHON=$(BIN)/python benchmarks/gpu.sh results/gpu $(DATA_DIR)
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
