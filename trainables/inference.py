@@ -41,7 +41,7 @@ def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 def to_float(x: Tensor) -> Tensor:
     """uint8 pixels as float32 from 0 to 1; other numbers as they are, in float32."""
-    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x.to(torch.float32)
+    return x / 255 if x.dtype == torch.uint8 else x.to(torch.float32)
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:

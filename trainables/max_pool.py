@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 EVEN, ODD = 0, 1
+ROWS, COLUMNS = 1, 2
 
 
 class MaxPool2x2(nn.MaxPool2d):
@@ -35,16 +36,17 @@ class _ByHalves(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         image = x.permute(0, 2, 3, 1).contiguous()
-        higher = torch.maximum(_half(image, 1, EVEN), _half(image, 1, ODD))
-        left, right = _half(higher, 2, EVEN).contiguous(), _half(higher, 2, ODD).contiguous()
+        higher = torch.maximum(_half(image, ROWS, EVEN), _half(image, ROWS, ODD))
+        left, right = _half(higher, COLUMNS, EVEN).contiguous(), _half(higher, COLUMNS, ODD).contiguous()
         ctx.save_for_backward(image, left, right)
         return torch.maximum(left, right).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         image, left, right = ctx.saved_tensors
-        gradient = _to_larger(gradients[0].permute(0, 2, 3, 1), left, right, 2, image.shape[2])
-        gradient = _to_larger(gradient, _half(image, 1, EVEN), _half(image, 1, ODD), 1, image.shape[1])
+        gradient = _to_larger(gradients[0].permute(0, 2, 3, 1), left, right, COLUMNS, image.shape[COLUMNS])
+        top, bottom = _half(image, ROWS, EVEN), _half(image, ROWS, ODD)
+        gradient = _to_larger(gradient, top, bottom, ROWS, image.shape[ROWS])
         return gradient.permute(0, 3, 1, 2)
 
 
@@ -58,7 +60,12 @@ def _to_larger(gradient: Tensor, first: Tensor, second: Tensor, dim: int, size: 
     shape = [*gradient.shape]
     shape[dim] = size
     full = gradient.new_empty(shape) if size == 2 * gradient.shape[dim] else gradient.new_zeros(shape)
-    to_second = torch.ops.aten.threshold_backward(gradient, second - first, 0)
-    _half(full, dim, ODD).copy_(to_second)
-    _half(full, dim, EVEN).copy_(gradient - to_second)
+    even, odd = _half(full, dim, EVEN), _half(full, dim, ODD)
+    if dim == ROWS:  # long enough to be written where they belong
+        torch.ops.aten.threshold_backward.grad_input(gradient, second - first, 0, grad_input=odd)
+        torch.sub(gradient, odd, out=even)
+    else:
+        to_second = torch.ops.aten.threshold_backward(gradient, second - first, 0)
+        odd.copy_(to_second)
+        even.copy_(gradient - to_second)
     return full

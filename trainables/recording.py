@@ -108,6 +108,9 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         node_args, node_kwargs = tree_map(self._node, (args, kwargs))
         result = func(*args, **kwargs)
+        if func is torch.ops.aten.detach.default:  # the same tensor, where there are no gradients
+            self.results[result] = node_args[0]
+            return result
         if func.namespace == "profiler":
             return result
         self.is_fixed &= not _values_decide(func, args)
