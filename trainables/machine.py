@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from trainables.optim import leave_compiler_out
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
@@ -31,11 +33,12 @@ def fastest_precision(device: torch.device) -> torch.dtype:
 
 
 def prepare_process(num_threads: int = 1) -> None:
-    """So many threads, and freed memory kept: a step takes and frees megabytes, and fresh pages are slow to get.
+    """So many threads, no compiler, and freed memory kept: a step takes megabytes, and fresh pages are slow to get.
 
-    To be called once in a process that trains on a CPU. Where the C library is another than glibc, only the threads.
+    To be called once in a process that trains. Memory is kept where the C library is glibc.
     """
     torch.set_num_threads(num_threads)
+    leave_compiler_out()
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)

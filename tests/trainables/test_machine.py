@@ -1,6 +1,8 @@
 """What a machine says of itself, and how a process is set up for training."""
 
 import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -42,3 +44,28 @@ def test_a_process_is_set_to_one_thread_and_may_be_set_twice():
         torch.set_num_threads(2)
         prepare_process()
         assert torch.get_num_threads() == 1
+
+
+TRAINS = """
+import sys, numpy, torch
+from search.tasks.tiny10k import BERTOLDI
+from trainables.goals import DeviceSplit
+from trainables.machine import prepare_process
+from trainables.training import Training
+x = numpy.random.default_rng(0).integers(0, 256, (1000, 28, 28), dtype=numpy.uint8)
+digits = DeviceSplit.of(x, (x[:, 0, 0] % 10).astype(numpy.int64), torch.device("cpu"))
+prepare_process()
+first = Training(BERTOLDI, digits, digits, seed=0, epochs=2)
+first.advance()
+second = Training(BERTOLDI, digits, digits, seed=0, epochs=2)
+second.load(first.save())
+print(second.advance().val_loss, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_process_that_trains_does_without_the_compiler_and_trains_the_same():
+    with_it, without = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        for code in (TRAINS.replace("prepare_process()\n", "torch.set_num_threads(1)\n"), TRAINS)
+    )
+    assert without == [with_it[0], "False"]
