@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,9 +76,9 @@ class RunConfig:
     cpus_per_trial: float = key(1.0, "CPU cores of a slot, each with a thread of the trial")
     gpus_per_trial: float | None = key(None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs")
     record_steps: bool = key(True, "record a training step once and replay it, on a GPU as a CUDA graph")
-    grace_epochs: int | None = key(None, "epochs before ASHA may stop a trial", "the task's")
+    grace_epochs: float | None = key(None, "epochs before ASHA may stop a trial; 0.25 with 4 reports", "the task's")
     reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on")
-    reports_per_epoch: int = key(1, "validations in an epoch; each can be a rung")
+    reports_per_epoch: int = key(1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it")
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
@@ -304,8 +305,14 @@ def _check(config: RunConfig) -> None:
     assert config.grace_epochs is not None
     if config.grace_epochs > config.max_epochs:
         raise ValueError(
-            f"grace_epochs={config.grace_epochs}: longer than a whole trial of max_epochs={config.max_epochs}; "
+            f"grace_epochs={config.grace_epochs:g}: longer than a whole trial of max_epochs={config.max_epochs}; "
             "no trial could be stopped"
+        )
+    num_reports = config.grace_epochs * config.reports_per_epoch
+    if not math.isclose(num_reports, max(1, round(num_reports))):
+        raise ValueError(
+            f"grace_epochs={config.grace_epochs:g}: no trial reports then; with reports_per_epoch="
+            f"{config.reports_per_epoch} it does so at multiples of {1 / config.reports_per_epoch:g}"
         )
 
 

@@ -188,8 +188,13 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
     before, now = _flat(before), _flat(now)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
-        lines = "; ".join(f"{name} was {before.get(name)}, is now {now.get(name)}" for name in changed)
+        pairs = {name: (_shown(before.get(name)), _shown(now.get(name))) for name in changed}
+        lines = "; ".join(f"{name} was {then}, is now {today}" for name, (then, today) in pairs.items())
         raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flat(identity: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -64,7 +64,8 @@ class Plan:
         """ASHA before its first report, with rungs counted in reports."""
         per_epoch = self.config.reports_per_epoch
         assert self.config.grace_epochs is not None
-        return Asha(self.config.grace_epochs * per_epoch, self.config.reduction_factor, self.max_epochs * per_epoch)
+        grace = round(self.config.grace_epochs * per_epoch)
+        return Asha(grace, self.config.reduction_factor, self.max_epochs * per_epoch)
 
     def references(self) -> dict[str, Candidate]:
         """The task's published networks that keep the budget, if they are asked for."""

@@ -30,8 +30,18 @@ class StudyScheduler(FIFOScheduler):
         self.study, self.on_end, self.on_restart, self.on_lost = study, on_end, on_restart, on_lost
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Tune's own record of all trials, which nothing reads, would take 20 kB of memory for each, and seconds."""
-        tune_controller.checkpoint = lambda **options: None
+        """Lets Tune keep the first of its own records of all trials, which it wants to find at its end, and no other.
+
+        Nothing reads them, and of thousands of trials they would take 20 kB of memory for each, and seconds.
+        """
+        controller = tune_controller._tune_controller  # a scheduler is given a wrapper
+
+        def once(**options: Any) -> None:
+            controller.checkpoint = lambda **options: None
+            type(controller).checkpoint(controller, **options)
+
+        if "checkpoint" not in vars(controller):
+            controller.checkpoint = once
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if reason := result.get("unavailable"):

@@ -49,7 +49,8 @@ def test_the_command_line_wins_over_the_environment(monkeypatch):
         ("time_budget_seconds=nan", r"time_budget_seconds=nan: must be above 0"),
         ("seed=-1", r"seed=-1: must be 0 or more"),
         ("reduction_factor=1", r"must be 2 or more"),
-        ("grace_epochs=99", r"longer than a whole trial of max_epochs=18"),
+        ("grace_epochs=99", r"grace_epochs=99: longer than a whole trial of max_epochs=18"),
+        ("grace_epochs=0.5", r"grace_epochs=0.5: no trial reports then; .* at multiples of 1"),
         ("sampler=grid", r"expected one of \[tpe, random\]"),
         ("data=fake", r"data=fake: expected one of \[auto, original, made\]; a path .* is taken by task=images"),
         ("scale=huge", r"expected one of \[laptop, full\]"),
@@ -105,6 +106,14 @@ def test_shorter_trials_have_no_more_grace_than_epochs():
     assert parse(["task=max_digit", "max_epochs=2"]).grace_epochs == 2
     with pytest.raises(ValueError, match="grace_epochs=3: longer than a whole trial"):
         parse(["task=max_digit", "max_epochs=2", "grace_epochs=3"])
+
+
+@pytest.mark.parametrize(
+    ("grace", "reports", "rungs"), [("0.25", 4, [1, 3, 9, 27]), ("1", 4, [4, 12, 36]), ("0.7", 10, [7, 21, 63])]
+)
+def test_a_rung_may_lie_within_an_epoch_where_a_trial_reports(grace: str, reports: int, rungs: list[int]):
+    config = parse([f"grace_epochs={grace}", f"reports_per_epoch={reports}", "max_epochs=12"])
+    assert list(Plan.of(config).asha().rungs) == rungs
 
 
 def test_null_frees_a_parameter_that_the_scale_pins():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from ray.tune.execution.tune_controller import TuneController
 from rich.console import Console
 
 from data.splits import Dataset, Split, Splits
@@ -137,10 +138,20 @@ def local_ray():
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory) -> Session:
-    return run(
-        tmp_path_factory.mktemp("toy"), seed=41, fix={}
-    )  # a seed whose draws are one of each, and five sound ones
+def tunes_own_records() -> list[int]:
+    """Of how many trials Tune has written down what it knows."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory, tunes_own_records) -> Session:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        save = TuneController.save_to_dir
+        monkeypatch.setattr(
+            TuneController, "save_to_dir", lambda self: tunes_own_records.append(len(self.get_trials())) or save(self)
+        )
+        # A seed whose draws are one of each, and five sound ones
+        return run(tmp_path_factory.mktemp("toy"), seed=41, fix={})
 
 
 @pytest.fixture
@@ -152,6 +163,10 @@ def test_every_trial_ended_as_its_candidate_had_to(study):
     for trial in study[0].trials:
         assert trial.status in ENDINGS[trial.params["fate"]]
     assert {trial.status for trial in study[0].trials} == set().union(*ENDINGS.values())
+
+
+def test_tune_writes_down_its_first_trials_and_no_more(session, tunes_own_records):
+    assert tunes_own_records == [1]
 
 
 def test_a_failed_trial_keeps_its_error_and_does_not_stop_the_run(session):

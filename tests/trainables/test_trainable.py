@@ -51,9 +51,21 @@ def local_ray():
     ray.shutdown()
 
 
-@pytest.fixture
-def store():
+@pytest.fixture(scope="module")
+def store(local_ray):
     return ray.remote(num_cpus=0)(Store).remote()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(store):
+    """Trains trials that nothing happens to, one after another: undisturbed(config) is the worker, at its start."""
+    actor = worker(config(0, PLAIN), store)
+
+    def begin(trial: dict):
+        assert ray.get(actor.reset.remote(trial))
+        return actor
+
+    return begin
 
 
 def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
@@ -117,7 +129,7 @@ def others() -> list[Candidate]:
 def test_the_twentieth_trial_of_a_worker_is_bit_equal_to_the_first_of_another(store):
     recipe = Recipe(augmentation=Augmentation(shift_pixels=1.0), ema_decay=0.95, label_smoothing=0.1)
     probe = Candidate(NETWORK, recipe)
-    alone = curve(worker(config(0, probe), store))
+    alone = curve(worker(config(99, probe), store))
     used = worker(config(1, others()[0]), store)
     curve(used)
     for number, other in enumerate(others()[1:], 2):
@@ -127,47 +139,46 @@ def test_the_twentieth_trial_of_a_worker_is_bit_equal_to_the_first_of_another(st
     assert curve(used) == alone
 
 
-def test_a_trial_that_has_a_checkpoint_first_says_its_last_report_again_and_goes_on(store):
-    whole = worker(config(0, PLAIN), store)
-    expected = curve(whole)
-    assert list(ray.get(store.results_of.remote(0))) == ["model"]
-    cut = worker(config(1, PLAIN), store)
+def test_a_trial_that_has_a_checkpoint_first_says_its_last_report_again_and_goes_on(store, undisturbed):
+    expected = curve(undisturbed(config(30, PLAIN)))
+    assert list(ray.get(store.results_of.remote(30))) == ["model"]
+    cut = worker(config(31, PLAIN), store)
     ray.get(cut.train.remote())
     ray.get(cut.stop.remote())
     ray.kill(cut)
-    assert curve(worker(config(1, PLAIN), store)) == expected
+    assert curve(worker(config(31, PLAIN), store)) == expected
 
 
 def lasting(number: int, length: int) -> dict:
     return config(number, PLAIN) | {"epochs": 3, "length": length}
 
 
-def test_a_trial_of_a_given_length_is_scored_once_as_the_last_report_of_one_that_always_is(store):
-    seen = worker(config(0, PLAIN) | {"epochs": 3}, store)
+def test_a_trial_of_a_given_length_is_scored_once_as_the_last_report_of_one_that_always_is(store, undisturbed):
+    seen = undisturbed(config(40, PLAIN) | {"epochs": 3})
     second = [json.loads(ray.get(seen.train.remote())["report"]) for _ in range(2)][1]
-    unseen = worker(lasting(1, 2), store)
+    unseen = undisturbed(lasting(41, 2))
     assert ray.get(unseen.train.remote())["silent"]
     only = json.loads(ray.get(unseen.train.remote())["report"])
     same = ("epoch", "train_loss", "val_loss", "val_score")
     assert [only[name] for name in same] == [second[name] for name in same]
     assert (only["step"], only["finished"], only["num_images"]) == (1, True, 2 * second["num_images"])
-    left = ray.get(store.results_of.remote(1))
+    left = ray.get(store.results_of.remote(41))
     with np.load(io.BytesIO(left["answers"])) as answers:  # what it made of each image, beside the score
         is_right = answers["predicted"] == load_made().val.y
         assert is_right.mean() == pytest.approx(only["val_score"])
         assert np.array_equal(answers["probability"] == answers["label_probability"], is_right)
 
 
-def test_a_trial_of_a_given_length_goes_on_from_its_silent_parts_and_from_its_report(store):
+def test_a_trial_of_a_given_length_goes_on_from_its_silent_parts_and_from_its_report(store, undisturbed):
     expected = ("epoch", "train_loss", "val_score", "step", "finished")
-    whole = worker(lasting(2, 3), store)
+    whole = undisturbed(lasting(50, 3))
     only = json.loads([ray.get(whole.train.remote()) for _ in range(3)][-1]["report"])
-    cut = worker(lasting(3, 3), store)
+    cut = worker(lasting(51, 3), store)
     ray.get([cut.train.remote(), cut.train.remote()])
     ray.get(cut.stop.remote())
     ray.kill(cut)
     for _ in range(2):  # after its silent parts, and after the report that may not have arrived
-        actor = worker(lasting(3, 3), store)
+        actor = worker(lasting(51, 3), store)
         again = json.loads(ray.get(actor.train.remote())["report"])
         assert [again[name] for name in expected] == [only[name] for name in expected]
         assert again["num_images"] == only["num_images"]
