@@ -126,9 +126,9 @@ def help_text() -> str:
         lines += [f"  {name:<12} {task.sentence}", *_scales_help(task)]
     lines += [
         "",
-        "scale=laptop, the default, ends within about 15 minutes on 2 CPU cores (tiny10k: 20), before finalists are",
+        "scale=laptop, the default, ends within about 15 minutes on 2 CPU cores (tiny10k: 20 to 40), before finalists",
     ]
-    lines += ["confirmed; scale=full is for GPUs. Each of their numbers can be set by its key."]
+    lines += ["are confirmed; scale=full is for GPUs. Each of their numbers can be set by its key."]
     lines += ["", "Keys:", *keys_help(RunConfig)]
     lines += ["", "example: python -m search.run task=tiny10k num_trials=16 fix.optimizer=adam seed=1"]
     return "\n".join(lines)
