@@ -110,15 +110,13 @@ def pack(run: Path, path: Path) -> int:
 
 
 def _facts(config: dict[str, Any]) -> dict[str, Any]:
+    import torch  # here: whoever only reads curves does without it
+
+    from trainables.machine import describe
+
     names = ("task", "max_epochs", "reports_per_epoch", "max_params", "max_macs", "seed")
     facts = {name: config[name] for name in (*names, "dataset", "versions", "git_commit")}
-    return facts | {"cpu": _cpu_model()}  # of this machine: a run's tables know no CPU by its name
-
-
-def _cpu_model() -> str | None:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    return facts | {"cpu": describe(torch.device("cpu"))["cpu"]}  # of this machine: a run's tables name none
 
 
 def read(path: Path) -> RecordedCurves:

@@ -188,8 +188,7 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
     before, now = _flat(before), _flat(now)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
-        pairs = {name: (_shown(before.get(name)), _shown(now.get(name))) for name in changed}
-        lines = "; ".join(f"{name} was {then}, is now {today}" for name, (then, today) in pairs.items())
+        lines = "; ".join(f"{n} was {_shown(before.get(n))}, is now {_shown(now.get(n))}" for n in changed)
         raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}")
 
 

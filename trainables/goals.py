@@ -98,7 +98,7 @@ class _Classify(Work):
         self.x, self.y = _one(split.x), _one(split.y)
 
     def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return augment(to_float(self.x.index_select(0, places)), recipe.augmentation, generator), self.y[places]
+        return _augmented(self.x, places, recipe, generator), self.y[places]
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return functional.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
@@ -124,7 +124,7 @@ class _Reconstruct(Work):
         return pixel_entropy(self.x)
 
     def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        images = augment(to_float(self.x.index_select(0, places)), recipe.augmentation, generator)
+        images = _augmented(self.x, places, recipe, generator)
         return images, images
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
@@ -148,7 +148,7 @@ class _Denoise(Work):
         self.sigma, self.x = goal.sigma, _one(split.x)
 
     def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        clean = augment(to_float(self.x.index_select(0, places)), recipe.augmentation, generator)
+        clean = _augmented(self.x, places, recipe, generator)
         return add_noise(clean, self.sigma, generator), clean
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
@@ -234,6 +234,11 @@ _WORKS: dict[type[Goal], Callable[..., Work]] = {
     Denoise: _Denoise,
     Restore: _Restore,
 }
+
+
+def _augmented(x: Tensor, places: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """The images at `places`, as floats, shaken as the recipe asks for."""
+    return augment(to_float(x.index_select(0, places)), recipe.augmentation, generator)
 
 
 def pixel_entropy(x: Tensor) -> float:

@@ -40,19 +40,19 @@ class Recording(ABC):
     def __call__(self, function: Callable[[], None]) -> None:
         if self.replay:
             self.replay()
-        elif self.num_calls < WARM_UP:
-            self.warm_up(function)
-        else:
+        elif self.num_calls == WARM_UP:
             self.replay = self.record(function)
+        else:
+            self.call(function)
         self.num_calls += 1
 
-    def warm_up(self, function: Callable[[], None]) -> None:
-        """Calls the function where it will be recorded."""
+    def call(self, function: Callable[[], None]) -> None:
+        """Calls the function where it is recorded."""
         function()
 
     @abstractmethod
-    def record(self, function: Callable[[], None]) -> Replay:
-        """Calls the function for the last time, and gives what is to be called in its place."""
+    def record(self, function: Callable[[], None]) -> Replay | None:
+        """Calls the function, and gives what is to be called in its place from then on; None if nothing can be."""
 
 
 class _OnGpu(Recording):
@@ -63,7 +63,7 @@ class _OnGpu(Recording):
         self.generator = generator
         self.stream = torch.cuda.Stream(generator.device)
 
-    def warm_up(self, function: Callable[[], None]) -> None:
+    def call(self, function: Callable[[], None]) -> None:
         current = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
@@ -82,11 +82,11 @@ class _OnGpu(Recording):
 class _OnCpu(Recording):
     """As the operations that autograd and autocast made of it, forwards and backwards: bit for bit the same."""
 
-    def record(self, function: Callable[[], None]) -> Replay:
+    def record(self, function: Callable[[], None]) -> Replay | None:
         recorder = _Recorder()
         with recorder:
             function()
-        return recorder.program() if recorder.is_fixed else function
+        return recorder.program() if recorder.is_fixed else None
 
 
 class _Recorder(TorchDispatchMode):
@@ -128,11 +128,14 @@ class _Recorder(TorchDispatchMode):
 
     def program(self) -> Replay:
         self.graph.output(None)
-        run, inputs = fx.GraphModule({}, self.graph).forward, [*self.inputs.values()]
+        code = self.graph.python_code("self")
+        names = {**code.globals}
+        exec(code.src, names)  # by a GraphModule it would be kept for good, each trial's
+        run, inputs = names["forward"], [*self.inputs.values()]
 
         def replay() -> None:
             with torch.no_grad():
-                run(*inputs)
+                run(None, *inputs)
 
         return replay
 

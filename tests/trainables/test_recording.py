@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -130,9 +131,21 @@ def test_where_values_decide_a_function_is_called_each_time(waits: Callable[[Ten
     assert len(calls) == 9
 
 
+@pytest.mark.parametrize("work", [lambda x: x.add_(1), lambda x: x.add_(x.item())])
+def test_a_recording_keeps_no_function_alive(work: Callable[[Tensor], object]):
+    def function(x: Tensor = torch.ones(())) -> None:  # noqa: B008
+        work(x)
+
+    record, left = recording(torch.Generator()), weakref.ref(function)
+    for _ in range(WARM_UP + 2):
+        record(function)
+    del function
+    assert left() is None
+
+
 def test_memory_is_free_again_when_it_would_be_without_a_recording():
     """A recording that kept what it has seen would hold all of a step at once."""
-    x, seen = torch.ones(()), []
+    x, seen = torch.ones(77), []
 
     def chain() -> None:
         value = x
@@ -140,7 +153,6 @@ def test_memory_is_free_again_when_it_would_be_without_a_recording():
             value = value + 1
         seen.append(len([one for one in gc.get_objects() if type(one) is Tensor and one.shape == (77,)]))
 
-    x = torch.ones(77)
     record = recording(torch.Generator())
     for _ in range(WARM_UP + 1):
         record(chain)
