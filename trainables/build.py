@@ -34,7 +34,7 @@ from spaces.layers import (
     Upsample,
 )
 from spaces.network import Network
-from trainables.max_pool import MaxPool2x2
+from trainables.few_channels import AvgPool2x2, BatchNorm2d, ChannelsLastGradient, MaxPool2x2
 
 
 class Sigmoid(nn.Module):
@@ -237,13 +237,15 @@ def _conv(layer: Conv, shape: Shape, generator: torch.Generator) -> nn.Module:
 def _pool(layer: Pool, shape: Shape, generator: torch.Generator) -> nn.Module:
     if layer == Pool("max", 2):
         return MaxPool2x2()
+    if layer == Pool("average", 2):
+        return AvgPool2x2()
     if layer.kind == "max":
         return nn.MaxPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
     return nn.AvgPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
 
 
 def _norm(layer: Norm, shape: Shape, generator: torch.Generator) -> nn.Module:
-    return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+    return BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
 
 
 def _backbone(layer: Backbone, shape: Shape, generator: torch.Generator) -> nn.Module:
@@ -276,9 +278,11 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
         _UpsampleLike(layer.factor, layer.like) if layer.like else nn.Upsample(scale_factor=layer.factor)
     ),
     Repeat: lambda layer, shape, generator: _Repeat(layer.times),
-    Flatten: lambda layer, shape, generator: nn.Flatten(),
+    Flatten: lambda layer, shape, generator: nn.Sequential(ChannelsLastGradient(), nn.Flatten()),
     Reshape: lambda layer, shape, generator: nn.Unflatten(1, layer.shape),
-    GlobalPool: lambda layer, shape, generator: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    GlobalPool: lambda layer, shape, generator: nn.Sequential(
+        ChannelsLastGradient(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ),
     Dense: lambda layer, shape, generator: nn.Linear(shape[0], layer.units, bias=layer.bias),
     Save: lambda layer, shape, generator: _Save(layer.name),
     Backbone: _backbone,

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from spaces.recipe import Augmentation
-from trainables.augment import augment
+from trainables.augment import augment, grid_of
 
 HEIGHT, WIDTH = 30, 60
 
@@ -77,3 +78,9 @@ def test_the_generator_alone_decides(seed: int):
     assert y.isfinite().all()
     assert y.min() >= 0
     assert y.max() <= 1 + 1e-6
+
+
+def test_the_grid_is_torchs_own():
+    theta, shape = torch.randn(5, 2, 3), torch.Size([5, 1, HEIGHT, WIDTH])
+    expected = functional.affine_grid(theta, list(shape), align_corners=False)
+    torch.testing.assert_close(grid_of(theta, shape), expected, atol=1e-6, rtol=1e-5)
