@@ -3,9 +3,8 @@
     python -m benchmarks.search_quality                       half an hour of one core
     python -m benchmarks.search_quality part=long seeds=20
 
-The search is the real one: `Study` with its gate, budget, sampler, rungs and decisions, on the task's own space. Only
-the training is a surrogate's (`benchmarks/recorded_curves.py`): each candidate gets a curve, and a cost, like those of
-the recorded candidates near it. Two slots always train; a journal that keeps nothing stands in for the one on disk.
+The search is the real one (`benchmarks/played_search.py`), on the task's own space. Only the training is a surrogate's
+(`benchmarks/surrogate.py`): each candidate gets a curve, and a cost, like those of the recorded candidates near it.
 
 Why not the recorded candidates themselves, each draw standing for the nearest one: a search of 64 trials would soon
 have used all the good ones of 160, whatever its sampler, or would be rewarded for repeating them.
@@ -25,13 +24,12 @@ ahead (search/tpe.py), make searches of 500 trials worse: with ASHA, and with ev
 
 from __future__ import annotations
 
-import heapq
 import math
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, partial
 from itertools import product
@@ -42,22 +40,16 @@ from unittest.mock import patch
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
 
 from benchmarks import recorded_curves
 from benchmarks.command_line import read_settings
-from benchmarks.recorded_curves import Curve, Surrogate, rank_correlation
+from benchmarks.played_search import Play, Strategy, open_study, play
+from benchmarks.recorded_curves import RecordedCurves
+from benchmarks.surrogate import Surrogate, rank_correlation
 from results.command import USER_ERROR, key
-from results.schema import Status
 from search import proposals, tpe
-from search.asha import Asha
-from search.config import RunConfig
-from search.journal import Ending, Entry, Journal, TrialRecord
-from search.study import Budget, Study
-from search.tasks import tiny10k
 
 CLAIM = "Claim: at equal cost, no other sampler, rungs or reports find a better candidate than the default."
-SLOTS = 2
 SHARES = (0.25, 0.5, 1.0, 2.0)
 """Of what the default's trials cost in the mean."""
 LONG, MARKS = 500, (100, 200, 300, 400, 500)
@@ -86,29 +78,6 @@ class Settings:
     processes: int = key(2, "searches side by side")
     neighbours: int = key(10, "recorded candidates, one of which lends a candidate its luck")
     val_share: float = key(0.16, "validation's share of a recorded part, a quarter of an epoch; measured on one core")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strategy:
-    """How a search goes about it."""
-
-    sampler: str = RunConfig.sampler.value
-    grace_epochs: float | None = tiny10k.SCALE.grace_epochs
-    """Fractions of an epoch too, which the command line does not take. None is no ASHA."""
-    reduction_factor: int = RunConfig.reduction_factor
-    reports_per_epoch: int = RunConfig.reports_per_epoch
-
-    def __str__(self) -> str:
-        name = {"tpe": "TPE"}.get(self.sampler, self.sampler)
-        if self.grace_epochs is None:
-            return f"{name} without ASHA"
-        partial_epochs = f", {self.reports_per_epoch} reports an epoch" if self.reports_per_epoch > 1 else ""
-        return f"{name}, η={self.reduction_factor}, grace {self.grace_epochs:g}{partial_epochs}"
-
-    def asha(self, max_epochs: int) -> Asha:
-        last = max_epochs * self.reports_per_epoch
-        grace = last if self.grace_epochs is None else round(self.grace_epochs * self.reports_per_epoch)
-        return Asha(grace, self.reduction_factor, last)
 
 
 DEFAULT = Strategy()
@@ -140,57 +109,6 @@ class Shown:
 
 
 WAYS = (Shown(), Shown(latest=LONG), Shown(ahead=1))
-
-
-@dataclass
-class Play:
-    """A search that was played: after how many trials and training seconds there was which best score.
-
-    Seconds are those of the parts that have been trained to their end.
-    """
-
-    spent: list[float] = field(default_factory=list)
-    num_trials: list[int] = field(default_factory=list)
-    best: list[float] = field(default_factory=list)
-
-    def add(self, spent: float, num_trials: int, best: float) -> None:
-        self.spent.append(spent)
-        self.num_trials.append(num_trials)
-        self.best.append(best)
-
-    def best_at(self, spent: float) -> float:
-        """NaN where no trial had been trained to its end."""
-        return self._last(self.best, (each <= spent for each in self.spent))
-
-    def best_after(self, num_trials: int) -> float:
-        return self._last(self.best, (each <= num_trials for each in self.num_trials))
-
-    def trials_at(self, spent: float) -> float:
-        return self._last(self.num_trials, (each <= spent for each in self.spent))
-
-    @staticmethod
-    def _last(values: Sequence[float], before: Iterable[bool]) -> float:
-        num = sum(before)  # both grow from event to event
-        return values[num - 1] if num else math.nan
-
-
-class NoJournal(Journal):
-    """Keeps nothing: a search that is played ends with its process."""
-
-    def __init__(self) -> None:
-        pass
-
-    def entries(self) -> list[Entry]:
-        return []
-
-    def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
-        pass
-
-    def report(self, number: int, report: dict[str, Any]) -> None:
-        pass
-
-    def end(self, number: int, ending: Ending, value: float | None) -> None:
-        pass
 
 
 def main() -> None:
@@ -282,86 +200,20 @@ def side_by_side(settings: Settings, work: Callable[..., Done], asked: Iterable[
     return done
 
 
-def play(
-    strategy: Strategy,
-    surrogate: Surrogate,
-    seed: int,
-    val_share: float,
-    *,
-    seconds: float = math.inf,
-    num_trials: float = math.inf,
-) -> Play:
-    """A search until its training seconds are spent, or until so many trials have been begun and have ended.
-
-    An event is the end of a part of training in one of the slots, with its validation.
-    """
-    recorded, every = surrogate.recorded, surrogate.recorded.reports_per_epoch // strategy.reports_per_epoch
-    study, played, spent, best = open_study(strategy, surrogate, seed), Play(), 0.0, math.nan
-    curves: dict[int, Curve] = {}
-    due: list[tuple[float, float, int]] = []
-
-    def train(number: int, now: float) -> None:
-        """The trial's next part: as long as several of the recording's, but validated only at its end."""
-        part = curves[number].part_seconds * (every * (1 - val_share) + val_share)
-        heapq.heappush(due, (now + part, part, number))
-
-    def begin(now: float) -> None:
-        if len(study.trials) < num_trials:
-            trial = study.suggest()
-            curves[trial.number] = surrogate.curve(trial.params, trial.candidate, seed)
-            train(trial.number, now)
-
-    for _ in range(SLOTS):
-        begin(0.0)
-    while due and spent < seconds:
-        now, part, number = heapq.heappop(due)
-        step = len(study.trials[number].reports) + 1
-        score = float(curves[number].scores_S[step * every - 1])
-        is_last = step == recorded.max_epochs * strategy.reports_per_epoch
-        status = study.report(number, report(step, score, is_last))
-        if status == Status.COMPLETE:
-            best = score if math.isnan(best) else max(score, best)
-        spent += part
-        played.add(spent, len(study.trials), best)
-        if status == Status.RUNNING:
-            train(number, now)
-        else:
-            begin(now)
-    return played
-
-
 def others() -> list[Strategy]:
     """Those that are not the default by now."""
     return [strategy for strategy in OTHERS if strategy != DEFAULT]
 
 
-def open_study(strategy: Strategy, surrogate: Surrogate, seed: int) -> Study:
-    task, facts = surrogate.recorded.task, surrogate.recorded.facts
-    return Study(
-        NoJournal(),
-        space=task.space,
-        budget=Budget(max_params=facts["max_params"], max_macs=facts["max_macs"]),
-        objective=task.objective,
-        asha=strategy.asha(surrogate.recorded.max_epochs),
-        sampler=strategy.sampler,
-        seed=seed,
-        reports_per_epoch=strategy.reports_per_epoch,
-    )
-
-
-def report(step: int, score: float, is_last: bool) -> dict[str, Any]:
-    """What a study looks at; the losses need only be finite."""
-    return {"step": step, "val_score": score, "train_loss": 0.0, "val_loss": 0.0, "finished": is_last}
-
-
 def print_surrogate(surrogate: Surrogate) -> None:
     recorded, known = surrogate.recorded, surrogate.left_out
     facts, num = recorded.facts, len(recorded.params)
-    dataset, where = facts["dataset"], ", ".join(facts["devices"])
+    dataset = facts["dataset"]
+    where = {f"{', '.join(run['devices'])} ({run['cpu']}, torch {run['versions']['torch']})" for run in facts["runs"]}
     print(
         f"{num} recorded candidates of task={facts['task']} ({dataset['name']}, {dataset['origin']}, "
         f"{dataset['fingerprint']}), {recorded.max_epochs} epochs, {recorded.reports_per_epoch} reports in each, on "
-        f"{where} ({facts['cpu']}), torch {facts['versions']['torch']}. The last score of each, foretold from the "
+        f"{', '.join(sorted(where))}. The last score of each, foretold from the "
         f"others: rank correlation {known.rank_correlation:.2f} (by the nearest one alone "
         f"{known.nearest_rank_correlation:.2f}), R² {known.variance_explained:.2f}: so much is there for a sampler to "
         f"find, the rest is luck here. Of the cost, R² {known.seconds_variance_explained:.2f}.\n"
@@ -380,7 +232,7 @@ def random_scores(surrogate: Surrogate) -> np.ndarray:
     return np.array([surrogate.curve(trial.params, trial.candidate, 0).scores_S for trial in trials])
 
 
-def print_spread(name: str, scores_NS: np.ndarray, recorded: recorded_curves.RecordedCurves, num: int) -> None:
+def print_spread(name: str, scores_NS: np.ndarray, recorded: RecordedCurves, num: int) -> None:
     """Last scores in percent, and their rank correlation with those of the first epoch."""
     last, first = scores_NS[:, -1], scores_NS[:, recorded.reports_per_epoch - 1]
     best = np.mean([last[start : start + num].max() for start in range(0, len(last) - num + 1, num)])

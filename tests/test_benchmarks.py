@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from benchmarks.recorded_curves import Quantiles, RecordedCurves, Surrogate, pack, rank_correlation, read
-from benchmarks.search_quality import DEFAULT, NoJournal, Strategy, play, standard_errors_above
+from benchmarks.played_search import NoJournal, Strategy, play
+from benchmarks.recorded_curves import RecordedCurves, pack, read
+from benchmarks.search_quality import DEFAULT, standard_errors_above
+from benchmarks.surrogate import Quantiles, Surrogate, rank_correlation
 from results import tables
 from results.schema import Status
 from search.asha import Asha
@@ -118,6 +120,27 @@ def test_the_whole_curves_of_a_run_are_packed_and_read_back(tmp_path: Path):
     assert back.facts["dataset"]["fingerprint"] == "f"
 
 
+def test_runs_with_other_seeds_add_to_a_file_and_one_that_went_on_is_read_again(tmp_path: Path):
+    made, path = recorded(error_of_optimizer, num=3), tmp_path / "curves.parquet"
+    write_run(tmp_path / "first", made, [Status.COMPLETE, Status.RUNNING, Status.COMPLETE])
+    write_run(tmp_path / "other", made, [Status.COMPLETE, Status.FAILED, Status.FAILED], seed=1, seconds=2.0)
+    write_run(tmp_path / "first, later", made, [Status.COMPLETE] * 3)
+    assert [pack(tmp_path / name, path) for name in ("first", "other", "first, later", "other")] == [2, 3, 4, 4]
+    back = read(path)
+    assert sorted(run["seed"] for run in back.facts["runs"]) == [0, 1]
+    assert back.scores_NS == pytest.approx(made.scores_NS[[0, 1, 2, 0]], rel=1e-6)
+    assert (back.seconds_NS == 1).all()  # the other machine took twice as long for the same candidates
+
+
+def test_curves_of_another_kind_are_refused(tmp_path: Path):
+    made, path = recorded(error_of_optimizer, num=1), tmp_path / "curves.parquet"
+    for name, max_params in (("first", 9_999), ("other", 5_000)):
+        write_run(tmp_path / name, made, [Status.COMPLETE], max_params=max_params)
+    pack(tmp_path / "first", path)
+    with pytest.raises(ValueError, match="max_params=9999; name another file"):
+        pack(tmp_path / "other", path)
+
+
 def test_a_file_that_is_none_and_a_run_without_a_whole_trial_are_refused(tmp_path: Path):
     (tmp_path / "text").write_text("text")
     for name in ("text", "nothing"):
@@ -143,7 +166,9 @@ def test_ranks_correlate_where_values_do_not_have_to():
     assert rank_correlation(x, -(x**3)) == pytest.approx(-1)
 
 
-def write_run(folder: Path, made: RecordedCurves, statuses: list[Status]) -> None:
+def write_run(
+    folder: Path, made: RecordedCurves, statuses: list[Status], *, seconds: float = 1.0, **config: object
+) -> None:
     folder.mkdir()
     types = {name: pa.scalar(value).type for params in made.params for name, value in params.items()}
     trials = [
@@ -152,12 +177,12 @@ def write_run(folder: Path, made: RecordedCurves, statuses: list[Status]) -> Non
         for n, status in enumerate(statuses)
     ]
     reports = [
-        {"trial": n, "step": step, "val_score": score, "val_loss": 1.0, "train_loss": 1.0, "seconds": 1.0}
+        {"trial": n, "step": step, "val_score": score, "val_loss": 1.0, "train_loss": 1.0, "seconds": seconds}
         for n, scores in enumerate(made.scores_NS)
         for step, score in enumerate(scores, 1)
     ]
     tables.write(tables.leaderboard(trials, direction="maximize", param_types=types), folder / "leaderboard.parquet")
     tables.write(tables.curves(reports), folder / "curves.parquet")
     dataset = {"name": "mnist", "origin": "original", "fingerprint": "f"}
-    config = {**FACTS, "seed": 0, "dataset": dataset, "versions": {"torch": "2"}, "git_commit": "c"}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    known = {**FACTS, "seed": 0, "dataset": dataset, "versions": {"torch": "2"}, "git_commit": "c"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(known | config))
