@@ -1,6 +1,10 @@
-"""What a training step on one core is spent on, for each task's published networks: how much is not convolution.
+"""What a training step on one core is spent on: how much is not convolution.
 
     taskset -c 1 python -m benchmarks.step_shares
+    taskset -c 1 python -m benchmarks.step_shares tasks=[tiny10k] candidates=24
+
+For each task's published networks, and for candidates drawn at random as a search draws them: their mean, an image of
+each counted alike.
 
 PyTorch's profiler counts the time within each operation; what is left of the wall clock is Python's, and PyTorch's own
 way from one operation to the next. Images are random: what a step takes depends on their shape alone. Networks with a
@@ -10,6 +14,7 @@ backbone are left out, since most of theirs is computed once, as are those of ov
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +23,9 @@ import torch
 from benchmarks.command_line import read_settings
 from results.command import key
 from search import tasks
+from search.study import Budget
+from search.survey import survey
+from search.tasks import Task
 from spaces.goal import Goal, Restore
 from spaces.recipe import Candidate
 from trainables.goals import DeviceSplit
@@ -29,27 +37,44 @@ CLAIM = "Claim: convolutions are most of what a training step takes."
 MAX_PARAMS = 20_000_000
 PAGES, PAGE_SHAPE = 4, (420, 540)
 BATCHES = 2
-KINDS = {"convolution": ("conv",), "products": ("mm", "linear")}
+DRAWS = 20
+"""So many times as many are drawn as are wanted: most break the budget."""
+KINDS = {"convolution": ("conv",), "products": ("mm", "linear"), "normalization": ("batch_norm",)}
 """Which operations count as which, by a part of their names."""
+OTHERS, BETWEEN = "other operations", "between them"
 
 
 @dataclass
 class Settings:
     seconds: float = key(3.0, "time for each network's measured steps")
     tasks: list[str] = key([], "which ones", "all")
+    candidates: int | None = key(None, "random candidates of each task too, this many", "none")
+    seed: int = key(5, "of the random candidates")
 
 
 def main() -> None:
     settings = read_settings(Settings, "step_shares", CLAIM)
     prepare_process()
-    print("| task | network | batch | ms a step | convolution | matrix products | other operations | between them |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"| task | network | batch | µs an image | {' | '.join([*KINDS, OTHERS, BETWEEN])} |")
+    print("|---|---|---|---|" + "---|" * (len(KINDS) + 2))
     for name in settings.tasks or tasks.names():
         task = tasks.find(name)
         for reference, candidate in task.references.items():
             network = candidate.network
             if not network.num_fixed_layers and network.num_params <= MAX_PARAMS:
-                print_shares(f"{name} | {reference}", begin(candidate, task.goal), settings.seconds)
+                spent = measure(begin(candidate, task.goal), settings.seconds)
+                print_shares(f"{name} | {reference} | {candidate.recipe.batch_size}", spent)
+        if settings.candidates:
+            drawn = random_candidates(task, settings.candidates, settings.seed)
+            spent = sum((measure(begin(each, task.goal), settings.seconds / len(drawn)) for each in drawn), Counter())
+            mean = Counter({kind: each / len(drawn) for kind, each in spent.items()})
+            print_shares(f"{name} | {len(drawn)} random candidates | theirs", mean)
+
+
+def random_candidates(task: Task, num: int, seed: int) -> list[Candidate]:
+    """Feasible ones, fewer if the space hardly has any."""
+    budget = Budget(max_params=task.max_params, max_macs=task.laptop.max_macs, max_code=task.max_code)
+    return survey(task.space.pinned(task.laptop.fix), budget, seed, DRAWS * num).feasible[:num]
 
 
 def begin(candidate: Candidate, goal: Goal) -> Training:
@@ -67,7 +92,8 @@ def images(candidate: Candidate, goal: Goal) -> tuple[np.ndarray, np.ndarray]:
     return x, np.zeros(len(x), np.int64)
 
 
-def print_shares(name: str, training: Training, max_seconds: float) -> None:
+def measure(training: Training, max_seconds: float) -> Counter[str]:
+    """Microseconds an image, by kind of operation."""
     while training.num_steps < WARM_UP + 2:
         training.train_part()
     start = time.perf_counter()
@@ -79,12 +105,21 @@ def print_shares(name: str, training: Training, max_seconds: float) -> None:
         for _ in range(num_epochs):
             training.train_part()
         seconds = time.perf_counter() - start
-    spent = {event.key: event.self_cpu_time_total / 1e6 for event in profile.key_averages()}
-    parts = [sum(s for key, s in spent.items() if any(part in key for part in kind)) for kind in KINDS.values()]
-    parts += [sum(spent.values()) - sum(parts), max(0.0, seconds - sum(spent.values()))]
-    shares = " | ".join(f"{part / seconds:.0%}" for part in parts)
-    milliseconds = 1000 * seconds / (training.num_steps - first)
-    print(f"| {name} | {training.batch_size} | {milliseconds:.1f} | {shares} |", flush=True)
+    spent: Counter[str] = Counter()
+    for event in profile.key_averages():
+        spent[kind_of(event.key)] += event.self_cpu_time_total / 1e6
+    spent[BETWEEN] = max(0.0, seconds - spent.total())
+    num_images = (training.num_steps - first) * training.batch_size
+    return Counter({kind: 1e6 * each / num_images for kind, each in spent.items()})
+
+
+def kind_of(operation: str) -> str:
+    return next((kind for kind, parts in KINDS.items() if any(part in operation for part in parts)), OTHERS)
+
+
+def print_shares(name: str, spent: Counter[str]) -> None:
+    shares = " | ".join(f"{spent[kind] / spent.total():.0%}" for kind in (*KINDS, OTHERS, BETWEEN))
+    print(f"| {name} | {spent.total():.0f} | {shares} |", flush=True)
 
 
 if __name__ == "__main__":

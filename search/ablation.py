@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data.splits import Splits
@@ -73,18 +73,10 @@ class Ablation:
 
     def job(self, splits: Splits) -> Job:
         """The trainings; one of each candidate and seed, also where several parameters have it."""
-        plan = self.plan
-        return Job(
-            folder=plan.folder,
-            goal=plan.goal,
-            max_epochs=plan.max_epochs,
+        return replace(
+            self.plan.job(splits),
             num_trials=0,
-            given=retrain.given(plan, self._subjects(), self.seeds, PURPOSE),
-            reports_per_epoch=plan.config.reports_per_epoch,
-            max_failures=plan.config.max_failures,
-            record_steps=plan.config.record_steps,
-            facts=plan.origin(splits).facts(),
-            models=plan.folder.models,
+            given=retrain.given(self.plan, self._subjects(), self.seeds, PURPOSE),
             model_name=lambda study, number: None,
             write_tables=lambda study, is_live: self.write_table(study, splits),
         )

@@ -102,18 +102,13 @@ class Confirmation:
         return retrain.open_study(self.plan, self.folder.path, f"{self.plan.folder.name}, confirmation", identity)
 
     def job(self, study: Study) -> Job:
-        config = self.plan.config
-        return Job(
+        search = self.plan.job(self.splits)
+        return replace(
+            search,
             folder=self.folder,
-            goal=self.plan.goal,
-            max_epochs=self.plan.max_epochs,
             num_trials=0,
             given=self.given(study),
-            reports_per_epoch=config.reports_per_epoch,
-            max_failures=config.max_failures,
-            record_steps=config.record_steps,
-            facts=self.plan.origin(self.splits).facts() | {"scored_on": self.scored_on},
-            models=self.plan.folder.models,
+            facts=search.facts | {"scored_on": self.scored_on},
             model_name=lambda study, number: _model_name(study.trials[number]),
             write_tables=self.write_tables,
         )
