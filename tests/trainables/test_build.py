@@ -234,9 +234,12 @@ def global_states() -> tuple[object, ...]:
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "sigmoid", "gelu", "silu"])
 def test_activating_behind_a_max_pool_changes_nothing(name):
-    """Those that never fall are moved there; gelu and silu, which fall at first, are not."""
+    """Those that never fall are moved there; gelu and silu, which fall at first, are not.
+
+    With 16 images all values fill registers: what is left over, torch computes in another way, to other bits.
+    """
     network = Network((1, 8, 8), (Conv(3, 3), Activation(name), Pool("max", 2), Flatten(), Dense(2)))
-    module, x = build(network, seed=4), torch.randn(5, 1, 8, 8)
+    module, x = build(network, seed=4), torch.randn(16, 1, 8, 8)
     conv, dense = module.layers[0], module.layers[-1]
     activated = ACTIVATIONS[name]()(conv(x))
     assert torch.equal(module(x), dense(functional.max_pool2d(activated, 2).flatten(1)))
