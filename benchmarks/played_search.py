@@ -31,7 +31,7 @@ class Strategy:
 
     sampler: str = RunConfig.sampler.value
     grace_epochs: float | None = tiny10k.SCALE.grace_epochs
-    """Fractions of an epoch too, which the command line does not take. None is no ASHA."""
+    """None is no ASHA."""
     reduction_factor: int = RunConfig.reduction_factor
     reports_per_epoch: int = RunConfig.reports_per_epoch
 

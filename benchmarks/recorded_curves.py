@@ -74,8 +74,9 @@ def pack(run: Path, path: Path) -> int:
     Those that it had of a run with the same seed give way. Raises ValueError if there is no such run, if nothing in it
     is complete, or if its curves are of another kind than the file's.
     """
+    table, devices = _curves_of(run)
     config: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))  # type: ignore[assignment]
-    table, devices = _curves_of(run, config["seed"])
+    table = table.append_column("run_seed", pa.array([config["seed"]] * len(table)))
     facts = {name: config[name] for name in OF_ALL} | {"runs": []}
     if path.exists():
         earlier, facts_there = _open(path)
@@ -93,14 +94,14 @@ def pack(run: Path, path: Path) -> int:
     return len(table)
 
 
-def _curves_of(run: Path, seed: int) -> tuple[pa.Table, list[str]]:
+def _curves_of(run: Path) -> tuple[pa.Table, list[str]]:
     """One row for each complete trial, and the devices that these were trained on."""
     board = results.load(None, run).sort_values("trial")
     whole = board[(board["status"] == Status.COMPLETE) & board["reference"].isna()]
     if not len(whole):
         raise ValueError(f"record={run}: no trial of this run is complete yet")
     names = ["trial", "seed", *(name for name in whole if name.startswith("param_")), "candidate_json"]
-    table = pa.Table.from_pandas(whole[names].assign(run_seed=seed), preserve_index=False)
+    table = pa.Table.from_pandas(whole[names], preserve_index=False)
     reports = results.load(None, run, table="curves").sort_values(["trial", "step"])
     lists = reports.groupby("trial")[list(LISTS)].agg(list).loc[whole["trial"]]
     for name in LISTS:

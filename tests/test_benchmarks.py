@@ -149,6 +149,8 @@ def test_a_file_that_is_none_and_a_run_without_a_whole_trial_are_refused(tmp_pat
     write_run(tmp_path / "run", recorded(error_of_optimizer, num=1), [Status.RUNNING])
     with pytest.raises(ValueError, match="complete"):
         pack(tmp_path / "run", tmp_path / "curves.parquet")
+    with pytest.raises(ValueError, match="no run"):
+        pack(tmp_path / "nothing", tmp_path / "curves.parquet")
 
 
 def test_a_difference_counts_in_standard_errors_of_pairs_and_what_is_missing_does_not():

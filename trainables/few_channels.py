@@ -86,20 +86,18 @@ class _MeanByHalves(torch.autograd.Function):
         ctx.shape = num, channels, height, width = x.shape
         image = x.permute(0, 2, 3, 1).contiguous()
         added = _half(image, ROWS, EVEN) + _half(image, ROWS, ODD)
-        pairs = added.narrow(COLUMNS, 0, width // 2 * 2).reshape(-1, 2 * channels)
         with torch.autocast("cpu", enabled=False):
-            mean = pairs @ _quarters(channels, x.dtype)
+            mean = _pairs(added, COLUMNS).reshape(-1, 2 * channels) @ _quarters(channels, x.dtype)
         return mean.view(num, height // 2, width // 2, channels).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         num, channels, height, width = ctx.shape
         gradient = gradients[0].permute(0, 2, 3, 1).reshape(-1, channels)
-        pairs = (gradient @ _quarters(channels, gradient.dtype).t()).view(num, height // 2, 1, width // 2 * 2, channels)
-        is_even = height % 2 == width % 2 == 0
-        full = (gradient.new_empty if is_even else gradient.new_zeros)((num, height, width, channels))
-        rows = full.narrow(ROWS, 0, height // 2 * 2).unflatten(ROWS, (-1, 2))
-        rows.narrow(COLUMNS + 1, 0, width // 2 * 2).copy_(pairs)
+        quarters = gradient @ _quarters(channels, gradient.dtype).t()
+        full = _image(gradient, [num, height, width, channels])
+        windows = _pairs(_pairs(full, ROWS), COLUMNS + 1)  # [N, H / 2, 2, W / 2, 2, C]
+        windows.copy_(quarters.view(num, height // 2, 1, width // 2, 2, channels))
         return full.permute(0, 3, 1, 2)
 
 
@@ -110,14 +108,25 @@ def _quarters(channels: int, dtype: torch.dtype) -> Tensor:
 
 def _half(image: Tensor, dim: int, first: int) -> Tensor:
     """Each second row or column, as many of even as of odd ones."""
-    return image.narrow(dim, 0, image.shape[dim] // 2 * 2).unflatten(dim, (-1, 2)).select(dim + 1, first)
+    return _pairs(image, dim).select(dim + 1, first)
+
+
+def _pairs(image: Tensor, dim: int) -> Tensor:
+    """Rows or columns two by two, in a further dimension behind; a last odd one is left out."""
+    return image.narrow(dim, 0, image.shape[dim] // 2 * 2).unflatten(dim, (-1, 2))
+
+
+def _image(like: Tensor, shape: list[int]) -> Tensor:
+    """An image [N, H, W, C] whose pairs are still to be written; the odd row and column, which are in none, are 0."""
+    is_even = shape[ROWS] % 2 == shape[COLUMNS] % 2 == 0
+    return like.new_empty(shape) if is_even else like.new_zeros(shape)
 
 
 def _to_larger(gradient: Tensor, first: Tensor, second: Tensor, dim: int, size: int) -> Tensor:
     """Gives each gradient to the larger one of two neighbours, to the first of equal ones, and 0 to the other."""
     shape = [*gradient.shape]
     shape[dim] = size
-    full = gradient.new_empty(shape) if size == 2 * gradient.shape[dim] else gradient.new_zeros(shape)
+    full = gradient.new_empty(shape) if size % 2 == 0 else gradient.new_zeros(shape)
     even, odd = _half(full, dim, EVEN), _half(full, dim, ODD)
     if dim == ROWS:  # long enough to be written where they belong
         torch.ops.aten.threshold_backward.grad_input(gradient, second - first, 0, grad_input=odd)
