@@ -34,7 +34,8 @@ import torch
 
 import results
 from benchmarks.command_line import load_mnist, read_settings
-from benchmarks.on_gpu import attempt, find_device, plain_module, say
+from benchmarks.on_gpu import attempt, find_device, say
+from benchmarks.tutorial import plain_module
 from results.command import key
 from spaces.recipe import Candidate
 

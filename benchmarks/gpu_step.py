@@ -25,34 +25,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
-from benchmarks.on_gpu import Ceilings, attempt, find_device, micro, plain_module, say, seconds_of, synchronize
+from benchmarks.on_gpu import Ceilings, attempt, find_device, micro, say, seconds_of, synchronize
+from benchmarks.tutorial import optimizer_of, plain_module
 from data.splits import Splits
 from results.command import key
-from search.tasks.tiny10k import BERTOLDI
-from spaces.layers import (
-    Activation,
-    Conv,
-    Dense,
-    Flatten,
-    Layer,
-    Norm,
-    Pool,
-    Reshape,
-    Save,
-    Standardize,
-)
+from search.tasks.tiny10k import BERTOLDI, PIXELS
+from spaces.layers import Activation, Conv, Dense, Flatten, Layer, Norm, Pool, Reshape, Save
 from spaces.network import Network, short_number
 from spaces.recipe import Augmentation, Candidate, Recipe
 from trainables.augment import augment
 from trainables.goals import DeviceSplit
 from trainables.machine import describe, fastest_precision, prepare_process
-from trainables.optim import OPTIMIZERS
 from trainables.recording import WARM_UP
 from trainables.training import Training
 
 CLAIM = "Claim: a suitable candidate comes to 99% of MNIST's validation images within a second of training on a GPU."
 TARGET, MAX_SECONDS = 0.99, 1.0
-PIXELS = Standardize(0.1307, 0.3081)  # of MNIST's training images
 PROFILED_STEPS = 20
 OPTIMIZER_BYTES = 40
 """A weight and step: Adam reads weight, gradient and two averages and writes three of them, all float32; before, the
@@ -139,7 +127,7 @@ class PlainLoop:
         self.recipe, self.y = candidate.recipe, train.y
         self.x = (train.x.float() / 255 - PIXELS.mean) / PIXELS.std
         self.model = plain_module(candidate.network).to(train.device)
-        self.optimizer = OPTIMIZERS[self.recipe.optimizer][0](self.model.parameters(), lr=self.recipe.learning_rate)  # type: ignore[call-arg]
+        self.optimizer = optimizer_of(self.recipe, self.model.parameters())
         self.generator = torch.Generator(train.device).manual_seed(0)
 
     def train_part(self) -> float:

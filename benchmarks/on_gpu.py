@@ -1,4 +1,4 @@
-"""What the GPU benchmarks share: a device, what it does at its best, parts that fail apart, a tutorial's module."""
+"""What the GPU benchmarks share: a device, what it does at its best, parts that fail apart."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from results.command import FAILED
-from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, GlobalPool, Layer, Norm, Pool, Shape, Standardize
-from spaces.network import Network
-from trainables.build import ACTIVATIONS
 
 
 def find_device(name: str) -> torch.device:
@@ -103,45 +99,3 @@ def _median_seconds(work: Callable[[], object], device: torch.device, repeats: i
 
 def micro(seconds: float) -> str:
     return f"{1e6 * seconds:,.1f} µs"
-
-
-def plain_module(network: Network) -> nn.Sequential:
-    """A classifier without skips, for standardized images, of PyTorch's own modules alone, in its initialization."""
-    shapes = [network.input_shape, *(step.shape for step in network.trace())]
-    pairs = zip(network.layers, shapes, strict=False)
-    return nn.Sequential(*(part for layer, shape in pairs for part in _plain(layer, shape)))
-
-
-def _plain(layer: Layer, shape: Shape) -> list[nn.Module]:
-    match layer:
-        case Standardize():
-            return []
-        case Conv():
-            (top, bottom), (left, right) = layer.pads(shape[1]), layer.pads(shape[2])
-            even = (top, left) == (bottom, right)
-            conv = nn.Conv2d(
-                shape[0],
-                layer.filters,
-                layer.kernel,
-                layer.stride,
-                padding=(top, left) if even else 0,
-                dilation=layer.dilation,
-                bias=layer.bias,
-            )
-            return [conv] if even else [nn.ZeroPad2d((left, right, top, bottom)), conv]
-        case Pool():
-            pool = nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d
-            return [pool(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)]
-        case Norm():
-            return [nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])]
-        case Activation():
-            return [ACTIVATIONS[layer.name]()]
-        case Dropout():
-            return [nn.Dropout(layer.rate)]
-        case Flatten():
-            return [nn.Flatten()]
-        case GlobalPool():
-            return [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        case Dense():
-            return [nn.Linear(shape[0], layer.units, bias=layer.bias)]
-    raise ValueError(f"{layer}: no layer of a plain classifier")

@@ -43,9 +43,10 @@ class Strategy:
         return f"{name}, η={self.reduction_factor}, grace {self.grace_epochs:g}{partial_epochs}"
 
     def asha(self, max_epochs: int) -> Asha:
-        last = max_epochs * self.reports_per_epoch
-        grace = last if self.grace_epochs is None else round(self.grace_epochs * self.reports_per_epoch)
-        return Asha(grace, self.reduction_factor, last)
+        grace = max_epochs if self.grace_epochs is None else self.grace_epochs
+        return Asha.of_epochs(
+            grace, self.reduction_factor, max_epochs=max_epochs, reports_per_epoch=self.reports_per_epoch
+        )
 
 
 @dataclass

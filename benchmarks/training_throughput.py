@@ -19,21 +19,13 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 
-import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
-from torch.utils.data import DataLoader, Subset
-from torchvision import datasets, transforms
 
+from benchmarks import tutorial
 from benchmarks.command_line import load_mnist, mean_and_sd, read_settings
-from data.mnist import SPLIT_SEED, VAL_FRACTION
-from data.splits import Splits, stratified_split
 from results.command import key
-from search.tasks.tiny10k import BERTOLDI
-from spaces.layers import Standardize
+from search.tasks.tiny10k import BERTOLDI, PIXELS
 from spaces.recipe import Candidate
 from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process
@@ -41,7 +33,6 @@ from trainables.training import Training
 
 CLAIM = "Claim: Frugal trains at least 3.5 times as many images a second on one core as a tutorial's loop, and as well."
 MIN_RATIO = 3.5
-PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images, as PyTorch's own example has them
 CPU = torch.device("cpu")
 
 
@@ -100,7 +91,7 @@ def train_with_frugal(settings: Settings, seed: int) -> Outcome:
     train = DeviceSplit.of(splits.train.x, splits.train.y, CPU)
     val = DeviceSplit.of(splits.val.x, splits.val.y, CPU)
     one_image = DeviceSplit(val.x[:1], val.y[:1])
-    network = replace(BERTOLDI.network, layers=(Standardize(PIXEL_MEAN, PIXEL_STD), *BERTOLDI.network.layers))
+    network = replace(BERTOLDI.network, layers=(PIXELS, *BERTOLDI.network.layers))
     training = Training(Candidate(network, BERTOLDI.recipe), train, one_image, seed=seed, epochs=settings.epochs)
     epochs = [timed(lambda: training.advance().num_images) for _ in range(settings.epochs)]
     return Outcome(epochs, training.scores(val).score)
@@ -110,58 +101,17 @@ def train_plainly(settings: Settings, seed: int) -> Outcome:
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     folder, splits = load_mnist(settings.data_dir)
-    loader = DataLoader(training_images(folder, splits), batch_size=128, shuffle=True, num_workers=0)
-    model = plain_network()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    epochs = [timed(lambda: train_epoch_plainly(model, loader, optimizer)) for _ in range(settings.epochs)]
-    return Outcome(epochs, plain_accuracy(model, splits))
+    recipe, model = BERTOLDI.recipe, tutorial.plain_module(BERTOLDI.network)
+    images = tutorial.images_of(folder, splits.train)
+    loader = tutorial.loader_of(images, recipe.batch_size)
+    optimizer = tutorial.optimizer_of(recipe, model.parameters())
 
+    def train_epoch() -> int:
+        tutorial.train_epoch(model, loader, optimizer)
+        return len(images)
 
-def train_epoch_plainly(model: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> int:
-    """The loop as tutorials write it; how many images it saw."""
-    model.train()
-    num_images = 0
-    for images, labels in loader:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(model(images), labels)
-        loss.backward()
-        optimizer.step()
-        num_images += len(images)
-    return num_images
-
-
-def training_images(folder: Path, splits: Splits) -> Subset:
-    """The very images that Frugal trains on, as torchvision serves them."""
-    scaled = transforms.Compose([transforms.ToTensor(), transforms.Normalize((PIXEL_MEAN,), (PIXEL_STD,))])
-    dataset = datasets.MNIST(str(folder), train=True, download=False, transform=scaled)
-    indices, _ = stratified_split(dataset.targets.numpy(), VAL_FRACTION, SPLIT_SEED)
-    assert np.array_equal(dataset.data.numpy()[indices], splits.train.x), "the two loops would train on other images"
-    return Subset(dataset, indices.tolist())
-
-
-def plain_network() -> nn.Module:
-    """bertoldi's network with PyTorch's own initialization; 9,682 parameters."""
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(8, 8, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Dropout(0.1),
-        nn.Linear(784, 10),
-    )
-
-
-@torch.inference_mode()
-def plain_accuracy(model: nn.Module, splits: Splits) -> float:
-    model.eval()
-    images = torch.from_numpy(splits.val.x).unsqueeze(1).float().div_(255).sub_(PIXEL_MEAN).div_(PIXEL_STD)
-    labels = torch.cat([model(part).argmax(1) for part in images.split(1024)])
-    return (labels == torch.from_numpy(splits.val.y)).float().mean().item()
+    epochs = [timed(train_epoch) for _ in range(settings.epochs)]
+    return Outcome(epochs, tutorial.accuracy(model, tutorial.images_of(folder, splits.val)))
 
 
 def timed(train_epoch: Callable[[], int]) -> Epoch:

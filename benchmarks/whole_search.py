@@ -6,7 +6,8 @@ All draw from one space, tiny10k's with bertoldi's network pinned, so that an im
 are optimizer, learning rate, weight decay and dropout. TPE and successive halving have the same settings, trials one
 thread, two run side by side, and they train on the same 12,000 images. Each
 search is a process of its own, timed whole; they run in turns. What counts are images that a trial with a finite score
-has trained on. `..._with_our_loop` is the peer's scheduling around Frugal's training: what is left then is scheduling.
+has trained on. A peer's trials train as PyTorch's tutorials do (`benchmarks/tutorial.py`); `..._with_our_loop` is its
+scheduling around Frugal's training: what is left then is scheduling.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from typing import Any
 
 import results
 from benchmarks.command_line import load_mnist, read_settings
-from data.splits import Split
 from results.command import key
 from search.config import parse
 from search.plan import Plan
@@ -201,41 +201,22 @@ def plan_of(settings: Settings) -> Plan:
 
 
 def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[Epoch]:
-    """As tutorials write it: torchvision's dataset, a DataLoader, a plain loop. The network standardizes pixels."""
+    """As tutorials write it; PyTorch is imported where a trial runs."""
     import torch
-    from torch.nn import functional
-    from torch.utils.data import DataLoader
-    from torchvision import datasets, transforms
 
-    from trainables.build import build
-    from trainables.optim import make_optimizer
+    from benchmarks import tutorial
 
     folder, splits = load_mnist(settings.data_dir)
     splits = splits.limited(settings.train, settings.val)
     torch.manual_seed(seed)
-
-    def dataset(split: Split) -> datasets.MNIST:
-        images = datasets.MNIST(str(folder), train=True, download=False, transform=transforms.ToTensor())
-        images.data, images.targets = torch.from_numpy(split.x), torch.from_numpy(split.y)  # the very same images
-        return images
-
-    loader = DataLoader(dataset(splits.train), batch_size=candidate.recipe.batch_size, shuffle=True)
-    val_loader = DataLoader(dataset(splits.val), batch_size=1000)
-    model = build(candidate.network, seed)
-    optimizer = make_optimizer(candidate.recipe, model.parameters())
+    loader = tutorial.loader_of(tutorial.images_of(folder, splits.train), candidate.recipe.batch_size)
+    val_images = tutorial.images_of(folder, splits.val)
+    model = tutorial.plain_module(candidate.network)
+    optimizer = tutorial.optimizer_of(candidate.recipe, model.parameters())
     for _ in range(settings.epochs):
-        start, total = time.perf_counter(), 0.0
-        model.train()
-        for x, y in loader:
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            total += loss.item()
-        model.eval()
-        with torch.no_grad():
-            correct = sum((model(x).argmax(1) == y).sum().item() for x, y in val_loader)
-        yield Epoch(settings.train, time.perf_counter() - start, total / len(loader), correct / settings.val)
+        start = time.perf_counter()
+        loss, score = tutorial.train_epoch(model, loader, optimizer), tutorial.accuracy(model, val_images)
+        yield Epoch(settings.train, time.perf_counter() - start, loss, score)
 
 
 def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[Epoch]:

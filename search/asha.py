@@ -19,6 +19,13 @@ class Asha:
     rungs: dict[int, list[float]] = field(init=False)
     """For each rung, by its number of reports: the scores in the order in which they arrived."""
 
+    @classmethod
+    def of_epochs(
+        cls, grace_epochs: float, reduction_factor: int, *, max_epochs: int, reports_per_epoch: int = 1
+    ) -> Asha:
+        """With its rungs at the reports nearest to these epochs."""
+        return cls(round(grace_epochs * reports_per_epoch), reduction_factor, max_epochs * reports_per_epoch)
+
     def __post_init__(self) -> None:
         if self.grace < 1 or self.reduction_factor < 2:
             raise ValueError(

@@ -61,11 +61,15 @@ class Plan:
         )
 
     def asha(self) -> Asha:
-        """ASHA before its first report, with rungs counted in reports."""
-        per_epoch = self.config.reports_per_epoch
-        assert self.config.grace_epochs is not None
-        grace = round(self.config.grace_epochs * per_epoch)
-        return Asha(grace, self.config.reduction_factor, self.max_epochs * per_epoch)
+        """ASHA before its first report."""
+        config = self.config
+        assert config.grace_epochs is not None
+        return Asha.of_epochs(
+            config.grace_epochs,
+            config.reduction_factor,
+            max_epochs=self.max_epochs,
+            reports_per_epoch=config.reports_per_epoch,
+        )
 
     def references(self) -> dict[str, Candidate]:
         """The task's published networks that keep the budget, if they are asked for."""

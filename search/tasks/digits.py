@@ -2,6 +2,7 @@
 
 from data.digit_csv import DIGITS
 from search.tasks import Scale, Task
+from search.tasks.tiny10k import PIXELS
 from spaces.backbones import Backbone
 from spaces.classifier import classifier_space
 from spaces.layers import (
@@ -94,7 +95,7 @@ TASK = Task(
         widths=((6, 32), (12, 64), (16, 96)),
         max_convs=2,
         min_stages=2,
-        pixels=Standardize(0.1307, 0.3081),  # of MNIST's training images
+        pixels=PIXELS,
     ),
     laptop=Scale(num_trials=24, max_epochs=8, train_examples=20_000, val_examples=4_000),
     full=Scale(num_trials=256, max_epochs=30),

@@ -7,6 +7,9 @@ from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Pool, Stand
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 
+PIXELS = Standardize(0.1307, 0.3081)
+"""Mean and standard deviation of the pixels of MNIST's training images, 0 to 1."""
+
 BERTOLDI = Candidate(
     Network(
         (1, 28, 28),
@@ -40,7 +43,7 @@ TASK = Task(
         widths=((6, 14), (8, 24), (10, 32)),
         max_convs=2,
         min_stages=2,
-        pixels=Standardize(0.1307, 0.3081),  # of MNIST's training images
+        pixels=PIXELS,
     ),
     laptop=SCALE,
     full=SCALE,
