@@ -165,12 +165,13 @@ def compare_strategies(settings: Settings, surrogate: Surrogate) -> None:
 
 
 def compare_long(settings: Settings) -> None:
-    strategies, ways, seeds = (DEFAULT, replace(DEFAULT, grace_epochs=None)), WAYS, range(settings.seeds)
-    plays = side_by_side(settings, partial(play_long, settings), product(strategies, ways, seeds))
-    best = np.array([[played.best_after(mark) for mark in MARKS] for played in plays])
-    for strategy, parts in zip(strategies, best.reshape(len(strategies), len(ways), len(seeds), -1), strict=True):
+    for strategy in (DEFAULT, replace(DEFAULT, grace_epochs=None)):
+        plays = side_by_side(settings, partial(play_long, settings, strategy), product(WAYS, range(settings.seeds)))
+        best = np.array([[played.best_after(mark) for mark in MARKS] for played in plays])
+        parts = best.reshape(len(WAYS), settings.seeds, len(MARKS))
         print(f"\n{strategy}, after so many trials:\n")
-        print_scores({f"{way}": part for way, part in zip(ways, parts, strict=True)}, [f"{mark}" for mark in MARKS])
+        print_scores({f"{way}": part for way, part in zip(WAYS, parts, strict=True)}, [f"{mark}" for mark in MARKS])
+        sys.stdout.flush()  # the next one takes long
 
 
 def play_default(settings: Settings, num_trials: int, seed: int) -> Play:
