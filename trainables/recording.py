@@ -6,6 +6,7 @@ import keyword
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -61,7 +62,7 @@ class _OnGpu(Recording):
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.generator = generator
-        self.stream = torch.cuda.Stream(generator.device)
+        self.stream = _side_stream(generator.device)
 
     def call(self, function: Callable[[], None]) -> None:
         current = torch.cuda.current_stream(self.stream.device)
@@ -77,6 +78,12 @@ class _OnGpu(Recording):
             function()
         graph.replay()
         return graph.replay
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all trials of a process: PyTorch keeps cuBLAS's workspaces, up to 32 MB, for each stream that used it."""
+    return torch.cuda.Stream(device)
 
 
 class _OnCpu(Recording):
