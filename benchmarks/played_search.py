@@ -93,8 +93,8 @@ class NoJournal(Journal):
     def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         pass
 
-    def report(self, number: int, report: dict[str, Any]) -> None:
-        pass
+    def report(self, number: int, report: dict[str, Any]) -> dict[str, Any]:
+        return report
 
     def end(self, number: int, ending: Ending, value: float | None) -> None:
         pass

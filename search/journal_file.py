@@ -35,7 +35,10 @@ class JournalFile(JournalFileBackend):
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         for record in super().read_logs(log_number_from):
-            yield share_words(record)
+            yield _share_words(record)
+        # Optuna keeps where each record begins, 2 kB a trial, but goes on only from the last, or from the first
+        last = max(self._log_number_offset)
+        self._log_number_offset = {0: 0, last: self._log_number_offset[last]}
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Writes records whole or not at all. Raises StorageError, the file being as it was, if the disk is full."""
@@ -48,10 +51,10 @@ class JournalFile(JournalFileBackend):
                 raise
 
 
-def share_words(value: Any) -> Any:
+def _share_words(value: Any) -> Any:
     """The same, its keys and words kept once for all records, of which there may be a hundred thousand."""
     if isinstance(value, dict):
-        return {intern(name): share_words(each) for name, each in value.items()}
+        return {intern(name): _share_words(each) for name, each in value.items()}
     return intern(value) if isinstance(value, str) else value
 
 

@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution
 from results.schema import Status
 from search.asha import Asha
 from search.journal import KNOWN, WARM, Ending, Entry, Journal, TrialRecord
-from search.journal_file import reading, share_words
+from search.journal_file import reading
 from search.proposals import MAX_DRAWS, Proposals, entropy
 from spaces.goal import Metric
 from spaces.layers import InvalidNetwork
@@ -147,9 +147,7 @@ class Study:
         trial = self.trials[number]
         if trial.status != Status.RUNNING or report["step"] <= len(trial.reports):
             return trial.status
-        report = share_words({**report, "order": self._num_reports})
-        self._journal.report(number, report)
-        ending = self._take(trial, report)
+        ending = self._take(trial, self._journal.report(number, {**report, "order": self._num_reports}))
         if ending:
             self.end(number, ending.status, stop_rung=ending.stop_rung)
         return trial.status

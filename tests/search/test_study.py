@@ -205,6 +205,24 @@ class TestTheJournal:
             run(open_study(tmp_path / "parts.log", sampler=sampler), 1)
         assert picture(open_study(tmp_path / "parts.log", sampler=sampler)) == picture(whole)
 
+    def test_a_live_trial_has_its_reports_as_a_reopened_one_has_them(self, path):
+        study = open_study(path)
+        number = study.suggest().number
+        for step, loss in ((1, 0.5), (2, math.inf)):
+            study.report(number, report(step, 0.5) | {"val_loss": loss})
+        live, again = study.trials[number].reports, open_study(path).trials[number].reports
+        assert repr(live) == repr(again), "NaN is not equal to itself"
+        assert math.isnan(live[1]["val_loss"]), "JSON knows no infinity"
+
+    def test_a_report_lies_in_memory_once(self, path):
+        """Of thousands of trials, another copy beside Optuna's would take 8 kB for each."""
+        for _ in range(2):
+            study = open_study(path)  # the second time with a trial that is read back
+            run(study, 1)
+            for trial, entry in zip(study.trials, study._journal.entries(), strict=True):
+                assert trial.reports
+                assert all(ours is optunas for ours, optunas in zip(trial.reports, entry.reports, strict=True))
+
     def test_a_report_that_is_known_changes_nothing(self, path):
         study = open_study(path)
         number = study.suggest().number
