@@ -1,6 +1,7 @@
 """Search quality at equal cost: which sampler, which rungs and how many reports an epoch find the best candidate.
 
     python -m benchmarks.search_quality                       half an hour of one core
+    python -m benchmarks.search_quality part=tpe seeds=100    an hour of one core
     python -m benchmarks.search_quality part=long seeds=20    an hour of one core
 
 The search is the real one (`benchmarks/played_search.py`), on the task's own space. Only the training is a surrogate's
@@ -18,6 +19,8 @@ Differences are paired: a seed gives all strategies the same luck for the same c
 search/config.py and the task say. Intervals are two standard errors; since among eleven strategies one is often two
 above 0 by chance, one counts as clearly better only from three on.
 
+`part=tpe` asks the same of TPE's own settings (search/tpe.py), and of random draws beside them.
+
 `part=long` asks whether a long history that TPE sees but in part (search/proposals.py), and draws that are prepared
 ahead (search/tpe.py), make searches of 500 trials worse: with ASHA, and with every trial trained to its end.
 """
@@ -27,8 +30,9 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, partial
@@ -47,7 +51,6 @@ from benchmarks.played_search import Play, Strategy, open_study, play
 from benchmarks.recorded_curves import RecordedCurves
 from benchmarks.surrogate import Surrogate, rank_correlation
 from results.command import USER_ERROR, key
-from search import proposals, tpe
 
 CLAIM = "Claim: at equal cost, no other sampler, rungs or reports find a better candidate than the default."
 SHARES = (0.25, 0.5, 1.0, 2.0)
@@ -58,14 +61,15 @@ NUM_CHECKED = 320
 
 LITTLE = 0.2
 """Variance explained, below which a comparison of samplers says nothing."""
-OUTSTANDING = 3
-"""Standard errors from which a difference counts."""
+OUTSTANDING, FEWEST = 3, 10
+"""Standard errors from which a difference counts, and searches in pairs below which none does."""
 
 Done = TypeVar("Done")
 
 
 class Part(Enum):
     strategies = "strategies"
+    tpe = "tpe"
     long = "long"
 
 
@@ -73,7 +77,9 @@ class Part(Enum):
 class Settings:
     curves: str = key(str(Path(__file__).with_name("tiny10k_curves.parquet")), "file of recorded curves")
     record: str | None = key(None, "a run's folder: packs its curves into curves=, and ends", "none")
-    part: Part = key(Part.strategies, "strategies, at equal cost; or long: searches of 500 trials")
+    part: Part = key(
+        Part.strategies, "strategies, or tpe: its settings, at equal cost; or long: searches of 500 trials"
+    )
     seeds: int = key(50, "searches by each strategy")
     processes: int = key(2, "searches side by side")
     neighbours: int = key(10, "recorded candidates, one of which lends a candidate its luck")
@@ -97,18 +103,35 @@ OTHERS = (
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What TPE is shown of a long history, and how many draws it prepares at once."""
+class Way:
+    """A strategy, and constants of search/ that have other values in it than in the product."""
 
-    latest: int = proposals.LATEST
-    ahead: int = tpe.AHEAD
+    strategy: Strategy = DEFAULT
+    changed: tuple[tuple[str, float], ...] = ()
 
     def __str__(self) -> str:
-        history = "all trials" if self.latest >= LONG else f"the {proposals.BEST} best and the {self.latest} latest"
-        return f"{history}; {self.ahead} at once"
+        return ", ".join([str(self.strategy), *(f"{name}={value:g}" for name, value in self.changed)])
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        with ExitStack() as patches:
+            for name, value in self.changed:
+                patches.enter_context(patch(f"search.{name}", value))
+            yield
 
 
-WAYS = (Shown(), Shown(latest=LONG), Shown(ahead=1))
+def changed(name: str, value: float) -> Way:
+    return Way(changed=((name, value),))
+
+
+OF_TPE = (
+    Way(Strategy(sampler="random")),
+    changed("tpe.SHARE_GOOD", 0.25),
+    changed("tpe.STARTUP", 5),
+    changed("tpe.STARTUP", 20),
+    changed("tpe.CHOICES", 100),
+)
+LONG_WAYS = (Way(), changed("proposals.LATEST", LONG), changed("tpe.AHEAD", 1))
 
 
 def main() -> None:
@@ -124,10 +147,13 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(USER_ERROR)
     print_surrogate(surrogate)
-    if settings.part is Part.strategies:
-        compare_strategies(settings, surrogate)
-    else:
-        compare_long(settings)
+    match settings.part:
+        case Part.strategies:
+            compare_at_cost(settings, surrogate, [Way(strategy) for strategy in others()])
+        case Part.tpe:
+            compare_at_cost(settings, surrogate, OF_TPE)
+        case Part.long:
+            compare_long(settings)
 
 
 def check(settings: Settings, surrogate: Surrogate) -> None:
@@ -146,48 +172,40 @@ def surrogate_of(curves: str, neighbours: int) -> Surrogate:
     return Surrogate(recorded_curves.read(Path(curves)), neighbours)
 
 
-def compare_strategies(settings: Settings, surrogate: Surrogate) -> None:
-    strategies, seeds = (DEFAULT, *others()), range(settings.seeds)
+def compare_at_cost(settings: Settings, surrogate: Surrogate, others: Sequence[Way]) -> None:
+    ways, seeds = (Way(), *others), range(settings.seeds)
     num_trials = surrogate.recorded.task.laptop.num_trials
-    whole = side_by_side(settings, partial(play_default, settings, num_trials), [(seed,) for seed in seeds])
+    whole = side_by_side(settings, partial(play_way, settings, num_trials=num_trials), product(ways[:1], seeds))
     cost = statistics.mean(played.spent[-1] for played in whole)
-    plays = side_by_side(settings, partial(play_at_cost, settings, SHARES[-1] * cost), product(strategies, seeds))
-    of = {s: plays[n * len(seeds) : (n + 1) * len(seeds)] for n, s in enumerate(strategies)}
-    best = {s: np.array([[p.best_at(share * cost) for share in SHARES] for p in of[s]]) for s in strategies}
+    plays = side_by_side(settings, partial(play_way, settings, seconds=SHARES[-1] * cost), product(ways, seeds))
+    of = {way: plays[n * len(seeds) : (n + 1) * len(seeds)] for n, way in enumerate(ways)}
+    best = {way: np.array([[p.best_at(share * cost) for share in SHARES] for p in of[way]]) for way in ways}
     print(f"\nThe default's {num_trials} trials cost {cost:.0f} training seconds, the mean of {len(seeds)} searches.\n")
-    print_scores({f"{s}": best[s] for s in strategies}, [f"{share:.0%}" for share in SHARES])
+    print_scores({f"{way}": best[way] for way in ways}, [f"{share:.0%}" for share in SHARES])
     print("\nTrials begun at 100%, and how far the best score is then from the best recorded one, in points:\n")
     print("| strategy | trials | regret |\n|---|---|---|")
-    for s in strategies:
-        num = statistics.mean(played.trials_at(cost) for played in of[s])
-        print(f"| {s} | {num:.0f} | {points(surrogate.recorded.best - best[s][:, SHARES.index(1.0)])} |")
+    for way in ways:
+        num = statistics.mean(played.trials_at(cost) for played in of[way])
+        print(f"| {way} | {num:.0f} | {points(surrogate.recorded.best - best[way][:, SHARES.index(1.0)])} |")
     print_verdict(best)
 
 
 def compare_long(settings: Settings) -> None:
     for strategy in (DEFAULT, replace(DEFAULT, grace_epochs=None)):
-        plays = side_by_side(settings, partial(play_long, settings, strategy), product(WAYS, range(settings.seeds)))
+        ways = [replace(way, strategy=strategy) for way in LONG_WAYS]
+        asked = product(ways, range(settings.seeds))
+        plays = side_by_side(settings, partial(play_way, settings, num_trials=LONG), asked)
         best = np.array([[played.best_after(mark) for mark in MARKS] for played in plays])
-        parts = best.reshape(len(WAYS), settings.seeds, len(MARKS))
+        parts = best.reshape(len(ways), settings.seeds, len(MARKS))
         print(f"\n{strategy}, after so many trials:\n")
-        print_scores({f"{way}": part for way, part in zip(WAYS, parts, strict=True)}, [f"{mark}" for mark in MARKS])
+        print_scores({f"{way}": part for way, part in zip(ways, parts, strict=True)}, [f"{mark}" for mark in MARKS])
         sys.stdout.flush()  # the next one takes long
 
 
-def play_default(settings: Settings, num_trials: int, seed: int) -> Play:
-    surrogate = surrogate_of(settings.curves, settings.neighbours)
-    return play(DEFAULT, surrogate, seed, settings.val_share, num_trials=num_trials)
-
-
-def play_at_cost(settings: Settings, seconds: float, strategy: Strategy, seed: int) -> Play:
-    surrogate = surrogate_of(settings.curves, settings.neighbours)
-    return play(strategy, surrogate, seed, settings.val_share, seconds=seconds)
-
-
-def play_long(settings: Settings, strategy: Strategy, shown: Shown, seed: int) -> Play:
-    surrogate = surrogate_of(settings.curves, settings.neighbours)
-    with patch.object(proposals, "LATEST", shown.latest), patch.object(tpe, "AHEAD", shown.ahead):
-        return play(strategy, surrogate, seed, settings.val_share, num_trials=LONG)
+def play_way(settings: Settings, way: Way, seed: int, **limits: float) -> Play:
+    with way.applied():
+        surrogate = surrogate_of(settings.curves, settings.neighbours)
+        return play(way.strategy, surrogate, seed, settings.val_share, **limits)
 
 
 def side_by_side(settings: Settings, work: Callable[..., Done], asked: Iterable[tuple[Any, ...]]) -> list[Done]:
@@ -265,13 +283,13 @@ def standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def print_verdict(best: dict[Strategy, np.ndarray]) -> None:
+def print_verdict(best: dict[Way, np.ndarray]) -> None:
     """Whether the default is the best of all, as far as so many searches can tell."""
     print(f"\n| of the cost | clearly better than {DEFAULT} | clearly worse |\n|---|---|---|")
     for column, share in enumerate(SHARES):
-        errors = {s: standard_errors_above(best[s][:, column], best[DEFAULT][:, column]) for s in best}
-        better = "; ".join(str(s) for s, error in errors.items() if error > OUTSTANDING)
-        worse = "; ".join(str(s) for s, error in errors.items() if error < -OUTSTANDING)
+        errors = {way: standard_errors_above(best[way][:, column], best[Way()][:, column]) for way in best}
+        better = "; ".join(str(way) for way, error in errors.items() if error > OUTSTANDING)
+        worse = "; ".join(str(way) for way, error in errors.items() if error < -OUTSTANDING)
         print(f"| {share:.0%} | {better or 'none'} | {worse or 'none'} |")
 
 
@@ -279,7 +297,7 @@ def standard_errors_above(scores: np.ndarray, default: np.ndarray) -> float:
     """The mean paired difference in its standard errors; 0 where nothing differs or there is too little to tell."""
     differences = scores - default
     differences = differences[~np.isnan(differences)]
-    if len(differences) < 2 or not differences.any():
+    if len(differences) < FEWEST or not differences.any():
         return 0.0
     return float(differences.mean()) / max(standard_error(differences), 1e-12)
 

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.schema import Status
 from search.journal import STATES, TrialRecord, direction
-from search.tpe import OneHistoryTPE
+from search.tpe import MOST_GOOD, OneHistoryTPE
 from spaces.goal import Metric
 from spaces.space import Params, Space
 
@@ -24,8 +24,8 @@ MAX_DRAWS = 1_000
 """Draws for one trial before the space counts as exhausted or its budget as too tight."""
 SAMPLER_DRAWS = 100
 """Draws that the sampler proposes for one trial; after so many rejections in a row, draws are random."""
-BEST, LATEST = 25, 100
-"""Of the trials that have ended, those that the sampler is shown: TPE never counts more than 25 among the good ones."""
+BEST, LATEST = MOST_GOOD, 100
+"""Of the trials that have ended, those that the sampler is shown: TPE never counts more than MOST_GOOD as good."""
 
 
 class Proposals:
