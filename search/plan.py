@@ -188,5 +188,5 @@ class Plan:
 
 
 def _best_model(study: Study, number: int) -> str | None:
-    best = study.best()
+    best = study.best
     return "best" if best and best.number == number else None

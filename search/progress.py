@@ -99,7 +99,7 @@ class Progress:
         failed = sum(count for status, count in counts.items() if status.is_failure)
         up, most = self.slots.up, self.slots.most
         waiting = max(0, counts[Status.RUNNING] - up)
-        best = self.study.best()
+        best = self.study.best
         parts = [
             f"{self._num_ended()}/{self.num_expected} trials",
             f"{counts[Status.RUNNING] - waiting} running",

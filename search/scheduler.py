@@ -43,6 +43,11 @@ class StudyScheduler(FIFOScheduler):
         if "checkpoint" not in vars(controller):
             controller.checkpoint = once
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The oldest that waits. At each event Tune's own would look through all trials for it, ended ones too."""
+        live = tune_controller.get_live_trials()
+        return min((trial for trial in live if trial.status == Trial.PENDING), key=_number, default=None)
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         if reason := result.get("unavailable"):
             self.study.end(_number(trial), Status.UNAVAILABLE, error=reason)

@@ -83,6 +83,8 @@ class Study:
         self.trials: list[TrialRecord] = []
         self.num_drawn = 0
         """Trials that are none of references."""
+        self.best: TrialRecord | None = None
+        """The completed trial with the best final score, the earlier one of equals."""
         self._running: dict[int, TrialRecord] = {}
         self.rejected: Counter[str] = Counter()
         self.num_draws = 0
@@ -161,11 +163,6 @@ class Study:
         self._journal.end(number, ending, trial.reports[-1]["val_score"] if status == Status.COMPLETE else None)
         self._finish(trial, ending)
 
-    def best(self) -> TrialRecord | None:
-        """The completed trial with the best final score, the earlier one of equals."""
-        completed = [trial for trial in self.trials if trial.status == Status.COMPLETE]
-        return max(completed, key=lambda trial: self.signed(trial.reports[-1]["val_score"]), default=None)
-
     def best_report(self, trial: TrialRecord) -> dict[str, Any]:
         """A trial's report with the best finite score, the earlier one of equals; empty where there is none."""
         finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
@@ -178,6 +175,9 @@ class Study:
     def signed(self, score: float) -> float:
         """The score as one to be maximized."""
         return self.objective.signed(score)
+
+    def _rank(self, completed: TrialRecord) -> tuple[float, int]:
+        return self.signed(completed.reports[-1]["val_score"]), -completed.number
 
     def _judge(self, params: Params) -> tuple[Candidate | None, str | None]:
         candidate, reason = judge(self.space, self.budget, params)
@@ -224,6 +224,8 @@ class Study:
         trial.stop_rung, trial.ended_at = ending.stop_rung, ending.at
         del self._running[trial.number]
         self._proposals.end(trial)
+        if trial.status == Status.COMPLETE and (self.best is None or self._rank(trial) > self._rank(self.best)):
+            self.best = trial
 
     def _replay(self, entries: list[Entry]) -> None:
         """Goes through the journal's reports in the order in which they came."""

@@ -137,7 +137,7 @@ def _training_share(study: Study, outcome: Outcome) -> float:
 def _files(plan: Plan, study: Study) -> list[str]:
     place = shown(plan.folder.path)
     lines = [f"tables: {place}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
-    if study.best() is not None:
+    if study.best is not None:
         model = f"{place}/models/best.pt"
         predict = command_line("search.predict", f"model={model}", "input=IMAGES")
         lines.append(f"best model: {model}; try: {predict}")

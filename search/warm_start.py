@@ -177,7 +177,7 @@ def _reason_against(each: Earlier, plan: Plan) -> str | None:
 
 def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study) -> None:
     """The best trial's model, where that was trained in the earlier run. Raises StorageError."""
-    best, target = study.best(), plan.folder.models / "best.pt"
+    best, target = study.best, plan.folder.models / "best.pt"
     for each in known:
         if best and each.candidate == best.candidate and each.model and each.model.is_file() and not target.exists():
             with writing(target):

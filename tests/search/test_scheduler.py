@@ -1,5 +1,7 @@
 """How Ray's errors become endings."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from ray.core.generated.common_pb2 import ActorDiedErrorContext
@@ -63,6 +65,16 @@ def test_a_final_error_ends_the_trial_with_its_cause_in_one_line(study, monkeypa
     assert (study.trials[0].status, ended) == (status, [0])
     assert study.trials[0].error.startswith(text)
     assert "\n" not in study.trials[0].error
+
+
+def test_the_oldest_trial_that_waits_is_next_and_ended_ones_are_not_looked_at(study):
+    trials = {number: failed_trial(number) for number in (3, 1, 4, 2)}
+    trials[1].set_status(Trial.RUNNING)
+    controller = SimpleNamespace(get_live_trials=lambda: {*trials.values()})  # it has no get_trials
+    assert told(study).choose_trial_to_run(controller) is trials[2]
+    for trial in trials.values():
+        trial.set_status(Trial.RUNNING)
+    assert told(study).choose_trial_to_run(controller) is None
 
 
 def test_before_a_restart_nothing_ends_and_a_trial_without_memory_gets_a_gpu_of_its_own(study, monkeypatch):
@@ -130,7 +142,7 @@ def test_a_trial_that_cannot_be_trained_here_ends_with_the_reason_and_is_not_tri
     assert ended == [(0, None)]
     assert study.running() == []
     assert study.report(0, report(1, 0.5)) == Status.UNAVAILABLE
-    assert study.best() is None
+    assert study.best is None
 
 
 def test_the_sampler_does_not_hear_of_it(tmp_path):

@@ -182,9 +182,16 @@ class TestEndings:
             number = study.suggest().number
             study.report(number, report(1, 0.99))
             study.report(number, report(2, final, finished=True))
-        best = study.best()
-        assert best is not None
-        assert best.number == 1
+        for one in (study, open_study(path, asha=Asha(5, 3, 5))):
+            assert one.best is one.trials[1]
+
+    def test_of_equals_the_best_is_the_earlier_one_also_where_it_ends_later(self, path):
+        study = open_study(path, asha=Asha(1, 3, 1))
+        first, second = study.suggest().number, study.suggest().number
+        study.report(second, report(1, 0.7))
+        assert study.best is study.trials[second]
+        study.report(first, report(1, 0.7))
+        assert study.best is study.trials[first]
 
 
 class TestTheJournal:

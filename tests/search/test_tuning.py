@@ -198,7 +198,7 @@ def test_the_best_model_is_the_best_completed_trials(study):
     from trainables.model import load_model
 
     model = load_model(study[1].folder.path / "models" / "best.pt")
-    best = study[0].best()
+    best = study[0].best
     assert model.facts["trial"] == best.number
     assert model.candidate == best.candidate
     assert model.facts["val_score"] == best.reports[-1]["val_score"]
