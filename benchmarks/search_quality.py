@@ -172,8 +172,8 @@ def surrogate_of(curves: str, neighbours: int) -> Surrogate:
     return Surrogate(recorded_curves.read(Path(curves)), neighbours)
 
 
-def compare_at_cost(settings: Settings, surrogate: Surrogate, others: Sequence[Way]) -> None:
-    ways, seeds = (Way(), *others), range(settings.seeds)
+def compare_at_cost(settings: Settings, surrogate: Surrogate, rivals: Sequence[Way]) -> None:
+    ways, seeds = (Way(), *rivals), range(settings.seeds)
     num_trials = surrogate.recorded.task.laptop.num_trials
     whole = side_by_side(settings, partial(play_way, settings, num_trials=num_trials), product(ways[:1], seeds))
     cost = statistics.mean(played.spent[-1] for played in whole)
