@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,10 +83,10 @@ class Play:
 
 
 class NoJournal(Journal):
-    """Keeps nothing: a search that is played ends with its process."""
+    """Keeps reports alone: a search that is played ends with its process."""
 
     def __init__(self) -> None:
-        pass
+        self._kept: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
 
     def entries(self) -> list[Entry]:
         return []
@@ -93,8 +94,11 @@ class NoJournal(Journal):
     def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         pass
 
-    def report(self, number: int, report: dict[str, Any]) -> dict[str, Any]:
-        return report
+    def report(self, number: int, report: dict[str, Any]) -> None:
+        self._kept[number].append(report)
+
+    def reports(self, number: int) -> list[dict[str, Any]]:
+        return self._kept[number]
 
     def end(self, number: int, ending: Ending, value: float | None) -> None:
         pass

@@ -129,9 +129,11 @@ OF_TPE = (
     changed("tpe.SHARE_GOOD", 0.25),
     changed("tpe.STARTUP", 5),
     changed("tpe.STARTUP", 20),
+    changed("tpe.CHOICES", 4),
+    changed("tpe.CHOICES", 24),
     changed("tpe.CHOICES", 100),
 )
-LONG_WAYS = (Way(), changed("proposals.LATEST", LONG), changed("tpe.AHEAD", 1))
+LONG_WAYS = (Way(), changed("proposals.LATEST", LONG), changed("tpe.AHEAD", 1), changed("tpe.CHOICES", 24))
 
 
 def main() -> None:

@@ -64,10 +64,6 @@ class CheckpointStore:
                 path.unlink(missing_ok=True)
             (self.checkpoints / f"{number}.ckpt").unlink(missing_ok=True)
 
-    def left_over(self) -> list[int]:
-        """The trials of which there are files: those that ran when the driver was killed, or had just ended."""
-        return sorted({int(path.stem) for path in self.checkpoints.glob("*") if path.stem.isdigit()})
-
 
 def start_store(folder: Path, models: Path) -> Any:
     """The actor, on the driver's own node, where a study's folder and that of its models lie. It takes no slot.
@@ -78,6 +74,11 @@ def start_store(folder: Path, models: Path) -> Any:
     here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
     return ray.remote(**options)(CheckpointStore).remote(str(folder.absolute()), str(models.absolute()))
+
+
+def left_over(folder: Path) -> list[int]:
+    """The trials of which a study's store has files: those that ran when the driver was killed, or had just ended."""
+    return sorted({int(path.stem) for path in Path(folder, "checkpoints").glob("*") if path.stem.isdigit()})
 
 
 def check_checkpoints(folder: Path, numbers: Iterable[int]) -> None:

@@ -72,7 +72,12 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         import ray
+        from ray._private import worker
 
+        if node := worker._global_node:
+            # A local Ray's autoscaler: asked to end after the store that it reports to, it would be waited for a whole
+            # second, and killed then. A cluster that was joined keeps its own.
+            node.kill_monitor(check_alive=False)
         ray.shutdown()
 
     def slots(self, task: Task, say: Callable[[str], None], stop: Stop) -> Slots:

@@ -143,12 +143,15 @@ class Journal:
         template.datetime_start = trial.started_at
         self._trial_ids.append(self._storage.create_new_trial(self._study_id, template_trial=template))
 
-    def report(self, number: int, report: dict[str, Any]) -> dict[str, Any]:
-        """Records a report, and gives it back as it is read from the journal: so it lies in memory once, not twice."""
+    def report(self, number: int, report: dict[str, Any]) -> None:
+        """Records a report."""
         trial_id, step = self._trial_ids[number], report["step"]
         self._storage.set_trial_user_attr(trial_id, _report_key(step), _without_nan(report))
         self._storage.set_trial_intermediate_value(trial_id, step, report["val_score"])
-        return _with_nan(self._storage.get_trial(trial_id).user_attrs[_report_key(step)])
+
+    def reports(self, number: int) -> list[dict[str, Any]]:
+        """A trial's reports, in order, as the journal has them in memory; without a NaN they are the same objects."""
+        return _reports(self._storage.get_trial(self._trial_ids[number]))
 
     def end(self, number: int, ending: Ending, value: float | None) -> None:
         """Records an ending, with the final value of a completed trial."""
@@ -218,12 +221,15 @@ def _entry(trial: FrozenTrial) -> Entry:
         rejected=Counter(attrs["rejected"]),
         started_at=trial.datetime_start,
     )
-    reports = [_with_nan(attrs[_report_key(step)]) for step in sorted(trial.intermediate_values)]
     ending = None
     if trial.state.is_finished():
         why = attrs["ending"]
         ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], trial.datetime_complete)
-    return Entry(record, dict(trial.distributions), reports, ending)
+    return Entry(record, dict(trial.distributions), _reports(trial), ending)
+
+
+def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    return [_with_nan(trial.user_attrs[_report_key(step)]) for step in sorted(trial.intermediate_values)]
 
 
 def _report_key(step: int) -> str:

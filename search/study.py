@@ -149,8 +149,9 @@ class Study:
         trial = self.trials[number]
         if trial.status != Status.RUNNING or report["step"] <= len(trial.reports):
             return trial.status
-        ending = self._take(trial, self._journal.report(number, {**report, "order": self._num_reports}))
-        if ending:
+        report = {**report, "order": self._num_reports}
+        self._journal.report(number, report)
+        if ending := self._take(trial, report):
             self.end(number, ending.status, stop_rung=ending.stop_rung)
         return trial.status
 
@@ -161,6 +162,7 @@ class Study:
             return
         ending = Ending(status, error, stop_rung, datetime.now(UTC))
         self._journal.end(number, ending, trial.reports[-1]["val_score"] if status == Status.COMPLETE else None)
+        trial.reports = self._journal.reports(number)  # the journal's own: so they lie in memory once
         self._finish(trial, ending)
 
     def best_report(self, trial: TrialRecord) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,7 +17,7 @@ from rich.console import Console
 from data.splits import Splits
 from results.command import StorageError
 from results.schema import Status
-from search.checkpoints import start_store
+from search.checkpoints import left_over, start_store
 from search.cluster import Slots
 from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
 from search.job import Job
@@ -90,7 +91,7 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, console: Co
 
 def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, console: Console) -> None:
     store = start_store(job.folder.path, job.models)
-    keeper = _Keeper(study, store, job.model_name)
+    keeper = _Keeper(study, store, job.folder.path, job.model_name)
     keeper.catch_up()
     named = job.given.keys() | {trial.reference for trial in study.trials if trial.reference}
     num_expected = max(job.num_trials, study.num_drawn) + len(named)
@@ -205,6 +206,7 @@ class _Keeper:
 
     study: Study
     store: Any
+    folder: Path
     model_name: Callable[[Study, int], str | None]
     pending: list[Any] = field(default_factory=list)
 
@@ -213,16 +215,16 @@ class _Keeper:
         self.pending.append(self.store.end.remote(number, name))
 
     def catch_up(self) -> None:
-        """Does what a killed driver or store left undone."""
-        for number in ray.get(self.store.left_over.remote()):
+        """Does what a killed driver or store left undone; where there is nothing, without waiting for the store."""
+        for number in left_over(self.folder):
             if number >= len(self.study.trials) or self.study.trials[number].status != Status.RUNNING:
                 self.ended(number)
+        ray.get(self.pending)
 
     def finish(self) -> None:
         """Until the files are as they should be. Raises StorageError if they cannot be."""
         ray.get(self.pending)
         self.catch_up()
-        ray.get(self.pending)
 
 
 class _Housekeeping(tune.Callback):

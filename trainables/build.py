@@ -69,11 +69,16 @@ def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -
     with torch.device("meta"):
         module = Module(network, generator)
     if device.type != "meta":
-        module.to_empty(device="cpu")
+        module.load_state_dict({name: _room_for(tensor) for name, tensor in module.state_dict().items()}, assign=True)
         _initialize(module, torch.Generator().manual_seed(weights_seed))
         _load_pretrained(module)
         module.to(device)
     return module
+
+
+def _room_for(tensor: Tensor) -> Tensor:
+    """Memory for what is on `meta`. By torch's own `to_empty` SymPy would be imported for it, for half a second."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype)
 
 
 class Module(nn.Module):

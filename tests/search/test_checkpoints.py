@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from search.checkpoints import CheckpointStore, check_checkpoints
+from search.checkpoints import CheckpointStore, check_checkpoints, left_over
 
 
 def files(folder):
@@ -19,7 +19,7 @@ def test_only_the_last_checkpoint_of_a_live_trial_is_kept(tmp_path):
     store.save(3, b"second")
     assert store.load(3) == b"second"
     assert files(tmp_path) == ["checkpoints/3.ckpt"]
-    assert CheckpointStore(str(tmp_path)).left_over() == [3]
+    assert left_over(tmp_path) == [3]
 
 
 def test_an_ended_trial_leaves_nothing_but_the_best_ones_model(tmp_path):
@@ -95,4 +95,4 @@ def test_files_that_are_no_trials_are_left_alone(tmp_path):
     store.save_results(4, {"model": b"model"})
     for name in ("notes.txt", ".3.ckpt.1f.part"):
         (tmp_path / "checkpoints" / name).write_text("")
-    assert store.left_over() == [3, 4]
+    assert left_over(tmp_path) == [3, 4]

@@ -79,7 +79,9 @@ def test_its_tpe_draws_as_optunas_own_does(ahead: int, monkeypatch):
             study.tell(trial, float(score))
     num_ended = sum(trial.state.is_finished() for trial in study.trials)
     with pytest.warns(optuna.exceptions.ExperimentalWarning, match="group"):
-        theirs = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        theirs = optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True, n_ei_candidates=tpe.CHOICES
+        )
     expected, found = draws(study, space, theirs), draws(study, space, OneHistoryTPE(seed, num_ended))
     same = 10 if ahead == 1 else 1
     assert found[:same] == expected[:same]

@@ -212,16 +212,16 @@ class TestTheJournal:
             run(open_study(tmp_path / "parts.log", sampler=sampler), 1)
         assert picture(open_study(tmp_path / "parts.log", sampler=sampler)) == picture(whole)
 
-    def test_a_live_trial_has_its_reports_as_a_reopened_one_has_them(self, path):
+    def test_an_ended_trial_has_its_reports_as_a_reopened_one_has_them(self, path):
         study = open_study(path)
         number = study.suggest().number
         for step, loss in ((1, 0.5), (2, math.inf)):
             study.report(number, report(step, 0.5) | {"val_loss": loss})
-        live, again = study.trials[number].reports, open_study(path).trials[number].reports
-        assert repr(live) == repr(again), "NaN is not equal to itself"
-        assert math.isnan(live[1]["val_loss"]), "JSON knows no infinity"
+        ended, again = study.trials[number].reports, open_study(path).trials[number].reports
+        assert repr(ended) == repr(again), "NaN is not equal to itself"
+        assert math.isnan(ended[1]["val_loss"]), "JSON knows no infinity"
 
-    def test_a_report_lies_in_memory_once(self, path):
+    def test_a_report_of_an_ended_trial_lies_in_memory_once(self, path):
         """Of thousands of trials, another copy beside Optuna's would take 8 kB for each."""
         for _ in range(2):
             study = open_study(path)  # the second time with a trial that is read back

@@ -59,13 +59,13 @@ first = Training(BERTOLDI, digits, digits, seed=0, epochs=2)
 first.advance()
 second = Training(BERTOLDI, digits, digits, seed=0, epochs=2)
 second.load(first.save())
-print(second.advance().val_loss, "torch._dynamo" in sys.modules)
+print(second.advance().val_loss, not {"torch._dynamo", "sympy"} & set(sys.modules))
 """
 
 
-def test_a_process_that_trains_does_without_the_compiler_and_trains_the_same():
+def test_a_process_that_trains_does_without_compiler_and_sympy_and_trains_the_same():
     with_it, without = (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         for code in (TRAINS.replace("prepare_process()\n", "torch.set_num_threads(1)\n"), TRAINS)
     )
-    assert without == [with_it[0], "False"]
+    assert without == [with_it[0], "True"]
