@@ -21,8 +21,8 @@ above 0 by chance, one counts as clearly better only from three on.
 
 `part=tpe` asks the same of TPE's own settings (search/tpe.py), and of random draws beside them.
 
-`part=long` asks whether a long history that TPE sees but in part (search/proposals.py), and draws that are prepared
-ahead (search/tpe.py), make searches of 500 trials worse: with ASHA, and with every trial trained to its end.
+`part=long` asks whether a long history that TPE sees but in part (search/proposals.py), draws that are prepared ahead,
+and fewer samples a draw (search/tpe.py) make searches of 500 trials worse: with ASHA, and without.
 """
 
 from __future__ import annotations
