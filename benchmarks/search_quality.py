@@ -2,7 +2,7 @@
 
     python -m benchmarks.search_quality                       half an hour of one core
     python -m benchmarks.search_quality part=tpe seeds=100    an hour of one core
-    python -m benchmarks.search_quality part=long seeds=20    an hour of one core
+    python -m benchmarks.search_quality part=long seeds=20    half an hour of one core
 
 The search is the real one (`benchmarks/played_search.py`), on the task's own space. Only the training is a surrogate's
 (`benchmarks/surrogate.py`): each candidate gets a curve, and a cost, like those of the recorded candidates near it.
