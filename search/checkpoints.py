@@ -78,7 +78,7 @@ def start_store(folder: Path, models: Path) -> Any:
 
 def left_over(folder: Path) -> list[int]:
     """The trials of which a study's store has files: those that ran when the driver was killed, or had just ended."""
-    return sorted({int(path.stem) for path in Path(folder, "checkpoints").glob("*") if path.stem.isdigit()})
+    return sorted({int(path.stem) for path in (folder / "checkpoints").glob("*") if path.stem.isdigit()})
 
 
 def check_checkpoints(folder: Path, numbers: Iterable[int]) -> None:
