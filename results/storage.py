@@ -26,6 +26,12 @@ from results.files import replacing
 JOURNAL = "journal.log"
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 3.0, 5.0, 2
 """So that a connection that was cut is noticed within seconds; the SDKs' own patience is minutes."""
+NO_BUCKET = "there is no such bucket; make it first"
+CREDENTIALS = (
+    "Credentials are looked for in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in ~/.aws, and in this machine's role; "
+    "of gs:// in GOOGLE_APPLICATION_CREDENTIALS, in ~/.config/gcloud, and in this machine's service account"
+)
+GOOGLE_STATUS = re.compile(r"google::cloud::Status\((\w+): .*?with a last message of (.*?)(?: error_info=|$)")
 
 
 def is_remote(place: Path | str) -> bool:
@@ -110,8 +116,10 @@ class Remote:
 
     def files(self) -> dict[str, fs.FileInfo]:
         """All that is below it, by name, but what is hidden or half written; an empty folder is none."""
+        # Not so for S3, which then would not say that there is no such bucket; Google's raises an OSError of no kind
+        is_quiet = isinstance(self.filesystem, fs.GcsFileSystem)
         try:
-            found = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True))
+            found = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=is_quiet))
         except FileNotFoundError:
             return {}
         names = {info.path.removeprefix(f"{self.path}/"): info for info in found if info.type == fs.FileType.File}
@@ -151,7 +159,8 @@ class Remote:
             self.filesystem.delete_file(self._path(name))
 
     def remove_all(self) -> None:
-        self.filesystem.delete_dir(self.path)
+        with suppress(FileNotFoundError):  # Google's looks for the folder itself when all in it is gone
+            self.filesystem.delete_dir(self.path)
 
     def _path(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
@@ -194,16 +203,25 @@ def explained(url: str) -> Iterator[None]:
 def reason(error: OSError) -> str:
     """What an error of a bucket's comes to, in words."""
     text = str(error).partition("\n")[0]
+    if google := GOOGLE_STATUS.search(text):
+        return _google_reason(*google.groups())
     if "NO_SUCH_BUCKET" in text:
-        return "there is no such bucket; make it first"
-    if re.search(r"NETWORK_CONNECTION|UNAVAILABLE", text):
+        return NO_BUCKET
+    if "NETWORK_CONNECTION" in text:
         return f"no answer: {text.rpartition('Details: ')[2][:200]}"
     if re.search(r"(?i)access.?denied|\b40[13]\b|credential|unauth|permission|signature|access.?key", text):
-        return (
-            f"access is denied: {_short(text)}. Credentials are looked for in AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, in ~/.aws, and in this machine's role; of gs:// in GOOGLE_APPLICATION_CREDENTIALS"
-        )
+        return f"access is denied: {_short(text)}. {CREDENTIALS}"
     return _short(text)
+
+
+def _google_reason(code: str, message: str) -> str:
+    if "access token" in message:
+        return f"access is denied: no access token could be had. {CREDENTIALS}"
+    if code in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
+        return f"access is denied: {message}. {CREDENTIALS}"
+    if code == "NOT_FOUND":  # to read or to remove what is not there is no error
+        return NO_BUCKET
+    return f"no answer: {message}" if code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") else f"{code}: {message}"
 
 
 def _bring(remote: Remote, files: dict[str, fs.FileInfo], folder: Path) -> None:
@@ -262,7 +280,15 @@ def _region(bucket: str) -> str:
 
 
 def _gs() -> fs.FileSystem:
-    return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=SILENT_SECONDS))
+    # As Google's own libraries have it; pyarrow reads no such variable
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
+    scheme, _, host = emulator.rpartition("://")
+    return fs.GcsFileSystem(
+        anonymous=bool(emulator),
+        endpoint_override=host.rstrip("/") or None,
+        scheme=scheme or ("http" if emulator else "https"),
+        retry_time_limit=timedelta(seconds=SILENT_SECONDS),
+    )
 
 
 def _parts(url: str) -> tuple[str, str, list[str]]:

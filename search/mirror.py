@@ -3,7 +3,8 @@
 A round takes the checkpoints first, then the journals, then the rest, and sends the rest first, then the journals, then
 the checkpoints. So at any moment the bucket holds no checkpoint that is more than a report ahead of its journal, whose
 next report would then be missing, and no ending without its model: a head that is lost in the midst costs no more than
-the round.
+the round. Checkpoints, most of what is sent, go in a thread of their own: where they take longer than a round, further
+rounds keep the journal up to date without any.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -71,6 +73,9 @@ class Mirror:
         self._tried: dict[str, int] = {}
         """The same, of those whose sending may have failed."""
         self._is_new = False
+        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror-checkpoints")
+        self._checkpoints: Future[None] | None = None
+        """Those on their way."""
         self._ending = threading.Event()
         self._patience: float | None = None
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
@@ -101,22 +106,46 @@ class Mirror:
                 self.remote.remove_all()
 
     def send_changes(self) -> None:
-        """One round. Raises OSError where there is no answer, StorageError if somebody else writes the run."""
+        """One round, whole. Raises OSError where there is no answer, StorageError if somebody else writes the run."""
+        with suppress(OSError):  # what was not sent is taken again
+            self._wait_for_checkpoints()
+        self._send_round()
+        self._wait_for_checkpoints()
+
+    def _send_round(self) -> None:
+        """Sends all but checkpoints, and begins to send these, unless earlier ones are still on their way.
+
+        Raises, at its end, what the sending of earlier ones has raised.
+        """
+        ended = self._checkpoints if self._checkpoints and self._checkpoints.done() else None
+        if ended:
+            self._checkpoints = None
         before = _files(self.folder)
-        with ExitStack() as stack:
-            checkpoints = self._take([name for name in before if _is_checkpoint(name)], stack)
+        with ExitStack() as until_sent:
+            wanted = [] if self._checkpoints else [name for name in before if _is_checkpoint(name)]
+            checkpoints = self._take(wanted, until_sent)
             journals = self._longer_journals()
             others = [n for n in _files(self.folder) if not _is_checkpoint(n) and not is_journal(n)]
             self._check_alone(journals)
-            self._send(self._take(others, stack))
+            self._send(others)
             for name, content in journals.items():
                 self._tried[name] = len(content)
                 self.remote.send(name, BytesIO(content))
                 self._lengths[name] = len(content)
-            self._send(checkpoints)
-        for name in self._sent.keys() - set(before) - set(_files(self.folder)):
+            if checkpoints:
+                self._checkpoints = self._sender.submit(self._send_taken, checkpoints, until_sent.pop_all())
+        for name in set(self._sent) - set(before) - set(_files(self.folder)):
             self.remote.remove(name)
             del self._sent[name]
+        if ended:
+            ended.result()
+
+    def _wait_for_checkpoints(self) -> None:
+        """Raises what their sending has raised."""
+        if on_their_way := self._checkpoints:
+            wait([on_their_way])
+            self._checkpoints = None
+            on_their_way.result()
 
     def _look(self) -> None:
         """Notes what is there."""
@@ -132,20 +161,20 @@ class Mirror:
 
     def _run(self) -> None:
         try:
-            self._try_round()
+            self._try(self._send_round)
             while not self._ending.wait(ROUND_SECONDS):
-                self._try_round()
+                self._try(self._send_round)
             deadline = time.monotonic() + (self._patience or 0.0)
-            while self._patience is not None and not self._try_round() and time.monotonic() < deadline:
+            while self._patience is not None and not self._try(self.send_changes) and time.monotonic() < deadline:
                 time.sleep(RETRY_SECONDS)
         except Exception as error:
             self.failure = error
             self.stop.deadline = time.monotonic()
 
-    def _try_round(self) -> bool:
-        """Whether all is sent; says when this changes."""
+    def _try(self, send: Callable[[], None]) -> bool:
+        """Whether it was sent; says when this changes."""
         try:
-            self.send_changes()
+            send()
         except OSError as error:
             if self.behind is None:
                 self.say(
@@ -155,7 +184,7 @@ class Mirror:
             self.behind = reason(error)
             return False
         if self.behind is not None:
-            self.say(f"{self.remote.url}: answers again, and has all")
+            self.say(f"{self.remote.url}: answers again, and is sent what is missing")
         self.behind = None
         return True
 
@@ -170,10 +199,17 @@ class Mirror:
                     taken.append((name, _stamp(os.fstat(file.fileno())), file))
         return taken
 
-    def _send(self, taken: list[Taken]) -> None:
-        for name, stamp, file in taken:
-            self.remote.send(name, file)
-            self._sent[name] = stamp
+    def _send(self, names: Iterable[str]) -> None:
+        """Those that have changed, as they are now."""
+        with ExitStack() as stack:
+            self._send_taken(self._take(names, stack), stack)
+
+    def _send_taken(self, taken: list[Taken], stack: ExitStack) -> None:
+        """The stack holds them open until all are sent."""
+        with stack:
+            for name, stamp, file in taken:
+                self.remote.send(name, file)
+                self._sent[name] = stamp
 
     def _longer_journals(self) -> dict[str, bytes]:
         """The journals that have grown; the run's own first, since those of studies within it go on from it."""

@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -171,6 +172,52 @@ def lose(folder: Path, last: int) -> bool:
     return True
 
 
+class Slow(Lost):
+    """A bucket that is a folder, which takes no checkpoint in until it is let."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, last=-1, meanwhile=lambda: None)
+        self.let = threading.Event()
+
+    def send(self, name: str, file: BinaryIO) -> None:
+        if name.endswith(".ckpt"):
+            assert self.let.wait(60)
+        super().send(name, file)
+
+
+def test_checkpoints_that_take_long_do_not_keep_the_journal_waiting(tmp_path):
+    running = Running(tmp_path / "a")
+    remote = Slow(tmp_path / "there")
+    mirror = mirror_of(running.folder, remote=remote)
+    while running.study.running():
+        running.step()
+        mirror._send_round()
+        assert (tmp_path / "there" / "journal.log").read_bytes() == (running.folder / "journal.log").read_bytes()
+        check(tmp_path / "there")
+    remote.let.set()
+    mirror.send_changes()
+    assert contents(tmp_path / "there") == contents(running.folder)
+
+
+def test_checkpoints_that_failed_are_sent_again_and_the_journal_does_not_wait_for_it(tmp_path):
+    running = Running(tmp_path / "a")
+    remote = Slow(tmp_path / "there")
+    remote.let.set()
+    mirror = mirror_of(running.folder, remote=remote)
+    running.step()
+    (tmp_path / "there" / "checkpoints").write_text("in the way")
+    mirror._send_round()
+    assert mirror._checkpoints
+    wait([mirror._checkpoints])
+    (tmp_path / "there" / "checkpoints").unlink()
+    running.step()
+    with pytest.raises(OSError, match="checkpoints"):
+        mirror._send_round()
+    assert (tmp_path / "there" / "journal.log").read_bytes() == (running.folder / "journal.log").read_bytes()
+    mirror.send_changes()
+    assert contents(tmp_path / "there") == contents(running.folder)
+
+
 def check_begun(folder: Path) -> None:
     """After a whole round, a trial that runs has a checkpoint."""
     store = CheckpointStore(str(folder))
@@ -212,7 +259,7 @@ class TestTheConnection:
         assert len(said) == 2
         assert said[0].startswith(f"{URL}/a: cannot be reached (no answer: ")
         assert said[0].endswith(f"the run goes on in {folder} and is sent when it answers again")
-        assert said[1] == f"{URL}/a: answers again, and has all"
+        assert said[1] == f"{URL}/a: answers again, and is sent what is missing"
 
     def test_cut_at_the_end_nothing_is_lost_and_it_is_said_where_it_is(self, served, folder, said):
         with pytest.raises(StorageError) as error, mirrored(plan(), Stop(), said.append):
