@@ -15,6 +15,12 @@ from tests.search.command import ROOT, environment
 
 pytestmark = pytest.mark.ray
 
+WAIT_FOR_THE_HEAD_ALONE = """
+import logging, sys, time, ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)
+while sum(node["Alive"] for node in ray.nodes()) > 1:
+    time.sleep(0.5)
+"""
 TYPES = {
     "l4": {"resources": {"CPU": 2, "GPU": 1}, "max_workers": 2},
     "cpu": {"resources": {"CPU": 4}, "max_workers": 2},
@@ -23,7 +29,10 @@ TYPES = {
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
-    """What a search from zero workers printed, its leaderboard, and the steps of its trials: node and share."""
+    """What a search from zero workers printed, its leaderboard, and the steps of its trials: node and share.
+
+    It goes on until all nodes that came with the work have gone, which are told to after six idle seconds.
+    """
     folder: Path = tmp_path_factory.mktemp("autoscaling")
     asked = ["data=made", "run=a", f"runs_dir={folder}", "num_trials=6", "max_epochs=3", "references=false"]
     with autoscaling_cluster(folder, TYPES, env={"NOTES": str(folder / "notes")}) as address:
@@ -36,6 +45,8 @@ def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
             text=True,
             timeout=170,
         )
+        gone = [sys.executable, "-c", WAIT_FOR_THE_HEAD_ALONE, address]
+        subprocess.run(gone, env=environment() | NO_TOKEN, check=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     notes = pd.read_csv(folder / "notes", sep=" ", names=["trial", "node", "share"])
     return done.stdout, results.load("tiny10k", folder), notes
