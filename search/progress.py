@@ -43,6 +43,8 @@ class Progress:
         """`shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing."""
         self.console, self.study, self.shows_best = console, study, shows_best
         self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
+        self.reached: dict[int, float] = {}
+        """The epochs of trials that report only at their end."""
         self.started = self.shown = time.monotonic()
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
@@ -62,6 +64,10 @@ class Progress:
     def refresh(self) -> None:
         if time.monotonic() - self.shown >= (LIVE_SECONDS if self.live else PLAIN_SECONDS):
             self._show()
+
+    def reach(self, number: int, epoch: float) -> None:
+        """A trial is so far, without a report."""
+        self.reached[number] = epoch
 
     def tell(self, what: str) -> None:
         """A line that stays, above the live view."""
@@ -85,11 +91,12 @@ class Progress:
 
     def _cells(self, trial: TrialRecord) -> list[str]:
         network, last = trial.candidate.network, trial.reports[-1] if trial.reports else None
+        epoch = last["epoch"] if last else self.reached.get(trial.number, 0)
         return [
             trial.reference or str(trial.number),
             f"{network.num_params:,}",
             short_number(network.num_macs),
-            f"{last['epoch']:g}/{self.max_epochs}" if last else f"0/{self.max_epochs}",
+            f"{epoch:g}/{self.max_epochs}",
             number(last["val_score"]) if last else "",
             trial.candidate.recipe.optimizer,
         ]

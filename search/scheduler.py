@@ -21,13 +21,23 @@ class StudyScheduler(FIFOScheduler):
     """First come, first served; the study decides on each report.
 
     `on_end` is told the number of each ended trial, and the error if one ended it; `on_restart`, of each that failed
-    and is tried again; `on_lost`, of each that Ray gives up while its node was at fault. Raises StorageError where a
-    worker could not leave its checkpoint: the trial did nothing wrong and does not end.
+    and is tried again; `on_lost`, of each that Ray gives up while its node was at fault; `on_silent_epoch`, how far one
+    is that reports only at its end. Raises StorageError where a worker could not leave its checkpoint: the trial did
+    nothing wrong and does not end.
     """
 
-    def __init__(self, study: Study, *, on_end: Told, on_restart: Told, on_lost: Told) -> None:
+    def __init__(
+        self,
+        study: Study,
+        *,
+        on_end: Told,
+        on_restart: Told,
+        on_lost: Told,
+        on_silent_epoch: Callable[[int, float], None],
+    ) -> None:
         super().__init__()
         self.study, self.on_end, self.on_restart, self.on_lost = study, on_end, on_restart, on_lost
+        self.on_silent_epoch = on_silent_epoch
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Lets Tune keep the first of its own records of all trials, which it wants to find at its end, and no other.
@@ -52,7 +62,8 @@ class StudyScheduler(FIFOScheduler):
         if reason := result.get("unavailable"):
             self.study.end(_number(trial), Status.UNAVAILABLE, error=reason)
             status = Status.UNAVAILABLE
-        elif result.get("silent"):
+        elif (epoch := result.get("silent_epoch")) is not None:
+            self.on_silent_epoch(_number(trial), epoch)
             status = Status.RUNNING
         else:
             status = self.study.report(_number(trial), json.loads(result["report"]))

@@ -118,6 +118,7 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
         on_end=_on_end(study, keeper, outcome, failures),
         on_restart=_on_restart(progress),
         on_lost=_on_lost(progress, searcher),
+        on_silent_epoch=progress.reach,
     )
     slot_time = _SlotTime(slots, outcome)
     with progress:

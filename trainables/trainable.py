@@ -46,7 +46,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One report, or that there is none yet, or why the trial cannot be trained here.
+        """One report, or how far the trial is that has none yet, or why it cannot be trained here.
 
         Ray is never told `done`: the scheduler ends a trial when it sees that it is finished.
         """
@@ -60,7 +60,7 @@ class TrialTrainable(tune.Trainable):
         else:
             report, self.unsaid = self._only(self.unsaid), None
         if report is None:
-            return {"silent": True}
+            return {"silent_epoch": training.num_reports / training.reports_per_epoch}
         if report.finished and report.is_finite:
             self._save_results(training, report.val_score)
         # As text, since Ray flattens dictionaries on their way

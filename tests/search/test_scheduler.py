@@ -1,5 +1,6 @@
 """How Ray's errors become endings."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from results.command import StorageError
 from results.schema import Status
 from search import scheduler
 from search.job import Given
-from search.scheduler import StudyScheduler, Told
+from search.scheduler import StudyScheduler
 from search.searcher import StudySearcher
 from search.study import Study
 from tests.search.toy import open_study, report, run, toy_candidate
@@ -36,9 +37,10 @@ def never(number: int, error: BaseException | None) -> None:
     pytest.fail(f"trial {number} does not come to this: {error}")
 
 
-def told(study: Study, **known: Told) -> StudyScheduler:
+def told(study: Study, **known: Callable[..., None]) -> StudyScheduler:
     """A scheduler that tells these, and must have nothing to tell to others."""
-    return StudyScheduler(study, **{"on_end": never, "on_restart": never, "on_lost": never, **known})
+    others = dict.fromkeys(("on_end", "on_restart", "on_lost", "on_silent_epoch"), never)
+    return StudyScheduler(study, **{**others, **known})
 
 
 @pytest.fixture
@@ -75,6 +77,14 @@ def test_the_oldest_trial_that_waits_is_next_and_ended_ones_are_not_looked_at(st
     for trial in trials.values():
         trial.set_status(Trial.RUNNING)
     assert told(study).choose_trial_to_run(controller) is None
+
+
+def test_a_trial_that_reports_only_at_its_end_tells_how_far_it_is_and_the_study_hears_nothing(study):
+    reached = []
+    deaf = told(study, on_silent_epoch=lambda *so_far: reached.append(so_far))
+    assert deaf.on_trial_result(None, failed_trial(0), {"silent_epoch": 2.5}) == TrialScheduler.CONTINUE
+    assert reached == [(0, 2.5)]
+    assert study.trials[0].reports == []
 
 
 def test_before_a_restart_nothing_ends_and_a_trial_without_memory_gets_a_gpu_of_its_own(study, monkeypatch):

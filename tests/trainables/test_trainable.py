@@ -157,7 +157,7 @@ def test_a_trial_of_a_given_length_is_scored_once_as_the_last_report_of_one_that
     seen = undisturbed(config(40, PLAIN) | {"epochs": 3})
     second = [json.loads(ray.get(seen.train.remote())["report"]) for _ in range(2)][1]
     unseen = undisturbed(lasting(41, 2))
-    assert ray.get(unseen.train.remote())["silent"]
+    assert ray.get(unseen.train.remote())["silent_epoch"] == 1.0
     only = json.loads(ray.get(unseen.train.remote())["report"])
     same = ("epoch", "train_loss", "val_loss", "val_score")
     assert [only[name] for name in same] == [second[name] for name in same]

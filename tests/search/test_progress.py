@@ -1,0 +1,37 @@
+"""The live view shows how far each trial is, also one that reports only at its end."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from search.cluster import Slots
+from search.progress import Progress
+from search.slots import Nodes, Slot
+from search.study import Study
+from tests.search.toy import open_study, report
+
+
+@pytest.fixture
+def study(tmp_path) -> Study:
+    study = open_study(tmp_path / "journal.log")
+    study.suggest()
+    return study
+
+
+def progress_of(study: Study) -> Progress:
+    slots = Slots(Slot(cpus=1, gpus=0), None, lambda: Nodes(up=[{"CPU": 1.0}]))
+    return Progress(Console(file=StringIO(), width=120), study, num_expected=2, slots=slots, max_epochs=9)
+
+
+def test_the_epoch_is_that_of_the_last_report(study):
+    progress = progress_of(study)
+    assert progress._cells(study.trials[0])[3:5] == ["0/9", ""]
+    study.report(0, report(1, 0.75))
+    assert progress._cells(study.trials[0])[3:5] == ["1/9", "0.7500"]
+
+
+def test_a_trial_without_reports_is_as_far_as_it_says(study):
+    progress = progress_of(study)
+    progress.reach(0, 2.5)
+    assert progress._cells(study.trials[0])[3:5] == ["2.5/9", ""]
