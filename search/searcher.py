@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
+from ray.tune.search.search_generator import SearchGenerator
 
 from search.job import Given
 from search.journal import TrialRecord
@@ -45,15 +46,19 @@ class StudySearcher(Searcher):
         self.has_ended = False
 
     def suggest(self, trial_id: str) -> Any:
-        """A configuration, None for not now, or FINISHED."""
-        num_live = len(self._live())
-        if num_live >= self.concurrency():
+        """A configuration, or None for not now."""
+        if len(self._live()) >= self.concurrency():
             return None
         trial = self._next()
-        if trial is None:  # a trial that runs may be taken back yet, and Ray asks no more once it has heard FINISHED
-            return None if num_live else Searcher.FINISHED
+        if trial is None:
+            return None
         self.issued.add(trial.number)
         return self.config_of(trial)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is nothing to hand out, unless a trial is taken back."""
+        return not (self.orphans or self.given or self._may_draw)
 
     def take_back(self, number: int) -> None:
         """A trial that was handed out is to be handed out again: its node was lost."""
@@ -72,13 +77,17 @@ class StudySearcher(Searcher):
     def _live(self) -> list[TrialRecord]:
         return [trial for trial in self.study.running() if trial.number in self.issued]
 
+    @property
+    def _may_draw(self) -> bool:
+        return not self.has_ended and self.study.num_drawn < self.num_trials
+
     def _next(self) -> TrialRecord | None:
         if self.orphans:
             return self.orphans.popleft()
         if self.given:
             name, one = self.given.popleft()
             return self.study.add_reference(name, one.candidate, one.seed)
-        if self.has_ended or self.study.num_drawn >= self.num_trials:
+        if not self._may_draw:
             return None
         if self.warm:
             return self.study.add_warm(*self.warm.popleft())
@@ -88,3 +97,19 @@ class StudySearcher(Searcher):
             self.has_ended = True
             self.on_end(str(ended))
             return None
+
+
+class StudySearch(SearchGenerator):
+    """Finished for as long as there is nothing to hand out, which a lost node may change.
+
+    Ray's own is finished once and for all, so that the searcher could not say so before the last trial has ended; until
+    then Ray would keep a worker for the next one, and with it a node that has no more work.
+    """
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        super().__init__(searcher)
+        self.study_searcher = searcher
+
+    def is_finished(self) -> bool:
+        """Also after `set_finished`, by which Ray stops a search."""
+        return super().is_finished() or self.study_searcher.is_exhausted

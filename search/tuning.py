@@ -24,7 +24,7 @@ from search.job import Job
 from search.journal import TrialRecord
 from search.progress import Progress
 from search.scheduler import StudyScheduler, Told
-from search.searcher import StudySearcher
+from search.searcher import StudySearch, StudySearcher
 from search.signals import Stop
 from search.slots import Slot
 from search.study import Study
@@ -130,7 +130,7 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
                 storage_path=str(job.folder.scratch.absolute()),
                 resources_per_trial={"cpu": slots.slot.cpus, "gpu": slots.slot.gpus},
                 num_samples=-1,
-                search_alg=searcher,
+                search_alg=StudySearch(searcher),
                 scheduler=scheduler,
                 reuse_actors=True,
                 max_failures=job.max_failures,

@@ -9,7 +9,6 @@ from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import Searcher
 
 from results.command import StorageError
 from results.schema import Status
@@ -122,12 +121,15 @@ def test_a_trial_that_lost_its_node_is_not_failed_for_it_but_handed_out_again(st
         study, num_trials=1, given={}, concurrency=lambda: 1, config_of=lambda trial: trial.number, on_end=pytest.fail
     )
     assert searcher.suggest("one") == 0
-    assert searcher.suggest("two") is None, "Ray, once told FINISHED, would not ask again"
+    assert searcher.suggest("two") is None
+    assert searcher.is_exhausted
     told(study, on_lost=lambda number, error: searcher.take_back(number)).on_trial_error(None, failed_trial(0))
     assert study.trials[0].status == Status.RUNNING
+    assert not searcher.is_exhausted
     assert searcher.suggest("three") == 0
     study.end(0, Status.FAILED)
-    assert searcher.suggest("four") == Searcher.FINISHED
+    assert searcher.suggest("four") is None
+    assert searcher.is_exhausted
 
 
 REASON = "the ImageNet weights of vgg16 cannot be had: Connection refused"
@@ -178,4 +180,5 @@ def test_a_run_that_goes_on_does_not_issue_it_again(tmp_path):
     assert searcher.suggest("one") == {"number": 1}
     assert resumed.trials[1].reference is None
     resumed.end(1, Status.FAILED)
-    assert searcher.suggest("two") == Searcher.FINISHED
+    assert searcher.suggest("two") is None
+    assert searcher.is_exhausted

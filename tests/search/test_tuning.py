@@ -144,9 +144,20 @@ def tunes_own_records() -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory, tunes_own_records) -> Session:
+def kept_workers() -> list[bool]:
+    """Of each trial that ended well, whether Tune has kept its worker for another one."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory, tunes_own_records, kept_workers) -> Session:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        save = TuneController.save_to_dir
+        save, keep = TuneController.save_to_dir, TuneController._maybe_cache_trial_actor
+        monkeypatch.setattr(
+            TuneController,
+            "_maybe_cache_trial_actor",
+            lambda self, trial: kept_workers.append(keep(self, trial)) or kept_workers[-1],
+        )
         monkeypatch.setattr(
             TuneController, "save_to_dir", lambda self: tunes_own_records.append(len(self.get_trials())) or save(self)
         )
@@ -167,6 +178,12 @@ def test_every_trial_ended_as_its_candidate_had_to(study):
 
 def test_tune_writes_down_its_first_trials_and_no_more(session, tunes_own_records):
     assert tunes_own_records == [1]
+
+
+def test_a_worker_is_kept_for_the_next_trial_and_not_beyond_the_last(session, kept_workers):
+    assert kept_workers[:-1] == [True] * (len(kept_workers) - 1)
+    assert not kept_workers[-1]
+    assert len(kept_workers) > 2
 
 
 def test_a_failed_trial_keeps_its_error_and_does_not_stop_the_run(session):
