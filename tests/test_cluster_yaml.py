@@ -36,6 +36,19 @@ def test_ray_accepts_it(either):
     validate_config(either)
 
 
+def test_ray_accepts_what_its_comment_has_for_another_cloud():
+    text = (ROOT / "cluster.yaml").read_text()
+    comment = text.partition("# ANOTHER CLOUD")[2].partition("\n\n")[0]
+    changes = yaml.safe_load("\n".join(line[4:] for line in comment.splitlines() if line.startswith("#   ")))
+    config = yaml.safe_load(text) | {"provider": changes.pop("provider")}
+    assert changes.keys() == config["available_node_types"].keys()
+    for name, node_config in changes.items():
+        config["available_node_types"][name]["node_config"] = node_config
+    config = prepare_config(config)
+    validate_config(config)
+    assert config["provider"]["type"] == "gcp"
+
+
 def test_the_head_trains_nothing(cluster):
     head = cluster["available_node_types"][cluster["head_node_type"]]
     assert head["resources"] == {"CPU": 0}
