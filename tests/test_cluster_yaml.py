@@ -1,12 +1,18 @@
 """Both cluster files pass Ray's own checks, train nothing on the head, and name files that are there."""
 
+import copy
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
+from moto import mock_aws
+from ray.autoscaler._private.aws import config
+from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = Path(__file__).parents[1]
@@ -40,13 +46,13 @@ def test_ray_accepts_what_its_comment_has_for_another_cloud():
     text = (ROOT / "cluster.yaml").read_text()
     comment = text.partition("# ANOTHER CLOUD")[2].partition("\n\n")[0]
     changes = yaml.safe_load("\n".join(line[4:] for line in comment.splitlines() if line.startswith("#   ")))
-    config = yaml.safe_load(text) | {"provider": changes.pop("provider")}
-    assert changes.keys() == config["available_node_types"].keys()
+    other = yaml.safe_load(text) | {"provider": changes.pop("provider")}
+    assert changes.keys() == other["available_node_types"].keys()
     for name, node_config in changes.items():
-        config["available_node_types"][name]["node_config"] = node_config
-    config = prepare_config(config)
-    validate_config(config)
-    assert config["provider"]["type"] == "gcp"
+        other["available_node_types"][name]["node_config"] = node_config
+    other = prepare_config(other)
+    validate_config(other)
+    assert other["provider"]["type"] == "gcp"
 
 
 def test_the_head_trains_nothing(cluster):
@@ -70,6 +76,30 @@ def test_up_to_eight_spot_workers_with_a_gpu_each(cluster):
     assert (worker["min_workers"], worker["max_workers"], cluster["max_workers"]) == (0, 8, 8)
     assert worker["resources"]["GPU"] == 1
     assert worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
+
+
+def test_aws_starts_from_it_a_head_and_a_spot_worker_that_leave_no_disk(cluster, tmp_path, monkeypatch):
+    """By Ray's own provider; where AWS would be, moto answers."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # which gets a new key
+    monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # until rights are known everywhere
+    (tmp_path / ".ssh").mkdir()
+    with mock_aws():
+        started = config.bootstrap_aws(copy.deepcopy(cluster))
+        provider = AWSNodeProvider(started["provider"], started["cluster_name"])
+        for name in ("head", "gpu_worker"):
+            node_config = started["available_node_types"][name]["node_config"]
+            provider.create_node(node_config, {"ray-node-type": name, "ray-node-name": name}, 1)
+        told = boto3.client("ec2", region_name="us-west-2").describe_instances()["Reservations"]
+    head, worker = (instance for reservation in told for instance in reservation["Instances"])
+    assert (head["InstanceType"], head.get("InstanceLifecycle")) == ("m7i.large", None)
+    assert (worker["InstanceType"], worker.get("InstanceLifecycle")) == ("g6.xlarge", "spot")
+    assert "IamInstanceProfile" in started["head_node"], "by which the head may start workers, and write to buckets"
+    for instance in (head, worker):
+        [disk] = instance["BlockDeviceMappings"]
+        assert disk["Ebs"]["DeleteOnTermination"]
 
 
 def test_every_mounted_file_is_there(either):

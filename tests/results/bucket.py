@@ -69,5 +69,6 @@ def bucket() -> Iterator[Bucket]:
             served.empty()  # of what this process has served before
             yield served
     finally:
-        if served.server:
-            served.cut()
+        served.mend()
+        served.empty()  # what it was told to refuse outlasts it, in this process
+        served.cut()
