@@ -11,8 +11,9 @@ from search.slots import Nodes, Slot
 
 LOOSE = ("optuna",)
 """Packages that workers do not train with: another version of them there does no harm."""
-WORKER_BYTES = 800_000_000
-"""What a worker takes for itself: 0.73 and 0.79 GB (RssAnon) after four minutes of tiny10k on CPUs, PyTorch 2.15."""
+WORKER_BYTES = 1_000_000_000
+"""What a worker takes for itself on a CPU: of tiny10k 0.52 GB (RssAnon) in its first trial, 0.9 and 1.0 GB after 290
+small ones (oneDNN keeps kernels for shapes that have been, for one thing); PyTorch 2.15."""
 LIBRARY_BYTES = 400_000_000
 """What PyTorch's files take once on a node, shared by its workers: 0.42 GB (RssFile) there."""
 USABLE_MEMORY = 0.95

@@ -42,7 +42,10 @@ class TrialTrainable(tune.Trainable):
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        from trainables.machine import release_memory
+
         self._take(new_config)
+        release_memory()
         return True
 
     def step(self) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def disk(free_bytes: int) -> dict[str, Any]:
         (
             {"free_memory_bytes": 4 * GB},
             "broken",
-            ["3.20 GB of 16 GB of memory can be had", "4 trials side by side take about 3.80 GB", "cpus_per_trial="],
+            ["3.20 GB of 16 GB of memory can be had", "4 trials side by side take about 4.60 GB", "cpus_per_trial="],
         ),
         (disk(600_000_000), "broken", ["/spilled: 0.60 GB are free", "may need 0.70 GB", "make room", "--temp-dir="]),
         (disk(40 * GB), "warn", ["/spilled: over 95% full", "make room on that disk"]),

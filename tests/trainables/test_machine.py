@@ -69,3 +69,30 @@ def test_a_process_that_trains_does_without_compiler_and_sympy_and_trains_the_sa
         for code in (TRAINS.replace("prepare_process()\n", "torch.set_num_threads(1)\n"), TRAINS)
     )
     assert without == [with_it[0], "True"]
+
+
+IN_GAPS = """
+from pathlib import Path
+from trainables.machine import prepare_process, release_memory
+
+def held():
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
+    return int(line.split()[1]) / 1000
+
+prepare_process()
+blocks = [bytearray(4096) for _ in range(50_000)]
+full = held()
+last = blocks[-1]
+del blocks
+kept = held()
+release_memory()
+print(full - kept, full - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_memory_is_kept_within_a_trial_and_given_back_after_it():
+    done = subprocess.run([sys.executable, "-c", IN_GAPS], capture_output=True, text=True, check=True)
+    by_itself, when_released = map(float, done.stdout.split())
+    assert by_itself < 20  # MB, of 200
+    assert when_released > 150
