@@ -106,10 +106,8 @@ class StudySearch(SearchGenerator):
     then Ray would keep a worker for the next one, and with it a node that has no more work.
     """
 
-    def __init__(self, searcher: StudySearcher) -> None:
-        super().__init__(searcher)
-        self.study_searcher = searcher
+    searcher: StudySearcher
 
     def is_finished(self) -> bool:
         """Also after `set_finished`, by which Ray stops a search."""
-        return super().is_finished() or self.study_searcher.is_exhausted
+        return super().is_finished() or self.searcher.is_exhausted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -39,16 +40,21 @@ def prepare_process(num_threads: int = 1) -> None:
     """
     torch.set_num_threads(num_threads)
     leave_compiler_out()
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+    if libc := _glibc():
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
         libc.mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
 def release_memory() -> None:
     """Gives free memory back to the system: between trials, as each leaves other gaps than the next can use."""
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    """The C library if it is glibc, for which Python looks into its own executable."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def _cpu_model() -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.request import Request, urlopen
 
 import pytest
 from moto.server import ThreadedMotoServer
+
+from benchmarks.ray_head import free_port
 
 URL = "s3://runs-of-tests/some/where"
 
@@ -18,9 +19,7 @@ class Bucket:
     """What it holds outlasts a cut."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.server: ThreadedMotoServer | None = None
         self.mend()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gcp_storage_emulator.server import Server, create_server
+
+from benchmarks.ray_head import free_port
 
 URL = "gs://runs-of-tests/some/where"
 
@@ -17,9 +18,7 @@ class GoogleBucket:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.server: Server | None = None
         self.mend()
 
