@@ -23,6 +23,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from results.output import lasting_output
+from results.wording import visible
+
 Config = TypeVar("Config")
 
 FAILED = 1
@@ -34,6 +37,7 @@ class StorageError(Exception):
     """A run's folder does not take what is written: no fault of a trial or its candidate, which stay as they are."""
 
 
+@lasting_output()
 def run_command(
     name: str,
     arguments: Sequence[str] | None,
@@ -58,9 +62,6 @@ def run_command(
         return _say(name, error, FAILED)
     except KeyboardInterrupt as stop:
         return _say(name, str(stop) or "stopped at once", SIGNALLED + signal.SIGINT)
-    except BrokenPipeError:  # whoever read our output, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SIGNALLED + signal.SIGPIPE
 
 
 def command_line(module: str, *arguments: str) -> str:
@@ -147,7 +148,7 @@ def explain(error: Exception, entries: Mapping[str, dataclasses.Field[Any]]) -> 
 
 
 def _say(name: str, what: object, exit_code: int) -> int:
-    print(f"{name}: {what}", file=sys.stderr)
+    print(visible(f"{name}: {what}"), file=sys.stderr)
     return exit_code
 
 

@@ -1,6 +1,19 @@
-"""Numbers as people read them."""
+"""Numbers as people read them, and texts as they are."""
 
-import numpy as np
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""What is shown in place of characters that would move a terminal's cursor or change its colours."""
+
+
+def visible(text: str) -> str:
+    """A text of anyone's as it can be printed: it moves and colours nothing."""
+    return text.translate(CONTROLS)
 
 
 def number(value: float) -> str:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.table import Table
 
 from results.ablation import Effect, effects, told
 from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
@@ -23,6 +21,7 @@ from results.wording import number
 from search import tasks
 from search.config import RunConfig, ablate_command
 from search.config import parse as parse_run
+from search.terminal import Column, Table, Terminal
 from spaces import variants
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ Several are varied in turn, not together: vary=[dropout,pooling] values.dropout=
 without values, a parameter has all that the space has, where these are names.
 
 What was cut short goes on with run=NAME alone; more seeds or values add to it."""
-FROM_BASE = "from the base, in pairs of equal seeds"
 SHARED = (
     *("task", "max_epochs", "train_examples", "val_examples", "sigma", "seed", "run", "runs_dir", "data", "data_dir"),
     *(
@@ -121,52 +119,54 @@ def run(config: AblateConfig) -> int:
     ablation = Ablation.of(plan, base, _values(keys, config.run.task, base.params), keys.seeds)
     with open_session(plan, open_study=ablation.open_study, go_on=ablate_command(config.run)) as session:
         job = ablation.job(session.splits)
-        session.console.print(
-            f"[bold]ablation[/]: {keys.base} and {len(job.given) // keys.seeds - 1} variants, {keys.seeds} seeds each, "
+        session.terminal.say(
+            ("ablation", "bold"),
+            f": {keys.base} and {len(job.given) // keys.seeds - 1} variants, {keys.seeds} seeds each, "
             f"{plan.max_epochs} epochs on {len(session.splits.train):,} images of {session.splits.name} "
             f"({session.splits.origin}), scored on {len(session.splits.val):,} validation images\n"
             f"run      {shown(plan.folder.path)}",
-            highlight=False,
-            soft_wrap=True,
         )
         outcome = session.train(job, session.study, session.splits)
-        print_ablation(session.console, ablation, session)
+        print_ablation(session.terminal, ablation, session)
         if ablation.rows(session.study, session.splits):
             session.write_report()
         if not outcome.is_whole:
-            session.console.print(
-                f"Not all was trained. To go on: {ablate_command(config.run)}", highlight=False, soft_wrap=True
-            )
+            session.say(f"Not all was trained. To go on: {ablate_command(config.run)}")
     return session.exit_code(0 if outcome.is_whole or outcome.out_of_time else FAILED)
 
 
-def print_ablation(console: Console, ablation: Ablation, session: Session) -> None:
+def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> None:
     """A table for each parameter that was varied, in the order of its values."""
     from search.retrain import failures
 
     rows = pd.DataFrame(ablation.rows(session.study, session.splits))
     name = ablation.plan.task.objective.name
     for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
-        console.print(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine)))
+        terminal.show(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine)))
     for line in [*failures(session.study), f"table: {shown(ablation.plan.folder.path)}/ablation.parquet"]:
-        console.print(line, highlight=False, soft_wrap=True)
+        terminal.say(line)
 
 
 def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
-    for column in (parameter, "mean", "95% interval", "seeds", FROM_BASE, "parameters"):
-        words = column in (parameter, FROM_BASE)
-        table.add_column(column, justify="left" if words else "right", no_wrap=column != FROM_BASE)
+    columns = (
+        Column(parameter, is_text=True, folds=True),
+        Column("mean"),
+        Column("95% interval", goes=3),
+        Column("seeds", goes=1),
+        Column("from the base, in pairs of equal seeds", goes=4, is_text=True, wraps=True),
+        Column("parameters", goes=2),
+    )
+    table = Table(columns, title)
     for each in found:
         stats = mean(list(each.scores.values()))
-        table.add_row(
+        table.add(
             each.value,
             number(stats.value),
             f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
             str(stats.n),
             "the base" if each.is_base else told(each.gap),
             f"{each.num_params:,}",
-            style="cyan" if each.is_base else None,
+            style="cyan" if each.is_base else "",
         )
     return table
 

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from results.command import FAILED, StorageError, argument_of, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
@@ -24,6 +21,7 @@ from search.plan import Plan
 from search.retrain import failures
 from search.session import Session, open_session
 from search.study import Study
+from search.terminal import Column, Table, Terminal
 from spaces.network import short_number
 
 USAGE = "python -m search.confirm run=NAME"
@@ -35,6 +33,16 @@ answers, training is on the training images, scores are on the validation images
 
 A search does this by itself when it comes to its end. What has been trained is not trained again: more seeds or a
 larger top_k add to it, and what was cut short goes on from its last checkpoint."""
+COLUMNS = (
+    Column("finalist", is_text=True, folds=True),
+    Column("mean"),
+    Column("95% interval", goes=6),
+    Column("sd", goes=1),
+    Column("seeds", goes=4),
+    Column("in the search", goes=3),
+    Column("parameters", goes=5),
+    Column("MACs", goes=2),
+)
 
 
 @dataclass
@@ -81,11 +89,8 @@ def parse(arguments: Sequence[str]) -> RunConfig:
 def run(config: RunConfig) -> int:
     with open_session(Plan.of(config), go_on=confirm_command(config)) as session:
         if left := _num_left(session):
-            session.console.print(
-                f"NOTICE: the search is not at its end, {left} of its trials are left, perhaps better ones.",
-                style="bold yellow",
-                soft_wrap=True,
-            )
+            notice = f"NOTICE: the search is not at its end, {left} of its trials are left, perhaps better ones."
+            session.terminal.say(notice, style="bold yellow")
         is_done = confirm(session)
         is_done = session.export_models() and is_done
         session.write_report()
@@ -97,28 +102,27 @@ def confirm(session: Session) -> bool:
 
     False if there was nothing to confirm, or if not all was trained.
     """
-    config, console = session.plan.config, session.console
+    config, terminal = session.plan.config, session.terminal
     top_k, seeds = config.confirm.top_k, config.confirm.seeds
     confirmation = Confirmation(session.plan, session.splits, finalists_of(session.study), top_k, seeds)
     if not top_k or not confirmation.finalists:
         if top_k:
-            console.print("confirmation: no trial was trained to its end, so there is nothing to confirm")
+            terminal.say("confirmation: no trial was trained to its end, so there is nothing to confirm")
         return False
     with confirmation.folder.locked():
         study = _open_study(confirmation)
         held_out = confirmation.held_out()
         names = ", ".join(finalist.name for finalist in confirmation.finalists)
         num_seeds = "1 seed" if seeds == 1 else f"{seeds} seeds"
-        console.print(
-            f"\n[bold]confirmation[/]: {names}; {num_seeds} each, on {len(held_out.train):,} images; scored once, on "
+        terminal.say(
+            ("\nconfirmation", "bold"),
+            f": {names}; {num_seeds} each, on {len(held_out.train):,} images; scored once, on "
             f"{len(held_out.val):,} {confirmation.scored_on} images",
-            highlight=False,
-            soft_wrap=True,
         )
         outcome = session.train(confirmation.job(study), study, held_out)
-    print_confirmed(console, confirmation, study)
+    print_confirmed(terminal, confirmation, study)
     if not outcome.is_whole:
-        console.print(f"Not all was trained. To go on: {confirm_command(config)}", highlight=False, soft_wrap=True)
+        terminal.say(f"Not all was trained. To go on: {confirm_command(config)}")
     return outcome.is_whole
 
 
@@ -135,22 +139,18 @@ def _num_left(session: Session) -> int:
     return max(0, session.plan.num_trials - ended)
 
 
-def print_confirmed(console: Console, confirmation: Confirmation, study: Study) -> None:
+def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study) -> None:
     """Means with their intervals, in the order of validation, and which of them cannot be told apart."""
     rows = confirmation.rows(study)
     if not rows:
         return
     name = confirmation.plan.task.objective.name.removeprefix("validation ")
-    table = Table(
-        title=f"{confirmation.scored_on} {name}, mean over seeds", title_justify="left", box=None, padding=(0, 2)
-    )
-    for column in ("finalist", "mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs"):
-        table.add_column(column, justify="left" if column == "finalist" else "right")
+    table = Table(COLUMNS, title=f"{confirmation.scored_on} {name}, mean over seeds")
     scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in confirmation.finalists}
     for finalist in confirmation.finalists:
         if by_seed := scores[finalist.name]:
             stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
-            table.add_row(
+            table.add(
                 finalist.name,
                 number(stats.value),
                 f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
@@ -159,11 +159,11 @@ def print_confirmed(console: Console, confirmation: Confirmation, study: Study) 
                 number(finalist.val_score),
                 f"{network.num_params:,}",
                 short_number(network.num_macs),
-                style=None if finalist.place else "cyan",
+                style="" if finalist.place else "cyan",
             )
-    console.print(table)
+    terminal.show(table)
     for line in [*_comparisons(scores), *failures(study), _files(confirmation)]:
-        console.print(line, highlight=False, soft_wrap=True)
+        terminal.say(line)
 
 
 def _scores(rows: list[dict[str, Any]], trial: int) -> dict[int, float]:

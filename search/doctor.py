@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
-
 from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
 from search.config import RunConfig
 from search.config import parse as parse_run
+from search.terminal import Terminal
 
 if TYPE_CHECKING:
     from search.checkup import Finding
@@ -110,7 +108,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.console = Console(highlight=False, soft_wrap=True, markup=False)
+        self.terminal = Terminal()
 
     def tell(self, findings: Iterable[Finding]) -> None:
         findings = list(findings)
@@ -118,11 +116,11 @@ class _Told:
         for finding in findings:
             self.counts[finding.severity] += 1
             cure = f": {finding.cure}" if finding.cure else ""
-            severity = Text(f"{finding.severity:<8}", STYLES[finding.severity])
-            self.console.print(severity + Text(f"{finding.node:<{width}}  {finding.cause}{cure}"))
+            severity = (f"{finding.severity:<8}", STYLES[finding.severity])
+            self.terminal.say(severity, f"{finding.node:<{width}}  {finding.cause}{cure}")
 
     def say(self, text: str) -> None:
-        self.console.print(text)
+        self.terminal.say(text)
 
 
 def _examine_cluster(config: DoctorConfig, file: dict[str, Any], told: _Told) -> None:

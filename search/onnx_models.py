@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from search.folder import RunFolder, writing
+from search.terminal import Terminal
 
 
-def write_onnx_models(folder: RunFolder, console: Console) -> bool:
+def write_onnx_models(folder: RunFolder, terminal: Terminal) -> bool:
     """Writes what is missing or older than its model, and says what was written, and what could not be.
 
     False if one could not be. Raises StorageError.
@@ -17,9 +16,9 @@ def write_onnx_models(folder: RunFolder, console: Console) -> bool:
     models = [path for path in sorted(folder.models.glob("*.pt")) if not _is_written(path)]
     if not models:
         return True
-    _say(console, f"ONNX: {len(models)} to be written beside the models in {folder.models} ...")
-    failed = [path for path in models if not _write(path, console)]
-    _say(console, f"ONNX: {len(models) - len(failed)} written, each checked against PyTorch's output")
+    terminal.say(f"ONNX: {len(models)} to be written beside the models in {folder.models} ...")
+    failed = [path for path in models if not _write(path, terminal)]
+    terminal.say(f"ONNX: {len(models) - len(failed)} written, each checked against PyTorch's output")
     return not failed
 
 
@@ -28,7 +27,7 @@ def _is_written(path: Path) -> bool:
     return target.exists() and target.stat().st_mtime >= path.stat().st_mtime
 
 
-def _write(path: Path, console: Console) -> bool:
+def _write(path: Path, terminal: Terminal) -> bool:
     from trainables.model import load_model  # torch, once training is over
     from trainables.onnx_file import ExportFailed, write_onnx
 
@@ -37,10 +36,6 @@ def _write(path: Path, console: Console) -> bool:
         with writing(target):
             write_onnx(load_model(path), target)
     except ExportFailed as error:
-        console.print(f"{target.name}: not written: {error}", style="bold yellow", highlight=False, soft_wrap=True)
+        terminal.say(f"{target.name}: not written: {error}", style="bold yellow")
         return False
     return True
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)

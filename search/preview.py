@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rich.console import Console
-from rich.table import Table
-
 from data.splits import Splits
 from search.plan import Plan
 from search.survey import Survey, predict_epochs, survey, time_epoch
+from search.terminal import Column, Table, Terminal
 from spaces.network import short_number
 from spaces.recipe import Candidate
 from spaces.space import describe
@@ -46,16 +44,16 @@ def check_reports(plan: Plan, splits: Splits) -> None:
             )
 
 
-def print_preview(plan: Plan, console: Console) -> None:
-    console.print(f"[bold]{plan.task.name}[/]: {plan.task.sentence}", highlight=False)
-    table = Table("parameter", "values", box=None, padding=(0, 2), title="space", title_justify="left")
+def print_preview(plan: Plan, terminal: Terminal) -> None:
+    terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
+    table = Table((Column("parameter", is_text=True), Column("values", is_text=True, wraps=True)), title="space")
     for parameter in plan.space.parameters:
-        table.add_row(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
-    console.print(table)
+        table.add(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
+    terminal.show(table)
     check_feasible(plan)
     seen = survey(plan.space, plan.budget, plan.config.seed)
     for line in [*_budget_lines(seen), _time_line(plan, seen)]:
-        console.print(line, highlight=False, soft_wrap=True)
+        terminal.say(line)
 
 
 def _budget_lines(seen: Survey) -> list[str]:

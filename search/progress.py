@@ -7,21 +7,24 @@ from collections import Counter
 from datetime import timedelta
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from results.schema import Status
 from results.wording import number
 from search.cluster import Slots
 from search.journal import TrialRecord
 from search.study import Study
+from search.terminal import Column, Table, Terminal, View
 from spaces.network import short_number
 
 PLAIN_SECONDS = 15.0
 LIVE_SECONDS = 0.5
+COLUMNS = (
+    Column("trial", folds=True),
+    Column("params", goes=3),
+    Column("MACs", goes=2),
+    Column("epoch", goes=4),
+    Column("score"),
+    Column("optimizer", goes=1, is_text=True),
+)
 
 
 class Progress:
@@ -32,7 +35,7 @@ class Progress:
 
     def __init__(
         self,
-        console: Console,
+        terminal: Terminal,
         study: Study,
         *,
         num_expected: int,
@@ -41,16 +44,16 @@ class Progress:
         shows_best: bool = True,
     ) -> None:
         """`shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing."""
-        self.console, self.study, self.shows_best = console, study, shows_best
+        self.terminal, self.study, self.shows_best = terminal, study, shows_best
         self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
         self.reached: dict[int, float] = {}
         """The epochs of trials that report only at their end."""
         self.started = self.shown = time.monotonic()
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.view = View(terminal) if terminal.is_live else None
 
     def __enter__(self) -> Progress:
-        if self.live:
-            self.live.start()
+        if self.view:
+            self.view.start()
         self._show()
         return self
 
@@ -58,11 +61,11 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._show()
-        if self.live:
-            self.live.stop()
+        if self.view:
+            self.view.stop()
 
     def refresh(self) -> None:
-        if time.monotonic() - self.shown >= (LIVE_SECONDS if self.live else PLAIN_SECONDS):
+        if time.monotonic() - self.shown >= (LIVE_SECONDS if self.view else PLAIN_SECONDS):
             self._show()
 
     def reach(self, number: int, epoch: float) -> None:
@@ -71,23 +74,20 @@ class Progress:
 
     def tell(self, what: str) -> None:
         """A line that stays, above the live view."""
-        self.console.print(what, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        self.terminal.say(what, style="yellow")
 
     def _show(self) -> None:
         self.shown = time.monotonic()
-        if self.live:
-            self.live.update(self._picture(), refresh=True)
+        if self.view:
+            self.view.show(self._num_ended(), self.num_expected, self._parts(), self._running())
         else:
-            self.console.print(self._line(), highlight=False, soft_wrap=True)
+            self.terminal.say(self.terminal.joined(self._parts()))
 
-    def _picture(self) -> RenderableType:
-        bar = ProgressBar(total=self.num_expected, completed=self._num_ended(), width=60)
-        trials = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("trial", "params", "MACs", "epoch", "score", "optimizer"):
-            trials.add_column(column, justify="left" if column == "optimizer" else "right")
-        for trial in self.study.running()[: max(self.console.height - 6, 4)]:
-            trials.add_row(*self._cells(trial))
-        return Group(bar, Text(self._line()), trials)
+    def _running(self) -> Table:
+        running = Table(COLUMNS)
+        for trial in self.study.running():
+            running.add(*self._cells(trial))
+        return running
 
     def _cells(self, trial: TrialRecord) -> list[str]:
         network, last = trial.candidate.network, trial.reports[-1] if trial.reports else None
@@ -101,13 +101,13 @@ class Progress:
             trial.candidate.recipe.optimizer,
         ]
 
-    def _line(self) -> str:
+    def _parts(self) -> list[str]:
         counts = Counter(trial.status for trial in self.study.trials)
         failed = sum(count for status, count in counts.items() if status.is_failure)
         up, most = self.slots.up, self.slots.most
         waiting = max(0, counts[Status.RUNNING] - up)
         best = self.study.best
-        parts = [
+        return [
             f"{self._num_ended()}/{self.num_expected} trials",
             f"{counts[Status.RUNNING] - waiting} running",
             *([f"{waiting} waiting for nodes ({up} of {most} slots are up)"] if waiting else []),
@@ -118,7 +118,6 @@ class Progress:
             f"{_clock(time.monotonic() - self.started)} gone",
             *([f"about {_clock(left)} left"] if (left := self._seconds_left()) else []),
         ]
-        return " · ".join(parts)
 
     def _score(self, trial: TrialRecord) -> str:
         return f"{number(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from data.splits import Splits
 from results.command import FAILED, key, keys_help, parse_into, run_command
 from search.config import RunConfig, at_home, earlier, find_data_dir
 from search.folder import find_run
 from search.journal import Entry, Journal
 from search.plan import Plan
+from search.terminal import Terminal
 from spaces.goal import Goal
 
 if TYPE_CHECKING:
@@ -63,20 +62,20 @@ def parse(arguments: Sequence[str]) -> ReplayConfig:
 
 def replay(config: ReplayConfig) -> int:
     """Trains the trial again beside its recorded curve; 0 if they are the same, else 1."""
-    console = Console(highlight=False, soft_wrap=True)
+    terminal = Terminal()
     journal = Journal.read(find_run(config.runs_dir, config.run).journal)
     entry = _entry(journal, config)
-    splits = _load_data(journal, config, console)
-    console.print(f"trial {config.trial} of {config.run}: {_fate(entry)}; training it again on {splits.name}")
+    splits = _load_data(journal, config, terminal)
+    terminal.say(f"trial {config.trial} of {config.run}: {_fate(entry)}; training it again on {splits.name}")
     largest = 0.0
     for recorded, again in zip(entry.reports, _train(entry, journal.identity, splits), strict=True):
         difference = max(_difference(recorded[name], again[name]) for name in COMPARED)
         largest = max(largest, difference)
-        console.print(
+        terminal.say(
             f"epoch {again['epoch']:g}: {'differs' if difference else 'the same'}: "
             + ", ".join(f"{name} {_shown(recorded[name], again[name])}" for name in COMPARED)
         )
-    console.print(_verdict(entry, largest))
+    terminal.say(_verdict(entry, largest))
     return FAILED if largest else 0
 
 
@@ -91,12 +90,12 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
     return entry
 
 
-def _load_data(journal: Journal, config: ReplayConfig, console: Console) -> Splits:
+def _load_data(journal: Journal, config: ReplayConfig, terminal: Terminal) -> Splits:
     """The run's dataset. Raises ValueError if what is found is another."""
     began = {name: journal.identity[name] for name in ("task", "train_examples", "val_examples", "max_epochs")}
     known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
     known.data_dir = find_data_dir(config.data_dir or known.data_dir)
-    splits = Plan.of(known).load_data(lambda text: console.print(text))
+    splits = Plan.of(known).load_data(terminal.say)
     recorded = journal.identity["dataset_fingerprint"]
     if splits.fingerprint != recorded:
         raise ValueError(

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.console import Console
-
 from results.command import FAILED, run_command
 from search.config import RunConfig, help_text, parse
 
@@ -30,9 +28,10 @@ def dry_run(config: RunConfig) -> int:
     from search.plan import Plan
     from search.preview import print_preview
     from search.session import quiet_optuna
+    from search.terminal import Terminal
 
     quiet_optuna()
-    print_preview(Plan.of(config), Console())
+    print_preview(Plan.of(config), Terminal())
     return 0
 
 
@@ -41,12 +40,13 @@ def search(config: RunConfig) -> int:
     from search.plan import Plan
     from search.preview import check_feasible
     from search.session import open_session, quiet_optuna
+    from search.terminal import Terminal
     from search.warm_start import find_earlier, start_warm
 
     quiet_optuna()
     plan = Plan.of(config)
     check_feasible(plan)
-    earlier = find_earlier(plan, print)
+    earlier = find_earlier(plan, Terminal().say)
     with open_session(plan) as session:
         from search.confirm import confirm
         from search.summary import print_start, print_summary
@@ -54,7 +54,7 @@ def search(config: RunConfig) -> int:
         print_start(session)
         warm = start_warm(plan, session.study, earlier, plan.identity(session.splits), session.say)
         outcome = session.train(replace(session.plan.job(session.splits), warm=warm), session.study, session.splits)
-        print_summary(session.console, session.plan, session.splits, session.study, outcome)
+        print_summary(session.terminal, session.plan, session.splits, session.study, outcome)
         if outcome.is_whole:
             confirm(session)
         is_exported = session.export_models()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from data.splits import Splits
 from results.command import SIGNALLED, StorageError
@@ -21,6 +18,7 @@ from search.mirror import Mirror, mirrored
 from search.plan import Plan
 from search.signals import Stop, stop_signals
 from search.study import Study
+from search.terminal import Terminal
 
 if TYPE_CHECKING:
     from search.cluster import Slots
@@ -35,19 +33,19 @@ class Session:
     splits: Splits
     study: Study
     slots: Slots
-    console: Console
+    terminal: Terminal
     stop: Stop
     mirror: Mirror | None
     """Of a run whose runs_dir is a bucket."""
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.terminal.say(text)
 
     def train(self, job: Job, study: Study, splits: Splits) -> Outcome:
         """Trains what the job asks for to its end, on this session's slots. Raises StorageError."""
         from search.tuning import run_trials
 
-        outcome = run_trials(job, splits, study, self.slots, self.console, self.stop)
+        outcome = run_trials(job, splits, study, self.slots, self.terminal, self.stop)
         if self.mirror:
             self.mirror.check()
         return outcome
@@ -58,7 +56,7 @@ class Session:
             return True
         from search.onnx_models import write_onnx_models
 
-        return write_onnx_models(self.plan.folder, self.console)
+        return write_onnx_models(self.plan.folder, self.terminal)
 
     def write_report(self) -> None:
         """Makes the run's report.html of what is there, unless `report` is off. Raises StorageError."""
@@ -88,11 +86,11 @@ def open_session(
     from search.preview import check_reports
 
     quiet_optuna()
-    console = Console() if sys.stdout.isatty() else Console(width=120)
+    terminal = Terminal()
     config = plan.config
 
     def say(text: str) -> None:
-        console.print(text, style="bold yellow", highlight=False, soft_wrap=True)
+        terminal.say(text, style="bold yellow")
 
     splits = plan.load_data(say)
     check_reports(plan, splits)
@@ -101,7 +99,7 @@ def open_session(
         kept = _kept(go_on or resume_command(config))
         with kept, mirrored(plan, stop, say) as mirror, Cluster(config) as cluster:
             stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
-            slots = cluster.slots(plan.task, console.print, stop)
+            slots = cluster.slots(plan.task, terminal.say, stop)
             cluster.check_room(splits)
             plan.write_config(splits)
             if config.time_budget_seconds is not None:
@@ -112,7 +110,7 @@ def open_session(
                     splits=splits,
                     study=study,
                     slots=slots,
-                    console=console,
+                    terminal=terminal,
                     stop=stop,
                     mirror=mirror,
                 )

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from data.splits import Splits
 from results import tables
 from results.command import command_line
@@ -18,6 +15,7 @@ from search.config import resume_command
 from search.plan import Plan
 from search.session import Session
 from search.study import Study
+from search.terminal import Column, Table, Terminal
 from search.tuning import Outcome
 from spaces.network import short_number
 
@@ -33,7 +31,6 @@ def print_start(session: Session) -> None:
     ]
     coming = f", {slots.most} once all workers have come" if slots.most > slots.up else ""
     lines = [
-        f"[bold]{plan.task.name}[/]: {plan.task.sentence}",
         f"data     {_data(session.splits)}",
         f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
         f"{config.sampler.value} + ASHA, seed {config.seed}",
@@ -44,34 +41,33 @@ def print_start(session: Session) -> None:
         ended = sum(trial.status != Status.RUNNING for trial in study.trials)
         lines.append(f"resumed  {ended} trials had ended, {len(study.running())} go on from their last checkpoint")
     lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
+    session.terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
     for line in lines:
-        session.console.print(line, highlight=False, soft_wrap=True)
+        session.terminal.say(line)
 
 
-def print_summary(console: Console, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
+def print_summary(terminal: Terminal, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
     if (best := _best_table(plan)).rows:
-        console.print(best)
+        terminal.show(best)
     for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
-        console.print(line, highlight=False, soft_wrap=True)
+        terminal.say(line)
     if splits.origin == "made":
-        console.print(
+        terminal.say(
             f"NOTICE: these are results on {splits.name}, NOT on {plan.dataset.name}, whose files were not used.",
             style="bold yellow",
-            soft_wrap=True,
         )
     if outcome.ended_early:
-        console.print(f"The search ended before its {plan.num_trials} trials: {outcome.ended_early}.", soft_wrap=True)
+        terminal.say(f"The search ended before its {plan.num_trials} trials: {outcome.ended_early}.")
     if outcome.failure:
-        console.print(
+        terminal.say(
             "Stopped: all trials so far failed in the same way, so the next ones would too. The last one's error:",
             style="bold red",
-            soft_wrap=True,
         )
-        console.print(outcome.failure, markup=False, highlight=False, soft_wrap=True)
-        console.print(f"Once it is mended, to go on: {resume_command(plan.config)}", highlight=False, soft_wrap=True)
+        terminal.say(outcome.failure)
+        terminal.say(f"Once it is mended, to go on: {resume_command(plan.config)}")
     if outcome.stop.signal or outcome.out_of_time:
         reason = outcome.stop.name or "time_budget_seconds"
-        console.print(f"Stopped by {reason}. To go on: {resume_command(plan.config)}", highlight=False, soft_wrap=True)
+        terminal.say(f"Stopped by {reason}. To go on: {resume_command(plan.config)}")
 
 
 def _worked_on(plan: Plan) -> str:
@@ -85,12 +81,19 @@ def _best_table(plan: Plan) -> Table:
     further = {f"metric_{name}": name for name in _metrics(rows)}
     if any(row["code_size"] is not None for row in rows):
         further = {"code_size": "code", **further}
-    title = f"the {BEST} best by {plan.task.objective.name}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
-    for column in ("rank", "trial", "score", *further.values(), "parameters", "MACs", "epochs", "status"):
-        table.add_column(column, justify="left" if column == "status" else "right")
+    columns = (
+        Column("rank", goes=6),
+        Column("trial", folds=True),
+        Column("score"),
+        *(Column(name, goes=2) for name in further.values()),
+        Column("parameters", goes=5),
+        Column("MACs", goes=3),
+        Column("epochs", goes=1),
+        Column("status", goes=4, is_text=True),
+    )
+    table = Table(columns, title=f"the {BEST} best by {plan.task.objective.name}")
     for row in rows:
-        table.add_row(
+        table.add(
             str(row["rank"]),
             row["reference"] or str(row["trial"]),
             number(row["score"]),
@@ -99,7 +102,7 @@ def _best_table(plan: Plan) -> Table:
             short_number(row["num_macs"]),
             f"{row['epochs']:g}",
             row["status"],
-            style="cyan" if row["reference"] else None,
+            style="cyan" if row["reference"] else "",
         )
     return table
 

@@ -12,7 +12,6 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import TuneError
-from rich.console import Console
 
 from data.splits import Splits
 from results.command import StorageError
@@ -28,6 +27,7 @@ from search.searcher import StudySearch, StudySearcher
 from search.signals import Stop
 from search.slots import Slot
 from search.study import Study
+from search.terminal import Terminal
 from trainables.trainable import TrialTrainable
 
 TABLES_SECONDS, TABLES_SHARE = 8.0, 0.02
@@ -75,12 +75,12 @@ class _SlotTime:
         self.outcome.slot_seconds = self.so_far
 
 
-def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, console: Console, stop: Stop) -> Outcome:
+def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: Terminal, stop: Stop) -> Outcome:
     """Runs the study's trials to their ends, and keeps its tables and models up to date meanwhile."""
     outcome = Outcome(stop, first_report=sum(len(trial.reports) for trial in study.trials))
     try:
         if not stop.signal:
-            _train(job, splits, study, slots, outcome, console)
+            _train(job, splits, study, slots, outcome, terminal)
     except BaseException:
         with suppress(StorageError):  # the first error is the one to tell
             job.write_tables(study, False)
@@ -89,7 +89,7 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, console: Co
     return outcome
 
 
-def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, console: Console) -> None:
+def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, terminal: Terminal) -> None:
     store = start_store(job.folder.path, job.models)
     keeper = _Keeper(study, store, job.folder.path, job.model_name)
     keeper.catch_up()
@@ -105,7 +105,7 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
         on_end=lambda reason: setattr(outcome, "ended_early", reason),
     )
     progress = Progress(
-        console,
+        terminal,
         study,
         num_expected=num_expected,
         slots=slots,

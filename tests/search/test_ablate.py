@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 import results
 from data.embedded import load_made
@@ -18,6 +17,7 @@ from search.ablation import Ablation
 from search.base import Base, find_base
 from search.config import parse as parse_run
 from search.plan import Plan
+from search.terminal import Terminal
 from tests.search import toy
 from tests.search.command import run_command
 from tests.search.unfinished import cut_short, line
@@ -65,10 +65,10 @@ def test_the_table_has_a_row_for_each_value_and_seed_of_what_was_trained(tmp_pat
     assert table[table["value"].isna()]["parameter"].unique().tolist() == ["pooling"]
     assert table[table["is_base"]].groupby("seed")["trial"].nunique().tolist() == [1, 1]
     assert set(table["dataset_origin"]) == {"made"}
-    console = Console(file=io.StringIO(), width=120)
+    text = io.StringIO()
     session = SimpleNamespace(study=study, splits=splits)
-    ablate.print_ablation(console, ablation, session)  # type: ignore[arg-type]
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    ablate.print_ablation(Terminal(text), ablation, session)  # type: ignore[arg-type]
+    shown = text.getvalue()
     assert "+0.01 (+0.01 to +0.01), apart" in shown
     assert "pooling: validation accuracy, mean over seeds" in shown
 

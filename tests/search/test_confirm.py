@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
 import results
 from data.embedded import load_made
@@ -20,6 +19,7 @@ from search.confirm import _open_study, main, print_confirmed
 from search.confirm import parse as parse_confirm
 from search.finalists import Confirmation, finalists_of
 from search.plan import Plan
+from search.terminal import Terminal
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command
@@ -255,6 +255,6 @@ def test_a_tasks_further_metrics_are_in_the_table_and_do_not_stop_the_summary(tm
     table = results.load("tiny10k", tmp_path, table="finalists")
     assert table["metric_psnr"].tolist() == [20.0, 22.0, 21.0, 23.0]
     text = io.StringIO()
-    print_confirmed(Console(file=text, width=120), plans, confirmation)
+    print_confirmed(Terminal(text, width=120), plans, confirmation)
     assert plans.finalists[1].name in text.getvalue()
     assert "0.9100" in text.getvalue()  # the first one's mean of 0.90 and 0.92

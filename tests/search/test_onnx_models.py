@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from search.config import parse
 from search.folder import RunFolder
 from search.onnx_models import write_onnx_models
+from search.terminal import Terminal
 from spaces.layers import Conv, Dense, GlobalPool
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
@@ -29,7 +29,7 @@ def folder(tmp_path) -> RunFolder:
 
 def written(folder: RunFolder) -> tuple[bool, str]:
     text = io.StringIO()
-    return write_onnx_models(folder, Console(file=text, width=200)), text.getvalue()
+    return write_onnx_models(folder, Terminal(text, width=200)), text.getvalue()
 
 
 def test_each_model_has_its_file_which_is_written_once(folder, monkeypatch):

@@ -3,12 +3,12 @@
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from search.cluster import Slots
 from search.progress import Progress
 from search.slots import Nodes, Slot
 from search.study import Study
+from search.terminal import Terminal
 from tests.search.toy import open_study, report
 
 
@@ -21,7 +21,7 @@ def study(tmp_path) -> Study:
 
 def progress_of(study: Study) -> Progress:
     slots = Slots(Slot(cpus=1, gpus=0), None, lambda: Nodes(up=[{"CPU": 1.0}]))
-    return Progress(Console(file=StringIO(), width=120), study, num_expected=2, slots=slots, max_epochs=9)
+    return Progress(Terminal(StringIO()), study, num_expected=2, slots=slots, max_epochs=9)
 
 
 def test_the_epoch_is_that_of_the_last_report(study):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from ray.tune.execution.tune_controller import TuneController
-from rich.console import Console
 
 from data.splits import Dataset, Split, Splits
 from results import tables
@@ -23,6 +22,7 @@ from search.slots import Nodes, Slot
 from search.study import Budget, Study
 from search.summary import print_summary
 from search.tasks import Scale, Task
+from search.terminal import Terminal
 from search.tuning import Outcome, run_trials
 from spaces.layers import Conv, Dense, Flatten, Norm
 from spaces.network import Network
@@ -82,7 +82,7 @@ class Session:
 
     def printed(self) -> str:
         text = io.StringIO()
-        print_summary(Console(file=text, width=120), self.plan, made(), self.study, self.outcome)
+        print_summary(Terminal(text, width=120), self.plan, made(), self.study, self.outcome)
         return text.getvalue()
 
 
@@ -125,7 +125,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
             made(),
             study,
             Slots(Slot(cpus=1, gpus=0), 1, lambda: Nodes(up=[{"CPU": 1.0}])),
-            Console(file=io.StringIO()),
+            Terminal(io.StringIO()),
             Stop(),
         )
     return Session(study, plan, outcome)

@@ -1,0 +1,90 @@
+"""Standard output and standard error that no command fails for."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import select
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+ERRORS = "frugal-output"
+"""How characters are written that the output's encoding lacks."""
+
+
+@contextmanager
+def lasting_output() -> Generator[None, None, None]:
+    """Whatever becomes of standard output and standard error in the block, printing to them raises no error.
+
+    They may be closed from the start, lose their reader, stand on a full disk, or have an encoding that lacks a
+    character. What they do not take is left out; where that is no reader's choice, standard error says so at the end.
+    Streams that were put in their place before, as by a test or a notebook, are left alone.
+    """
+    _open_closed_files()
+    replaced = sys.stdout, sys.stderr
+    output, errors = _lasting(sys.stdout, sys.__stdout__), _lasting(sys.stderr, sys.__stderr__)
+    sys.stdout, sys.stderr = output, errors
+    try:
+        yield
+    finally:
+        output.flush()
+        if failure := _failure(output):
+            print(f"standard output could not be written: {failure.strerror}; some of it is missing", file=errors)
+        errors.flush()
+        sys.stdout, sys.stderr = replaced
+
+
+class _LastingFile(io.FileIO):
+    """A file descriptor whose writes never fail; the first error is kept."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            while (written := super().write(data)) is None:  # a non-blocking pipe that is full just now
+                select.select([], [self], [])
+            return written
+        except OSError as error:
+            self.failure = self.failure or error
+            return memoryview(data).nbytes
+
+
+def _open_closed_files() -> None:
+    """Opens descriptors 0 to 2 where they are closed: the next file to be opened would be taken for one of them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
+
+
+def _lasting(stream: TextIO | None, original: TextIO | None) -> TextIO:
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8", errors=ERRORS)
+    if stream is not original:
+        return stream
+    stream.flush()
+    file = _LastingFile(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding=stream.encoding, errors=ERRORS, line_buffering=True)
+
+
+def _failure(stream: TextIO) -> OSError | None:
+    """Why the stream lost something, unless its reader has gone, as `head` does once it has seen enough."""
+    file = getattr(getattr(stream, "buffer", None), "raw", None)
+    failure = file.failure if isinstance(file, _LastingFile) else None
+    return None if failure is None or failure.errno == errno.EPIPE else failure
+
+
+def _encoded(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of a file's name as they are in the name; escapes for other characters that cannot be encoded."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(ERRORS, _encoded)
