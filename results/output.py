@@ -26,16 +26,18 @@ def lasting_output() -> Generator[None, None, None]:
     """
     _open_closed_files()
     replaced = sys.stdout, sys.stderr
-    output, errors = _lasting(sys.stdout, sys.__stdout__), _lasting(sys.stderr, sys.__stderr__)
-    sys.stdout, sys.stderr = output, errors
-    try:
-        yield
-    finally:
-        output.flush()
-        if failure := _failure(output):
-            print(f"standard output could not be written: {failure.strerror}; some of it is missing", file=errors)
-        errors.flush()
-        sys.stdout, sys.stderr = replaced
+    with open(os.devnull, "w", encoding="utf-8", errors=ERRORS) as nowhere:
+        output = _lasting(sys.stdout, sys.__stdout__, nowhere)
+        errors = _lasting(sys.stderr, sys.__stderr__, nowhere)
+        sys.stdout, sys.stderr = output, errors
+        try:
+            yield
+        finally:
+            output.flush()
+            if failure := _failure(output):
+                print(f"standard output could not be written: {failure.strerror}; some of it is missing", file=errors)
+            errors.flush()
+            sys.stdout, sys.stderr = replaced
 
 
 class _LastingFile(io.FileIO):
@@ -62,9 +64,9 @@ def _open_closed_files() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
 
 
-def _lasting(stream: TextIO | None, original: TextIO | None) -> TextIO:
+def _lasting(stream: TextIO | None, original: TextIO | None, nowhere: TextIO) -> TextIO:
     if stream is None:
-        return open(os.devnull, "w", encoding="utf-8", errors=ERRORS)
+        return nowhere
     if stream is not original:
         return stream
     stream.flush()

@@ -10,7 +10,7 @@ from search.survey import Survey, predict_epochs, survey, time_epoch
 from search.terminal import Column, Table, Terminal
 from spaces.network import short_number
 from spaces.recipe import Candidate
-from spaces.space import describe
+from spaces.space import Space, describe
 
 
 def check_feasible(plan: Plan) -> None:
@@ -46,14 +46,19 @@ def check_reports(plan: Plan, splits: Splits) -> None:
 
 def print_preview(plan: Plan, terminal: Terminal) -> None:
     terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
-    table = Table((Column("parameter", is_text=True), Column("values", is_text=True, wraps=True)), title="space")
-    for parameter in plan.space.parameters:
-        table.add(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
-    terminal.show(table)
+    terminal.show(space_table(plan.space))
     check_feasible(plan)
     seen = survey(plan.space, plan.budget, plan.config.seed)
     for line in [*_budget_lines(seen), _time_line(plan, seen)]:
         terminal.say(line)
+
+
+def space_table(space: Space) -> Table:
+    """What the space has of each of its parameters."""
+    table = Table((Column("parameter", is_text=True), Column("values", is_text=True, wraps=True)), title="space")
+    for parameter in space.parameters:
+        table.add(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
+    return table
 
 
 def _budget_lines(seen: Survey) -> list[str]:

@@ -25,7 +25,7 @@ from results.wording import visible
 UNLIMITED = 10_000
 """The width of an output that is no terminal: nothing is dropped from a file."""
 BAR_WIDTH = 60
-WRAPPED_WIDTH = 20
+WRAPPED_WIDTH = 18
 """The least room for a column that wraps, unless it needs less."""
 
 Part = str | tuple[str, str]
