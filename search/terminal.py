@@ -73,12 +73,12 @@ class Terminal:
         stream = file or sys.stdout
         is_terminal = stream is not None and stream.isatty()
         self.is_live = is_terminal and _can_be_printed_over()
-        # Set for Rich, which would take a file for a terminal where FORCE_COLOR or TTY_COMPATIBLE is set
+        """Whether what was printed can be printed over."""
+        # Rich is told what is a terminal: it would take a file for one where FORCE_COLOR or TTY_COMPATIBLE is set
         self._console = Console(
             file=file, width=width or _width(is_terminal, self.is_live), markup=False, emoji=False, highlight=False,
-            force_terminal=self.is_live, force_interactive=self.is_live,
+            force_terminal=self.is_live, force_interactive=self.is_live, force_jupyter=False,
         )  # fmt: skip
-        """Whether what was printed can be printed over."""
 
     @property
     def width(self) -> int:
@@ -145,15 +145,17 @@ class View:
 
 def fitted(table: Table, width: int) -> rich.table.Table:
     """The table without the columns that there is no room for."""
-    cells = [[visible(cell).replace("\n", "\\n") for cell in row] for row, _ in table.rows]
-    widths = [_least_width(column, [row[i] for row in cells]) for i, column in enumerate(table.columns)]
+    names = [_in_one_line(column.name) for column in table.columns]
+    cells = [[_in_one_line(cell) for cell in row] for row, _ in table.rows]
+    widths = [_least_width(c, [names[i], *(row[i] for row in cells)]) for i, c in enumerate(table.columns)]
     places, gap = _places(table.columns, widths, width)
     is_too_wide = _total(places, widths, gap) > width
     shown = rich.table.Table(box=None, padding=(0, gap // 2), header_style=table.header_style)
-    for column in (table.columns[place] for place in places):
+    for place in places:
+        column = table.columns[place]
         can_fold = column.wraps or (column.folds and is_too_wide)
         justify = "left" if column.is_text else "right"
-        shown.add_column(Text(column.name), justify=justify, no_wrap=not can_fold, overflow="fold")
+        shown.add_column(Text(names[place]), justify=justify, no_wrap=not can_fold, overflow="fold")
     for row, (_, style) in zip(cells, table.rows, strict=True):
         shown.add_row(*(Text(row[place]) for place in places), style=style)
     return shown
@@ -176,12 +178,15 @@ def _total(places: Sequence[int], widths: Sequence[int], gap: int) -> int:
     return sum(widths[place] + gap for place in places)
 
 
-def _least_width(column: Column, cells: Sequence[str]) -> int:
-    texts = [column.name, *cells]
+def _in_one_line(text: str) -> str:
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _least_width(column: Column, texts: Sequence[str]) -> int:
     widest = max(map(cell_len, texts))
     if not column.wraps:
         return widest
-    return max(min(widest, WRAPPED_WIDTH), *(cell_len(word) for text in texts for word in text.split() or [""]))
+    return max(min(widest, WRAPPED_WIDTH), *(cell_len(word) for text in texts for word in text.split()))
 
 
 def _can_be_printed_over() -> bool:

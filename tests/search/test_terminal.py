@@ -156,9 +156,10 @@ def test_no_text_is_markup(name, width):
 
 
 def test_control_characters_are_shown_and_not_obeyed():
-    table = Table((Column("name"),))
+    table = Table((Column("a\x1b[2Jb\nc"),))
     table.add("a\x1b[2Jb\nc")
-    assert printed(lambda terminal: terminal.show(table), 80).splitlines()[-1].strip() == "a\\x1b[2Jb\\nc"
+    lines = printed(lambda terminal: terminal.show(table), 80).splitlines()
+    assert [line.strip() for line in lines] == ["a\\x1b[2Jb\\nc"] * 2
     assert printed(lambda terminal: terminal.say("a\x1b[31m\x07\r\nb"), 80) == "a\\x1b[31m\\x07\\x0d\nb\n"
 
 
