@@ -93,7 +93,7 @@ class Splits:
         return 1 + max(int(y.max()) for y in labels if y is not None)
 
     def limited(self, train_examples: int | None, val_examples: int | None = None) -> "Splits":
-        """The same with only so many training and validation examples; None keeps all.
+        """The same with exactly so many training and validation examples; None keeps all.
 
         Each label is kept in its share and at least once. The choice is always the same one. ValueError if there are
         not so many, or for fewer than one of each label.
@@ -105,6 +105,13 @@ class Splits:
             train=_limited(self.train, train_examples, f"train_examples={train_examples}: {self.name}", "training"),
             val=_limited(self.val, val_examples, f"val_examples={val_examples}: {self.name}", "validation"),
         )
+
+    def at_most(self, train_examples: int | None, val_examples: int | None = None) -> "Splits":
+        """The same with no more than so many training and validation examples: all of them where there are fewer.
+
+        Each label is kept at least once, so more are kept where there are more labels. None keeps all.
+        """
+        return self.limited(_within(self.train, train_examples), _within(self.val, val_examples))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +180,22 @@ def _joined(first: Images, second: Images) -> Images:
     return np.concatenate([first, second])
 
 
+def _within(split: Split, limit: int | None) -> int | None:
+    """The number nearest to the limit that `_limited` takes."""
+    return None if limit is None else min(max(limit, len(_label_counts(split))), len(split))
+
+
+def _label_counts(split: Split) -> np.ndarray:
+    """How often each label occurs [C]; images to be restored all count as of one label."""
+    y = np.zeros(len(split), np.int64) if split.labels is None else split.labels
+    return np.unique(y, return_counts=True)[1]
+
+
 def _limited(split: Split, limit: int | None, who: str, kind: str) -> Split:
     if limit is None:
         return split
     y = np.zeros(len(split), np.int64) if split.labels is None else split.labels
-    counts = np.unique(y, return_counts=True)[1]
+    counts = _label_counts(split)
     if not len(counts) <= limit <= len(y):
         classes = "" if split.labels is None else f" of {len(counts)} classes"
         raise ValueError(

@@ -104,10 +104,11 @@ def _asha(config: dict[str, Any]) -> str:
 
 def _places(run: RunRecord) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in (run.config.get("versions") or {}).items())
+    used = run.config | (run.config.get("dataset") or {})  # which says so itself since a scale's number is "at most"
     examples = [
-        f"{run.config[name]:,} {what}"
+        f"{used[name]:,} {what}"
         for name, what in (("train_examples", "for training"), ("val_examples", "for validation"))
-        if run.config.get(name)
+        if used.get(name)
     ]
     return [
         ("Dataset", f"{run.first('dataset') or 'unknown'} ({run.first('dataset_origin') or 'unknown'})"),

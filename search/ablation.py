@@ -59,12 +59,13 @@ class Ablation:
         """As a search's: from its journal, if there is one."""
         if not plan.folder.journal.exists():  # first, so that a run killed here goes on as it was asked for too
             plan.write_config(splits)
-        same = ("task", "train_examples", "val_examples", "weights", "seed")
-        config = {name: getattr(plan.config, name) for name in same} | {"weights": plan.config.weights.value}
         identity = {
             "ablation": self.base.name,
             "base": self.base.candidate.to_json(),
-            **config,
+            "task": plan.config.task,
+            **plan.num_examples(splits),
+            "weights": plan.config.weights.value,
+            "seed": plan.config.seed,
             "goal": plan.goal.to_json(),
             "dataset": splits.name,
             "dataset_fingerprint": splits.fingerprint,

@@ -26,8 +26,8 @@ from spaces.network import short_number
 OF_ONE_SESSION = ("run", "runs_dir", "time_budget_seconds", "address", "dry_run")
 """Keys that a run does not take over from its earlier sessions."""
 DATA_CHOICES = ("auto", "original", "made")
-OF_SCALE = ("num_trials", "max_epochs", "grace_epochs", "max_macs", "train_examples", "val_examples")
-"""Keys that a task's scale has defaults for."""
+OF_SCALE = ("num_trials", "max_epochs", "grace_epochs", "max_macs")
+"""Keys whose default is the number that the task's scale has."""
 RAYS_SMALLEST_SHARE = 0.0001
 
 
@@ -90,8 +90,8 @@ class RunConfig:
     runs_dir: str = key("results/runs", "folder of all runs; s3://BUCKET/FOLDER or gs://..., to go on from any machine")
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
-    train_examples: int | None = key(None, "train on so many images only", "the task's")
-    val_examples: int | None = key(None, "validate on so many images only", "the task's")
+    train_examples: int | None = key(None, "train on so many images only", "at most the task's")
+    val_examples: int | None = key(None, "validate on so many images only", "at most the task's")
     sigma: float | None = key(None, "standard deviation of the noise that a denoiser takes off", "the task's")
     weights: Weights = key(Weights.imagenet, "of references with a backbone: imagenet, downloaded; or random")
     max_failures: int = key(2, "restarts of a trial that fails, before it is given up")
@@ -241,7 +241,10 @@ def earlier(runs_dir: str, run: str) -> RunConfig | None:
 
 
 def _completed(config: RunConfig) -> RunConfig:
-    """Fills in what the task and the environment say, and refuses what cannot be."""
+    """Fills in what the task and the environment say, and refuses what cannot be.
+
+    Numbers of examples stay open: a scale's are upper limits, which `Plan.load_data` holds against the data.
+    """
     task = tasks.find(config.task)
     scale = task.scale(config.scale.value)
     defaults = {"max_params": task.max_params, "max_code": task.max_code}

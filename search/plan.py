@@ -17,11 +17,14 @@ from search.export import Origin, write_tables
 from search.folder import RunFolder
 from search.job import Given, Job
 from search.study import Budget, Study
-from search.tasks import Task
+from search.tasks import Scale, Task
 from spaces.goal import Goal
 from spaces.network import short_number
 from spaces.recipe import Candidate, with_weights
 from spaces.space import Space, describe
+
+NUM_EXAMPLES = ("train_examples", "val_examples")
+"""Keys that a task's scale has upper limits for."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Plan:
     task: Task
     goal: Goal
     dataset: Dataset
+    scale: Scale
     space: Space
     budget: Budget
     num_trials: int
@@ -45,6 +49,7 @@ class Plan:
         assert config.max_epochs is not None
         assert config.run is not None
         task = tasks.find(config.task)
+        scale = task.scale(config.scale.value)
         if config.data not in DATA_CHOICES:
             assert task.tailor is not None
             task = task.tailor(Path(config.data))
@@ -52,7 +57,8 @@ class Plan:
             config=config,
             task=task,
             goal=goal_of(task, config),
-            dataset=task.scale(config.scale.value).dataset or task.dataset,
+            dataset=scale.dataset or task.dataset,
+            scale=scale,
             space=task.space.pinned(config.fix),
             budget=Budget(max_params=config.max_params, max_macs=config.max_macs, max_code=config.max_code),
             num_trials=config.num_trials,
@@ -91,13 +97,27 @@ class Plan:
         return {name: with_weights(candidate, weights) for name, candidate in self.task.references.items()}
 
     def load_data(self, say: Callable[[str], None]) -> Splits:
-        """The task's dataset. Raises ValueError if it cannot be had, or a file is damaged."""
+        """The task's dataset, in the number that is asked for, or at most the scale's.
+
+        Raises ValueError if it cannot be had, if a file is damaged, or if there are fewer examples than asked for.
+        """
+        asked = {name: getattr(self.config, name) for name in NUM_EXAMPLES}
+        limits = {name: getattr(self.scale, name) if asked[name] is None else None for name in NUM_EXAMPLES}
+        return self.load_all_data(say).limited(**asked).at_most(**limits)
+
+    def load_all_data(self, say: Callable[[str], None]) -> Splits:
+        """The whole of the task's dataset. Raises ValueError if it cannot be had, or if a file is damaged."""
         assert self.config.data_dir is not None
         try:
-            splits = self.dataset.load(self.config.data, Path(self.config.data_dir), say)
+            return self.dataset.load(self.config.data, Path(self.config.data_dir), say)
         except DataUnavailable as unavailable:
             raise ValueError(str(unavailable)) from None
-        return splits.limited(self.config.train_examples, self.config.val_examples)
+
+    def num_examples(self, splits: Splits) -> dict[str, int | None]:
+        """How many examples are used, `splits` being this plan's; None where neither user nor scale limits them."""
+        used = {"train_examples": len(splits.train), "val_examples": len(splits.val)}
+        of_scale = {name: used[name] if getattr(self.scale, name) else None for name in NUM_EXAMPLES}
+        return {name: getattr(self.config, name) or of_scale[name] for name in NUM_EXAMPLES}
 
     def origin(self, splits: Splits) -> Origin:
         return Origin(
@@ -152,22 +172,13 @@ class Plan:
     def identity(self, splits: Splits) -> dict[str, Any]:
         """All that makes rows comparable: a run goes on only with the same."""
         same = (
-            *(
-                "task",
-                "scale",
-                "max_params",
-                "max_macs",
-                "max_code",
-                "max_epochs",
-                "fix",
-                "train_examples",
-                "val_examples",
-            ),
+            *("task", "scale", "max_params", "max_macs", "max_code", "max_epochs", "fix"),
             *("weights", "seed", "sampler", "grace_epochs", "reduction_factor", "reports_per_epoch"),
         )
         config = to_dict(self.config)
         return {
             **{name: config[name] for name in same},
+            **self.num_examples(splits),
             "objective": f"{self.task.objective.direction} {self.task.objective.name}",
             "goal": self.goal.to_json(),
             "dataset": splits.name,
@@ -183,6 +194,7 @@ class Plan:
         if self.config.data not in DATA_CHOICES:
             config["data"] = str(Path(self.config.data).absolute())
         dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
+        dataset |= self.num_examples(splits)
         objective = {"name": self.task.objective.name, "direction": self.task.objective.direction}
         self.folder.write_config({**config, **self.more, "objective": objective, "dataset": dataset})
 

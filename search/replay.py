@@ -13,7 +13,7 @@ from results.command import FAILED, key, keys_help, parse_into, run_command
 from search.config import RunConfig, at_home, earlier, find_data_dir
 from search.folder import find_run
 from search.journal import Entry, Journal
-from search.plan import Plan
+from search.plan import NUM_EXAMPLES, Plan
 from search.terminal import Terminal
 from spaces.goal import Goal
 
@@ -92,10 +92,11 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 
 def _load_data(journal: Journal, config: ReplayConfig, terminal: Terminal) -> Splits:
     """The run's dataset. Raises ValueError if what is found is another."""
-    began = {name: journal.identity[name] for name in ("task", "train_examples", "val_examples", "max_epochs")}
+    began = {name: journal.identity[name] for name in ("task", "max_epochs")}
     known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
     known.data_dir = find_data_dir(config.data_dir or known.data_dir)
-    splits = Plan.of(known).load_data(terminal.say)
+    num_examples = {name: journal.identity[name] for name in NUM_EXAMPLES}
+    splits = Plan.of(known).load_all_data(terminal.say).at_most(**num_examples)
     recorded = journal.identity["dataset_fingerprint"]
     if splits.fingerprint != recorded:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,20 @@ def test_limited_to_nothing_in_particular_is_all():
 def test_limited_says_how_many_there_are(num: int):
     with pytest.raises(ValueError, match=rf"train_examples={num}: toy has 20 training examples of 2 classes"):
         toy().limited(num)
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(None, 20), (1, 2), (2, 2), (7, 7), (20, 20), (60, 20)])
+def test_at_most_takes_all_where_there_are_fewer_and_one_of_each_label_at_least(limit: int | None, kept: int):
+    splits = toy().at_most(limit, limit)
+    assert len(splits.train) == len(splits.val) == kept
+    assert set(splits.train.y) == set(splits.val.y) == {0, 1}
+    assert (splits.fingerprint == toy().fingerprint) == (kept == 20)
+
+
+def test_at_most_of_nothing_is_nothing():
+    splits = toy()
+    none = replace(splits, val=splits.val.take(np.arange(0)))
+    assert len(none.at_most(5, 5).val) == 0
 
 
 def test_the_fingerprint_sees_every_array_its_type_and_its_shape():

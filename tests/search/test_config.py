@@ -81,11 +81,17 @@ def test_a_users_mistake_is_told_in_one_paragraph_with_exit_code_2(argument, mes
 
 def test_a_scale_sets_what_the_command_line_leaves_open():
     laptop, full = parse(["task=autoencoder"]), parse(["task=autoencoder", "scale=full", "num_trials=9"])
-    assert laptop.train_examples is not None
-    assert full.train_examples is None
     assert (full.num_trials, full.max_code, laptop.max_code) == (9, 128, 128)
     assert full.max_epochs > laptop.max_epochs  # type: ignore[operator]
     assert parse(["task=autoencoder", "max_epochs=3", "max_code=32"]).max_code == 32
+
+
+@pytest.mark.parametrize("task", tasks.names())
+def test_numbers_of_examples_are_those_that_were_typed(task: str):
+    """A scale's are upper limits, and count once the data are known."""
+    open_, typed = parse([f"task={task}"]), parse([f"task={task}", "train_examples=60", "val_examples=20"])
+    assert (open_.train_examples, open_.val_examples) == (None, None)
+    assert (typed.train_examples, typed.val_examples) == (60, 20)
 
 
 def test_a_scale_pins_parameters_that_the_command_line_does_not():

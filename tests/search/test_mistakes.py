@@ -53,6 +53,8 @@ def told(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[..., str]
         ("max_macs=50", ["max_macs=50", "100% of 1000 draws", "over max_macs"]),
         ("train_examples=9", ["train_examples=9", "1,257 training examples of 10 classes", "from 10 to 1,257"]),
         ("train_examples=1258", ["train_examples=1258", "from 10 to 1,257, or none for all"]),
+        ("val_examples=9", ["val_examples=9", "270 validation examples of 10 classes", "from 10 to 270"]),
+        ("val_examples=271", ["val_examples=271", "from 10 to 270, or none for all"]),
         ("reports_per_epoch=10", ["reports_per_epoch=10", "sklearn-digits has only 9 batches of 128 examples"]),
         ("gpus_per_trial=nan", ["gpus_per_trial=nan: must be 0 or more"]),
         ("gpus_per_trial=1.5", ["gpus_per_trial=1.5: must be a fraction of one GPU, or a whole number"]),
