@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.results.bucket import Bucket
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # on a busy machine any example may take long
+hypothesis.settings.register_profile(  # on a busy machine any example may take long
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -25,6 +29,19 @@ def mnist_dir() -> Path:
     if not (folder / "MNIST" / "raw" / "train-images-idx3-ubyte").exists():
         pytest.skip("no MNIST files in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """A Ray of two CPUs for all commands that do not mind sharing one: `address=...`, as the command line has it."""
+    from tests.search.command import ROOT, environment
+
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "-m", "tests.search.shared_ray"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, **pipes) as process:
+        assert process.stdout
+        yield next(line.strip() for line in process.stdout if line.startswith("address="))
+        process.communicate()
 
 
 @pytest.fixture(scope="module")

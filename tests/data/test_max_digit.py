@@ -16,6 +16,7 @@ from data.max_digit import load_made, load_original, max_digit, read_images
 from data.max_digit_maker import Maker
 from data.mnist import MNIST
 from data.splits import DataError, Dataset, DataUnavailable, Split, Splits, stratified_split
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 NUM_IMAGES = 20
@@ -428,7 +429,7 @@ def script(folder: Path, guard: str, num_train: int) -> subprocess.Popen:
 
 def test_a_script_that_cannot_have_workers_makes_the_images_alone(tmp_path: Path):
     process = script(tmp_path, "", 600)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0
     assert "this one goes on alone" in out
     assert len(list((tmp_path / "data" / "made").glob("*.npy"))) == 2
@@ -441,7 +442,7 @@ def test_kill_leaves_neither_workers_nor_what_would_be_taken_for_whole(tmp_path:
         if "images made" in line:
             break
     process.kill()
-    process.communicate(timeout=60)  # ends once no worker holds its output any more
+    process.communicate(timeout=HANG_SECONDS)  # ends once no worker holds its output any more
     assert list((tmp_path / "data" / "made").glob("*.npy")) == []
 
 

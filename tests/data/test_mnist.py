@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from data.mnist import FILES, FINGERPRINT, MNIST, load_original, read_idx
 from data.splits import DataError, Dataset, DataUnavailable, Splits
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data"
@@ -189,7 +190,7 @@ def test_two_processes_that_download_at_once_do_no_harm(serve, tmp_path: Path):
     )
     command = [sys.executable, "-W", "error", "-c", program, arguments]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
-    fingerprints = {process.communicate(timeout=60)[0].strip() for process in both}
+    fingerprints = {process.communicate(timeout=HANG_SECONDS)[0].strip() for process in both}
 
     assert fingerprints == {load(tmp_path).fingerprint}
     assert {path.name for path in (tmp_path / "MNIST" / "raw").iterdir()} == CONTENTS.keys() | GZIPPED.keys()

@@ -18,8 +18,7 @@ import pandas as pd
 
 import results
 from tests.search.command import ROOT, environment, timeless
-
-WAIT_SECONDS = 120.0
+from tests.waiting import HANG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Run:
                 kill(process)
 
     def wait(self, process: subprocess.Popen[str], exit_code: int) -> None:
-        found = process.wait(timeout=WAIT_SECONDS)
+        found = process.wait(timeout=HANG_SECONDS)
         assert found == exit_code, self.output
 
     def wait_until(self, condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
@@ -109,7 +108,7 @@ class Run:
 
 def wait_for(condition: Callable[[], Any]) -> bool:
     """Whether the condition comes to hold within a time that is never needed."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             return False

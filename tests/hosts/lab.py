@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.waiting import HANG_SECONDS
+
 LAPTOP, HEAD = "laptop", "head"
 ADDRESSES = {"localhost": "127.0.0.1", LAPTOP: "10.77.0.1", HEAD: "10.77.0.10"}
 HOME = "/root"
@@ -32,8 +34,6 @@ PACKAGES = {
     "rsync": "rsync",
 }
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-START_SECONDS = 60.0
-WAIT_SECONDS = 150.0
 
 
 def obstacle() -> str | None:
@@ -205,7 +205,7 @@ class Lab:
         return ["nsenter", "--target", str(self._first(host).pid), *namespaces]
 
     def _wait(self, host: str, condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not condition():
             if self._holders[host].poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{host} does not start: {self._log(host).read_text()}")
@@ -214,7 +214,7 @@ class Lab:
 
 def wait_until(condition: Callable[[], Any], command: Command | None = None, step_seconds: float = 0.01) -> None:
     """Until it holds, within a time that is never needed, and while the command goes on."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         printed = command.text if command else ""
         assert time.monotonic() < deadline, f"waited too long\n{printed}"

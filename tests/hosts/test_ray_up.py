@@ -69,7 +69,7 @@ def notes(cluster: LabCluster, data: str) -> list[Note]:
     silent_since = time.monotonic()
     cluster.lab.kill("worker1")
     wait_until(lambda: set(cluster.nodes()) == {HEAD}, second, step_seconds=1)
-    time.sleep(SILENT_SECONDS - (time.monotonic() - silent_since))
+    time.sleep(max(0.0, SILENT_SECONDS - (time.monotonic() - silent_since)))
     cluster.lab.plug("worker2")
     second.finish()
     return [note for host in cluster.lab.workers for note in cluster.notes(host)]

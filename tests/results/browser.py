@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import HANG_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LOCAL = ("file:", "data:", "blob:")
 
@@ -62,7 +64,7 @@ class Browser:
             raise RuntimeError(f"{expression}: {got['exceptionDetails']}")
         return got["result"].get("value")
 
-    def wait_for(self, condition: str, seconds: float = 60) -> None:
+    def wait_for(self, condition: str, seconds: float = HANG_SECONDS) -> None:
         end = time.monotonic() + seconds
         while not self.run(condition):
             if time.monotonic() > end:
@@ -152,7 +154,7 @@ def opened(profile: Path) -> Iterator[Browser]:
             browser.close()
     finally:
         try:
-            process.wait(10)
+            process.wait(HANG_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -7,11 +7,13 @@ from unittest import mock
 import nbformat
 from nbclient import NotebookClient
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "results" / "analysis.ipynb"
 
 
-def execute(notebook: Path, runs_dir: Path, task: str = "tiny10k", timeout_seconds: int = 120) -> nbformat.NotebookNode:
+def execute(notebook: Path, runs_dir: Path, task: str = "tiny10k") -> nbformat.NotebookNode:
     """The notebook with its outputs, run in a kernel of this interpreter on the runs in `runs_dir`.
 
     The file stays as it is. Raises nbclient.exceptions.CellExecutionError if a cell fails.
@@ -21,7 +23,10 @@ def execute(notebook: Path, runs_dir: Path, task: str = "tiny10k", timeout_secon
     content = nbformat.read(notebook, as_version=4)
     # "python3" is the kernel that ipykernel puts into every environment; it starts the interpreter in use.
     client = NotebookClient(
-        content, kernel_name="python3", timeout=timeout_seconds, resources={"metadata": {"path": str(notebook.parent)}}
+        content,
+        kernel_name="python3",
+        timeout=int(HANG_SECONDS),
+        resources={"metadata": {"path": str(notebook.parent)}},
     )
     with mock.patch.dict(os.environ, environment):
         return client.execute()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,12 +30,12 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
 
-def run(runs_dir: Path, *arguments: str, timeout_seconds: float = 150) -> tuple[int, str]:
+def run(runs_dir: Path, *arguments: str, timeout_seconds: float = HANG_SECONDS) -> tuple[int, str]:
     """Exit code and output."""
     return _result(start(runs_dir, *arguments), timeout_seconds)
 
 
-def run_command(module: str, *arguments: str, timeout_seconds: float = 150) -> tuple[int, str]:
+def run_command(module: str, *arguments: str, timeout_seconds: float = HANG_SECONDS) -> tuple[int, str]:
     """Exit code and output."""
     return _result(start_command(module, *arguments), timeout_seconds)
 

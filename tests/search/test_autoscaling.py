@@ -12,6 +12,7 @@ import results
 from benchmarks.ray_head import NO_TOKEN
 from tests.search.autoscaling import autoscaling_cluster
 from tests.search.command import ROOT, environment
+from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.ray
 
@@ -43,10 +44,10 @@ def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
             env=environment() | NO_TOKEN,
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=HANG_SECONDS,
         )
         gone = [sys.executable, "-c", WAIT_FOR_THE_HEAD_ALONE, address]
-        subprocess.run(gone, env=environment() | NO_TOKEN, check=True, timeout=60)
+        subprocess.run(gone, env=environment() | NO_TOKEN, check=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
     notes = pd.read_csv(folder / "notes", sep=" ", names=["trial", "node", "share"])
     return done.stdout, results.load("tiny10k", folder), notes

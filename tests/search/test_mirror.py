@@ -24,6 +24,7 @@ from tests.faults.observed import wait_for
 from tests.results.bucket import URL, Bucket
 from tests.search import toy
 from tests.search.unfinished import contents, cut_short, line, write
+from tests.waiting import HANG_SECONDS
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ class Slow(Lost):
 
     def send(self, name: str, file: BinaryIO) -> None:
         if name.endswith(".ckpt"):
-            assert self.let.wait(60)
+            assert self.let.wait(HANG_SECONDS)
         super().send(name, file)
 
 

@@ -25,6 +25,7 @@ from tests.results.bucket import URL, Bucket
 from tests.search import toy
 from tests.search.command import ROOT, environment, start, timeless
 from tests.search.unfinished import cut_short
+from tests.waiting import HANG_SECONDS
 
 SEARCH = ("task=tiny10k", "data=made", "run=a", "concurrency=1", "num_trials=8", "max_epochs=9", "grace_epochs=4")
 QUICK = "import sys, search.mirror as mirror; mirror.ROUND_SECONDS = 0.3; from search import run; sys.exit(run.main())"
@@ -89,7 +90,7 @@ def test_cut_off_killed_and_gone_on_with_elsewhere_it_is_the_undisturbed_run(ser
     assert driver.returncode == -9, first.output
 
     with second.started("confirm.top_k=0", "report=true") as driver:
-        assert driver.wait(timeout=150) == 0, second.output
+        assert driver.wait(timeout=HANG_SECONDS) == 0, second.output
     assert f"run      {URL}/a, worked on in {second.journal.parent}" in second.output
     assert "go on from their last checkpoint" in second.output
     assert f"report: {URL}/a/report.html" in second.output
@@ -98,7 +99,7 @@ def test_cut_off_killed_and_gone_on_with_elsewhere_it_is_the_undisturbed_run(ser
     assert {"config.yaml", "journal.log", "leaderboard.parquet", "models/best.pt", "report.html"} <= found.keys()
     assert not any("checkpoints/" in name for name in found)
     with undisturbed:
-        assert undisturbed.wait(timeout=150) == 0
+        assert undisturbed.wait(timeout=HANG_SECONDS) == 0
     for table in ("leaderboard", "curves"):
         expected = timeless(results.load("tiny10k", tmp_path, table=table))
         pd.testing.assert_frame_equal(timeless(results.load("tiny10k", URL, table=table)), expected)
