@@ -101,9 +101,12 @@ class Mirror:
 
     def withdraw(self) -> None:
         """Removes what was sent of a run that was new: nothing came of it."""
-        if self._is_new:
-            with suppress(OSError):
-                self.remote.remove_all()
+        if not self._is_new:
+            return
+        with suppress(OSError):  # or a checkpoint that is on its way comes after all has been removed
+            self._wait_for_checkpoints()
+        with suppress(OSError):
+            self.remote.remove_all()
 
     def send_changes(self) -> None:
         """One round, whole. Raises OSError where there is no answer, StorageError if somebody else writes the run."""

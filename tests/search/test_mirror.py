@@ -200,6 +200,23 @@ def test_checkpoints_that_take_long_do_not_keep_the_journal_waiting(tmp_path):
     assert contents(tmp_path / "there") == contents(running.folder)
 
 
+def test_a_run_that_came_to_nothing_is_removed_after_the_checkpoints_that_are_on_their_way(tmp_path, monkeypatch):
+    running = Running(tmp_path / "a")
+    remote = Slow(tmp_path / "there")
+    mirror = mirror_of(running.folder, remote=remote)
+    mirror._is_new = True
+    running.step()
+    mirror._send_round()
+    on_their_way = mirror._checkpoints
+    assert on_their_way
+    assert not on_their_way.done()
+    done_before: list[bool] = []
+    monkeypatch.setattr(remote, "remove_all", lambda: done_before.append(on_their_way.done()))
+    threading.Timer(0.1, remote.let.set).start()
+    mirror.withdraw()
+    assert done_before == [True]
+
+
 def test_checkpoints_that_failed_are_sent_again_and_the_journal_does_not_wait_for_it(tmp_path):
     running = Running(tmp_path / "a")
     remote = Slow(tmp_path / "there")
