@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 import subprocess
 import time
@@ -133,9 +134,10 @@ def test_every_node_installs_the_constrained_project(either):
 
 
 def test_every_command_is_shell(either):
+    """In the standard's words alone, so that not even bash is needed to look."""
     for kind in ("head", "worker"):
         for command in [*either[f"{kind}_setup_commands"], *either[f"{kind}_start_ray_commands"]]:
-            subprocess.run(["bash", "-n", "-c", command], check=True)
+            subprocess.run(["sh", "-n", "-c", command], check=True)
 
 
 def test_the_head_starts_workers_from_its_own_image(cluster, tmp_path):
@@ -146,5 +148,5 @@ def test_the_head_starts_workers_from_its_own_image(cluster, tmp_path):
     (command,) = (c for c in cluster["head_start_ray_commands"] if "resolve:ssm" in c)
     # In place of the machine's metadata service, one that answers everything with an image.
     shell = f"curl() {{ echo ami-123; }}; {command}"
-    subprocess.run(["bash", "-c", shell], check=True, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    subprocess.run(["sh", "-c", shell], check=True, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
     assert yaml.safe_load(bootstrap.read_text())["node_config"] == {"ImageId": "ami-123", "InstanceType": "g6.xlarge"}

@@ -28,7 +28,13 @@ from tests.search.unfinished import cut_short
 from tests.waiting import HANG_SECONDS
 
 SEARCH = ("task=tiny10k", "data=made", "run=a", "concurrency=1", "num_trials=8", "max_epochs=9", "grace_epochs=4")
-QUICK = "import sys, search.mirror as mirror; mirror.ROUND_SECONDS = 0.3; from search import run; sys.exit(run.main())"
+QUICK = f"""
+import sys
+from results import storage
+from search import mirror, run
+mirror.ROUND_SECONDS, storage.SILENT_SECONDS = 0.3, {HANG_SECONDS}
+sys.exit(run.main())
+"""
 """The search's command, whose mirror is quicker, so that much happens in a short run."""
 
 
