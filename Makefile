@@ -1,9 +1,10 @@
-# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make bench-gpu | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-tasks | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make bench-gpu | make check. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DISK := 7 GB
 
-.PHONY: search champion documents test test-faults test-browser test-gpu test-cluster bench bench-gpu check format
+.PHONY: search champion documents test test-tasks test-faults test-browser test-gpu test-cluster bench bench-gpu check format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
@@ -24,6 +25,10 @@ documents: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Each task's default command, but for num_trials=2, on a few images; with TASKS=whole on all that stand in: hours
+test-tasks: $(VENV)/installed
+	$(BIN)/python -m pytest tests/contracts -m tasks -rs --durations=10 $(ARGS)
 
 # What takes minutes: processes killed, disks filled; ends with a table of what was done and survived
 test-faults: $(VENV)/installed
@@ -66,7 +71,10 @@ format: $(VENV)/installed
 # Installs once; again only when what is to be installed has changed.
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Frugal needs Python 3.11 or later, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	@echo "setting up $(VENV): the first time takes some minutes, most of them for PyTorch"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --editable '.[test]' --constraint constraints.txt
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv: Debian and Ubuntu have it in the package python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV), of $(DISK): the first time takes some minutes, most of them for PyTorch"
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --editable '.[test]' --constraint constraints.txt || \
+		{ echo "$(VENV) is not whole, for the reason above. It needs pip's package index and $(DISK) of disk; " \
+		"when they are there, the same command goes on" >&2; exit 1; }
 	@touch $@

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,47 @@ from search.plan import Plan
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+WITH_MAKE = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+HAS_VENV = f"""#!{sys.executable}
+import pathlib, sys
+if sys.argv[1:3] == ["-m", "venv"]:
+    python = pathlib.Path(sys.argv[3], "bin", "python")
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text("#!/bin/sh\\necho 'No space left on device' >&2\\nexit PIPS\\n")
+    python.chmod(0o755)
+"""
+"""A Python that can make an environment, whose pip ends with an exit code."""
+HAS_NONE = f"#!{sys.executable}\nimport sys; sys.exit('ensurepip' in sys.argv[-1])"
+"""One that can make none."""
+
+
+def set_up(folder: Path, python: str) -> tuple[int, str]:
+    """Exit code and output of make, where this script is Python."""
+    script = folder / "python"
+    script.write_text(python)
+    script.chmod(0o755)
+    venv = folder / "venv"
+    command = [shutil.which("make") or "make", f"PYTHON={script}", f"VENV={venv}", f"{venv}/installed"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+@WITH_MAKE
+def test_a_set_up_that_failed_says_why_and_is_not_taken_for_whole(tmp_path: Path):
+    code, said = set_up(tmp_path, HAS_NONE)
+    assert code
+    assert "python3-venv" in said
+    assert not (tmp_path / "venv").exists()
+    code, said = set_up(tmp_path, HAS_VENV.replace("PIPS", "1"))
+    assert code
+    assert "No space left on device" in said
+    assert "is not whole" in said
+    assert not (tmp_path / "venv" / "installed").exists()
+    assert set_up(tmp_path, HAS_VENV.replace("PIPS", "0"))[0] == 0, "and goes on"
+    assert (tmp_path / "venv" / "installed").exists()
+
+
+@WITH_MAKE
 def test_the_documents_recipe_trains_one_network_on_all_training_pages():
     command = [shutil.which("make") or "make", "--dry-run", "documents", f"--assume-old={ROOT / '.venv/installed'}"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
