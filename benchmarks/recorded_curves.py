@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import yaml
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
 import results
 from results.files import replacing
@@ -75,7 +75,7 @@ def pack(run: Path, path: Path) -> int:
     is complete, or if its curves are of another kind than the file's.
     """
     table, devices = _curves_of(run)
-    config: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))  # type: ignore[assignment]
+    config: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_bytes())
     table = table.append_column("run_seed", pa.array([config["seed"]] * len(table)))
     facts = {name: config[name] for name in OF_ALL} | {"runs": []}
     if path.exists():

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from results import report_confirmed as confirmed
 from results import report_lessons as lessons
 from results import report_search as searched
-from results.command import StorageError, key, keys_help, parse_into, run_command
+from results.command import StorageError, check_name, key, keys_help, parse_into, run_command
 from results.files import replacing
 from results.report_ablation import ablation_page
 from results.report_compare import comparison
@@ -25,14 +24,12 @@ Writes a run's report, RUN/report.html, from its tables, journal and pictures as
 Several runs, run=[A,B], are compared on one page, each only with those of its own task and dataset. A page is one file,
 needs no network, and shows itself in light or dark, as its reader's system does."""
 
-Names = Any  # a name, or a list of names: OmegaConf knows no union of the two
-
 
 @dataclass
 class ReportConfig:
     """Which runs are reported, and where to."""
 
-    run: Names = key("", "name of the run; several, run=[a,b], are compared", "needed")
+    run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "needed")
     runs_dir: str = key("results/runs", "folder of all runs")
     output: str | None = key(None, "file to write", "report.html in the run's folder; report-A-B.html in runs_dir")
 
@@ -49,11 +46,10 @@ def help_text() -> str:
 def parse(arguments: Sequence[str]) -> ReportConfig:
     config = parse_into(ReportConfig, arguments, "python -m results.report --help")
     names = config.run if isinstance(config.run, list) else [config.run]
-    names = [str(name) for name in names if name not in (None, "")]
-    if not names:
+    if not any(names):
         raise ValueError(f"run= is needed; usage: {USAGE}")
-    if wrong := [name for name in names if Path(name).name != name or name.startswith(".")]:
-        raise ValueError(f"run={wrong[0]}: must be a plain name; runs_dir= says where it lies")
+    for name in names:
+        check_name("run", name)
     runs_dir = cleaned(config.runs_dir) if is_remote(config.runs_dir) else str(Path(config.runs_dir).expanduser())
     return replace(config, run=list(dict.fromkeys(names)), runs_dir=runs_dir)
 

@@ -6,20 +6,19 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from omegaconf import OmegaConf
+import yaml
 
 from results.ablation import Effect, effects, told
-from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
+from results.command import FAILED, entries_of, key, keys_help, parse_into, read_fields, run_command
 from results.statistics import mean
 from results.storage import shown, working_folder
 from results.wording import number
 from search import tasks
-from search.config import RunConfig, ablate_command
+from search.config import MOST_SEEDS, RunConfig, ablate_command, new_name
 from search.config import parse as parse_run
 from search.terminal import Column, Table, Terminal
 from spaces import variants
@@ -63,11 +62,11 @@ class AblateKeys:
     """What is varied, around what."""
 
     base: str = key("", "a published network, RUN/TRIAL, or RUN for its best trial", "needed")
-    vary: Any = key(None, "the parameter to vary, or [several, in turn]", "needed")
+    vary: str | list[str] = key("", "the parameter to vary, or [several, in turn]", "needed")
     values: Any = key(
         None, "[a,b,...]; of several parameters values.NAME=[a,b,...]", "the space's, where they are names"
     )
-    seeds: int = key(3, "trainings of each variant")
+    seeds: int = key(3, "trainings of each variant", above=0, most=MOST_SEEDS)
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,11 @@ def parse(arguments: Sequence[str]) -> AblateConfig:
     for each in others:
         if (name := each.partition("=")[0]) not in SHARED:
             raise ValueError(f"{name}: there is no such key here; python -m search.ablate --help lists them all")
-    config = parse_run(others if _given(others, "run") else [*others, _default_run(others)])
+    task = _given(others, "task") or RunConfig.task
+    config = parse_run([*others, f"run={_given(others, 'run') or new_name(f'{task}-ablation')}"])
     keys = parse_into(_earlier(config) or AblateKeys(), mine, "python -m search.ablate --help")
     if not keys.base or not keys.vary:
         raise ValueError(f"base= and vary= are needed; usage: {USAGE}")
-    if keys.seeds < 1:
-        raise ValueError(f"seeds={keys.seeds}: must be above 0")
     return AblateConfig(keys, config)
 
 
@@ -173,9 +171,7 @@ def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
 
 def _values(keys: AblateKeys, task: str, params: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The values of each parameter that is varied. Raises ValueError where they are missing, or belong to none."""
-    names = [keys.vary] if isinstance(keys.vary, str) else keys.vary
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"vary={keys.vary}: expected the name of a parameter, or [a,b] for several in turn")
+    names = keys.vary if isinstance(keys.vary, list) else [keys.vary]
     given = keys.values if isinstance(keys.values, dict) else {names[0]: keys.values} if keys.values is not None else {}
     if keys.values is not None and len(names) > 1 and not isinstance(keys.values, dict):
         raise ValueError(f"values: of several parameters, each has its own: values.{names[0]}=[a,b]")
@@ -205,19 +201,18 @@ def _earlier(config: RunConfig) -> AblateKeys | None:
     path = working_folder(config.runs_dir) / (config.run or "") / "config.yaml"
     if not path.is_file():
         return None
-    found = OmegaConf.to_container(OmegaConf.load(path))
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, ValueError, yaml.YAMLError):
+        found = None  # which says what of it is wrong where the run's own keys are read
     if not isinstance(found, dict) or not isinstance(found.get("ablation"), dict):
         raise ValueError(f"run={config.run}: there is a run of that name that is no ablation; name another")
-    return AblateKeys(**{name: found["ablation"].get(name) for name in entries_of(AblateKeys)})
+    return read_fields(AblateKeys, found["ablation"])
 
 
-def _given(arguments: Sequence[str], name: str) -> bool:
-    return any(argument.startswith(f"{name}=") for argument in arguments)
-
-
-def _default_run(arguments: Sequence[str]) -> str:
-    task = next((each.partition("=")[2] for each in arguments if each.startswith("task=")), RunConfig.task)
-    return f"run={task}-ablation-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+def _given(arguments: Sequence[str], name: str) -> str:
+    """What was typed for a key, the last that was; empty if nothing was."""
+    return next((each.partition("=")[2] for each in reversed(arguments) if each.startswith(f"{name}=")), "")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,12 +12,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+import yaml
 
 from data.cache import default_data_dir
-from results.command import argument_of, command_line, entries_of, explain, key, keys_help, parse_into
+from results.command import argument_of, check_name, check_ranges, command_line, key, keys_help, parse_into, read_fields
 from results.storage import bring, cleaned, is_remote
 from search import tasks
 from spaces.goal import Denoise, Goal
@@ -29,6 +27,12 @@ DATA_CHOICES = ("auto", "original", "made")
 OF_SCALE = ("num_trials", "max_epochs", "grace_epochs", "max_macs")
 """Keys whose default is the number that the task's scale has."""
 RAYS_SMALLEST_SHARE = 0.0001
+MOST_SEED = 2**32 - 1
+"""Of NumPy's, which the sampler takes."""
+MOST_SEEDS = 10_000
+"""Trainings of one network, each of which the driver keeps in memory."""
+MOST_SECONDS = 1e9
+"""About 30 years; timers take a little more."""
 
 
 class Sampler(Enum):
@@ -55,8 +59,10 @@ class Export(Enum):
 class ConfirmKeys:
     """How a search's best candidates are confirmed."""
 
-    top_k: int = key(3, "so many of the best candidates are trained again at the end, and scored on test; 0: none")
-    seeds: int = key(3, "trainings of each of them, and of the best reference")
+    top_k: int = key(
+        3, "so many of the best candidates are trained again at the end, and scored on test; 0: none", least=0
+    )
+    seeds: int = key(3, "trainings of each of them, and of the best reference", above=0, most=MOST_SEEDS)
 
 
 @dataclass
@@ -65,20 +71,30 @@ class RunConfig:
 
     task: str = key("tiny10k", "what to search for; see the list of tasks")
     scale: ScaleName = key(ScaleName.laptop, "the task's defaults: laptop, about 15 minutes on 2 cores; full, on GPUs")
-    num_trials: int | None = key(None, "candidates to draw from the space; references come in addition", "the task's")
-    max_params: int | None = key(None, "most parameters that a network may have", "the task's")
-    max_macs: int | None = key(None, "most multiply-accumulates for one image", "the task's")
-    max_code: int | None = key(None, "most values at the narrowest place of an autoencoder", "the task's")
-    max_epochs: int | None = key(None, "epochs of a whole trial", "the task's")
-    time_budget_seconds: float | None = key(None, "stop after this time; the run can be resumed", "none")
-    seed: int = key(0, "where all randomness comes from")
-    concurrency: int | None = key(None, "trials side by side", "all slots")
-    cpus_per_trial: float = key(1.0, "CPU cores of a slot, each with a thread of the trial")
-    gpus_per_trial: float | None = key(None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs")
+    num_trials: int | None = key(
+        None, "candidates to draw from the space; references come in addition", "the task's", above=0
+    )
+    max_params: int | None = key(None, "most parameters that a network may have", "the task's", above=0)
+    max_macs: int | None = key(None, "most multiply-accumulates for one image", "the task's", above=0)
+    max_code: int | None = key(None, "most values at the narrowest place of an autoencoder", "the task's", above=0)
+    max_epochs: int | None = key(None, "epochs of a whole trial", "the task's", above=0)
+    time_budget_seconds: float | None = key(
+        None, "stop after this time; the run can be resumed", "none", above=0, most=MOST_SECONDS
+    )
+    seed: int = key(0, "where all randomness comes from", least=0, most=MOST_SEED)
+    concurrency: int | None = key(None, "trials side by side", "all slots", above=0)
+    cpus_per_trial: float = key(1.0, "CPU cores of a slot, each with a thread of the trial", above=0)
+    gpus_per_trial: float | None = key(
+        None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs", least=0
+    )
     record_steps: bool = key(True, "record a training step once and replay it, on a GPU as a CUDA graph")
-    grace_epochs: float | None = key(None, "epochs before ASHA may stop a trial; 0.25 with 4 reports", "the task's")
-    reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on")
-    reports_per_epoch: int = key(1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it")
+    grace_epochs: float | None = key(
+        None, "epochs before ASHA may stop a trial; 0.25 with 4 reports", "the task's", above=0
+    )
+    reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on", least=2)
+    reports_per_epoch: int = key(
+        1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it", above=0
+    )
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
@@ -90,11 +106,11 @@ class RunConfig:
     runs_dir: str = key("results/runs", "folder of all runs; s3://BUCKET/FOLDER or gs://..., to go on from any machine")
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
-    train_examples: int | None = key(None, "train on so many images only", "at most the task's")
-    val_examples: int | None = key(None, "validate on so many images only", "at most the task's")
-    sigma: float | None = key(None, "standard deviation of the noise that a denoiser takes off", "the task's")
+    train_examples: int | None = key(None, "train on so many images only", "at most the task's", above=0)
+    val_examples: int | None = key(None, "validate on so many images only", "at most the task's", above=0)
+    sigma: float | None = key(None, "standard deviation of the noise that a denoiser takes off", "the task's", above=0)
     weights: Weights = key(Weights.imagenet, "of references with a backbone: imagenet, downloaded; or random")
-    max_failures: int = key(2, "restarts of a trial that fails, before it is given up")
+    max_failures: int = key(2, "restarts of a trial that fails, before it is given up", least=0)
     address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
     dry_run: bool = key(False, "train nothing: print the space, the rejections and a predicted time")
 
@@ -106,7 +122,8 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     """
     help_command = "python -m search.run --help"
     config = parse_into(RunConfig, arguments, help_command)
-    _check_name(config.run)
+    if config.run:
+        check_name("run", config.run)
     config.runs_dir = at_home("runs_dir", config.runs_dir)
     is_named = config.run is not None
     known = earlier(config.runs_dir, config.run) if config.run else None
@@ -170,6 +187,14 @@ def goal_of(task: tasks.Task, config: RunConfig) -> Goal:
     return dataclasses.replace(task.goal, sigma=config.sigma)
 
 
+def new_name(kind: str) -> str:
+    """A name for a run that has none: what it is, when it was begun, and what no other has, begun wherever it was.
+
+    The time alone is not enough: a script begins several in one second, and a bucket takes runs of many machines.
+    """
+    return f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
 def resume_command(config: RunConfig) -> str:
     """What goes on with this run."""
     return _command_for(config, "search.run", task=config.task)
@@ -219,8 +244,6 @@ def at_home(name: str, folder: str) -> str:
 def earlier(runs_dir: str, run: str) -> RunConfig | None:
     """What the earlier sessions of a run were asked for, or None. Raises ValueError if their record is damaged."""
     path = bring(runs_dir, run) / "config.yaml"
-    entries = {name: entry for name, entry in entries_of(RunConfig).items() if name not in OF_ONE_SESSION}
-    names = [entry.name for entry in dataclasses.fields(RunConfig) if entry.name not in OF_ONE_SESSION]
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -228,14 +251,14 @@ def earlier(runs_dir: str, run: str) -> RunConfig | None:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; name others with runs_dir= and run=") from None
     try:
-        found = OmegaConf.load(io.BytesIO(content))
-        if "task" not in found:
+        found = yaml.safe_load(content)
+        if not isinstance(found, dict) or "task" not in found:
             raise ValueError("it names no task")
-        known = OmegaConf.masked_copy(found, names)  # type: ignore[arg-type]
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RunConfig), known))  # type: ignore[return-value]
-    except (OSError, ValueError, TypeError, RecursionError, YAMLError, OmegaConfBaseException) as error:
+        return read_fields(RunConfig, {name: value for name, value in found.items() if name not in OF_ONE_SESSION})
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         raise ValueError(
-            f"{path}: not the configuration of a run, or damaged: {explain(error, entries)}. "
+            f"{path}: not the configuration of a run, or damaged: {str(reason).rstrip('.')}. "
             "Remove it, and give what the run was begun with on the command line"
         ) from None
 
@@ -254,7 +277,7 @@ def _completed(config: RunConfig) -> RunConfig:
         if getattr(config, name) is None:
             setattr(config, name, value)
     config.fix = {**scale.fix, **config.fix}
-    config.run = config.run or f"{config.task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    config.run = config.run or new_name(config.task)
     config.data_dir = find_data_dir(config.data_dir)
     config.data = _checked_data(task, config.data)
     config.warm_start = at_home("warm_start", config.warm_start) if config.warm_start else None
@@ -280,30 +303,13 @@ def _checked_data(task: tasks.Task, data: str) -> str:
 
 
 def _check(config: RunConfig) -> None:
-    positive = (
-        *("num_trials", "max_params", "max_macs", "max_code", "max_epochs", "time_budget_seconds", "concurrency"),
-        *("cpus_per_trial", "grace_epochs", "reports_per_epoch", "train_examples", "val_examples", "sigma"),
-    )
-    for name in positive:
-        value = getattr(config, name)
-        if value is not None and not value > 0:
-            raise ValueError(f"{name}={value}: must be above 0")
-    for name in ("seed", "max_failures", "gpus_per_trial"):
-        value = getattr(config, name)
-        if value is not None and not value >= 0:
-            raise ValueError(f"{name}={value}: must be 0 or more")
+    check_ranges(config)
     for name in ("cpus_per_trial", "gpus_per_trial"):
         value = getattr(config, name)
         if value and value < RAYS_SMALLEST_SHARE:
             raise ValueError(f"{name}={value}: must be at least {RAYS_SMALLEST_SHARE}, Ray's smallest share")
     if (gpus := config.gpus_per_trial or 0) > 1 and gpus % 1:
         raise ValueError(f"gpus_per_trial={gpus}: must be a fraction of one GPU, or a whole number")
-    if config.confirm.top_k < 0:
-        raise ValueError(f"confirm.top_k={config.confirm.top_k}: must be 0 or more")
-    if config.confirm.seeds < 1:
-        raise ValueError(f"confirm.seeds={config.confirm.seeds}: must be above 0; confirm.top_k=0 leaves it out")
-    if config.reduction_factor < 2:
-        raise ValueError(f"reduction_factor={config.reduction_factor}: must be 2 or more; 1 would stop nothing")
     assert config.max_epochs is not None
     assert config.grace_epochs is not None
     if config.grace_epochs > config.max_epochs:
@@ -316,11 +322,4 @@ def _check(config: RunConfig) -> None:
         raise ValueError(
             f"grace_epochs={config.grace_epochs:g}: no trial reports then; with reports_per_epoch="
             f"{config.reports_per_epoch} it does so at multiples of {1 / config.reports_per_epoch:g}"
-        )
-
-
-def _check_name(run: str | None) -> None:
-    if run is not None and (Path(run).name != run or run.startswith(".") or not run.isprintable() or "$" in run):
-        raise ValueError(
-            f"run={run!r}: must be a plain name, without slashes, $ or a dot in front; runs_dir= says where it lies"
         )

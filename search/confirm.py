@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.command import FAILED, StorageError, argument_of, key, keys_help, parse_into, run_command
+from results.command import FAILED, StorageError, argument_of, check_name, key, keys_help, parse_into, run_command
 from results.schema import Status
 from results.statistics import mean, paired_difference
 from results.storage import shown
 from results.wording import number
-from search.config import ConfirmKeys, Export, RunConfig, at_home, confirm_command
+from search.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, at_home, confirm_command
 from search.config import parse as parse_run
 from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
@@ -50,11 +50,15 @@ class ConfirmConfig:
     """Which run's finalists, and how often."""
 
     run: str = key("", "name of the run", "needed")
-    top_k: int | None = key(None, "so many of the best candidates", "the run's, 3 unless it was begun otherwise")
-    seeds: int | None = key(None, "trainings of each", "the run's, 3 unless it was begun otherwise")
+    top_k: int | None = key(
+        None, "so many of the best candidates", "the run's, 3 unless it was begun otherwise", above=0
+    )
+    seeds: int | None = key(
+        None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MOST_SEEDS
+    )
     runs_dir: str = key("results/runs", "folder of all runs")
     data_dir: str | None = key(None, "folder of data files", "the run's")
-    concurrency: int | None = key(None, "trainings side by side", "all slots")
+    concurrency: int | None = key(None, "trainings side by side", "all slots", above=0)
     export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
     address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
 
@@ -73,6 +77,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     asked = parse_into(ConfirmConfig, arguments, "python -m search.confirm --help")
     if not asked.run:
         raise ValueError(f"run= is needed; usage: {USAGE}")
+    check_name("run", asked.run)
     runs_dir = at_home("runs_dir", asked.runs_dir)
     find_run(runs_dir, asked.run)
     words = {"run": asked.run, "runs_dir": runs_dir, "data_dir": asked.data_dir, "address": asked.address}
@@ -80,8 +85,6 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
     given = [argument_of(name, text) for name, text in words.items() if text]
     config = parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
-    if asked.top_k == 0:
-        raise ValueError("top_k=0: must be above 0")
     config.confirm.top_k = config.confirm.top_k or ConfirmKeys.top_k  # a run may have been begun without
     return config
 

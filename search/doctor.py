@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
-from search.config import RunConfig
+from search.config import MOST_SECONDS, RunConfig
 from search.config import parse as parse_run
 from search.terminal import Terminal
 
@@ -53,7 +53,7 @@ NAMED_WIDTH = 12
 class DoctorKeys:
     """How the doctor asks."""
 
-    answer_seconds: float = key(60.0, "how long a node may take to answer")
+    answer_seconds: float = key(60.0, "how long a node may take to answer", above=0, most=MOST_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,6 @@ def parse(arguments: Sequence[str]) -> DoctorConfig:
     if len(files) > 1:
         raise ValueError(f"{', '.join(files)}: one cluster file at a time; usage: {USAGE}")
     keys = parse_into(DoctorKeys, mine, "python -m search.doctor --help")
-    if not keys.answer_seconds > 0:
-        raise ValueError(f"answer_seconds={keys.answer_seconds}: must be above 0")
     run = parse_run([each for each in arguments if each not in (*files, *mine)])
     return DoctorConfig(run, files[0] if files else None, keys.answer_seconds)
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from data.cache import atomic_write
 from results.command import StorageError
@@ -92,7 +92,8 @@ class RunFolder:
     def write_config(self, facts: dict[str, Any]) -> None:
         """What the run was asked for, for people and for `search.config`, which reads it when the run goes on."""
         versions = {"python": platform.python_version(), **{name: version(name) for name in ENGINES}}
-        text = OmegaConf.to_yaml(OmegaConf.create({**facts, "versions": versions, "git_commit": _git_commit()}))
+        facts = {**facts, "versions": versions, "git_commit": _git_commit()}
+        text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
         with writing(self.config), atomic_write(self.config) as file:
             file.write(text.encode())
 

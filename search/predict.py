@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,7 +43,7 @@ Examples (M stands for results/runs/NAME/models):
 
 Keys:"""
 
-Files = Any  # a path, or a list of paths: OmegaConf knows no union of the two
+Files = str | list[str]
 
 
 @dataclass
@@ -134,14 +134,12 @@ class Ensemble:
         return (sum(outputs[1:], outputs[0]) / len(outputs)).numpy()
 
 
-def load_ensemble(model: str | list[str]) -> Ensemble:
+def load_ensemble(model: Files) -> Ensemble:
     """The models of one or several files. Raises ValueError, naming two files, if they cannot be averaged."""
     from trainables.model import load_model
 
     files = model if isinstance(model, list) else [model]
-    if not all(isinstance(file, str | int | float) for file in files):
-        raise ValueError(f"model={model}: expected a file, or a list of files: model=[a.pt,b.pt]")
-    ensemble = Ensemble({path: load_model(path) for path in (_model_path(str(file)) for file in files)})
+    ensemble = Ensemble({path: load_model(path) for path in (_model_path(file) for file in files)})
     (first, expected), *others = [(path, _contract(m, ensemble.takes_any_size)) for path, m in ensemble.models.items()]
     for path, found in others:
         for what in expected:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from data.splits import Splits
-from results.command import FAILED, key, keys_help, parse_into, run_command
+from results.command import FAILED, check_name, key, keys_help, parse_into, run_command
 from search.config import RunConfig, at_home, earlier, find_data_dir
 from search.folder import find_run
 from search.journal import Entry, Journal
@@ -57,6 +57,7 @@ def parse(arguments: Sequence[str]) -> ReplayConfig:
     config = parse_into(ReplayConfig, arguments, "python -m search.replay --help")
     if not config.run or config.trial is None:
         raise ValueError(f"run= and trial= are needed; usage: {USAGE}")
+    check_name("run", config.run)
     return replace(config, runs_dir=at_home("runs_dir", config.runs_dir))
 
 

@@ -439,6 +439,6 @@ def test_help_and_mistaken_keys(capsys, here):
     assert "model= is missing" in capsys.readouterr().err
     np.save("x.npy", np.zeros((1, 28, 28), np.uint8))
     assert main(["model={a: b}", "input=x.npy"]) == 2
-    assert "expected a file, or a list of files" in capsys.readouterr().err
+    assert "{a: b}: there is no such file" in capsys.readouterr().err
     assert main(["model=x", "input=[a,b]"]) == 2
     assert "input" in capsys.readouterr().err

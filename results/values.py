@@ -1,0 +1,234 @@
+"""What a value that was typed means, by the type that its key is declared with."""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+import typing
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import yaml
+
+MOST_WHOLE = 2**63 - 1
+"""What a whole number can be in the tables, in NumPy and in PyTorch."""
+_SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_NOTHING = ("", "null", "none")
+_ITEM = re.compile(r"""\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,]*?)\s*,""")
+_MOST_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which numbers a key takes: from `least` on, or above `above`, up to `most`; None is what a number can be."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+
+    def check(self, value: float) -> None:
+        """Raises ValueError with the range for a number that lies outside, which NaN always does."""
+        if not self._is_high_enough(value):
+            raise ValueError(f"must be {self._low}{self._high}")
+        if not value <= (MOST_WHOLE if self.most is None else self.most):
+            raise ValueError(f"must be {self._low}{self._high or f', and at most {MOST_WHOLE}'}")
+
+    def _is_high_enough(self, value: float) -> bool:
+        if self.above is not None:
+            return value > self.above
+        return value >= (-MOST_WHOLE if self.least is None else self.least)
+
+    @property
+    def _low(self) -> str:
+        if self.above is not None:
+            return f"above {self.above}"
+        return f"{-MOST_WHOLE if self.least is None else self.least}" + (" or more" if self.most is None else "")
+
+    @property
+    def _high(self) -> str:
+        if self.most is None:
+            return ""
+        return f" and at most {self.most}" if self.above is not None else f" to {self.most}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a key takes, derived from the annotation of its field.
+
+    Text is taken as it was typed, to the letter: no character in it means anything. A key of type `str | list[str]`
+    takes a list where its value stands in square brackets; its items are text, too. `Any` and the values of a
+    dictionary are free: numbers, true, false, null, lists of such, or else text.
+    """
+
+    type: Any
+    is_optional: bool = False
+    takes_list: bool = False
+    """Whether it takes one or several."""
+
+    @classmethod
+    def of(cls, annotation: Any) -> Kind:
+        """The kind of an annotation, resolved: `int | None`, `str | list[str]`, an Enum, `dict[str, Any]`, `Any`."""
+        options = [annotation]
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            options = list(typing.get_args(annotation))
+        kinds = [option for option in options if option is not type(None)]
+        assert len(kinds) == 1 or kinds == [str, list[str]], f"no command line has values of type {annotation}"
+        return cls(kinds[0], is_optional=len(kinds) < len(options), takes_list=len(kinds) > 1)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether names of a user's own stand below the key, as in fix.optimizer=adam."""
+        return typing.get_origin(self.type) is dict or self.type is Any
+
+    @property
+    def shown(self) -> str:
+        """How --help names it."""
+        if self.takes_list:
+            return "text|[a,b]"
+        if _is_enum(self.type):
+            return "|".join(str(each.value) for each in self.type)
+        origin = typing.get_origin(self.type)
+        if origin is not None:
+            return {dict: "name=value", list: "[a,b]"}[origin]
+        return {Any: "values", str: "text", int: "number", float: "decimal", bool: "true|false"}[self.type]
+
+    def read(self, text: str) -> Any:
+        """The value that was typed. Raises ValueError that says what was expected in its place."""
+        if self.type is str:
+            return self._text(text)
+        if self.is_optional and text.lower() in _NOTHING:
+            return None
+        if self.type is Any:
+            return free_value(text)
+        if typing.get_origin(self.type) is list:
+            (inner,) = typing.get_args(self.type)
+            return [Kind(inner).read(item) for item in _items(text)]
+        if typing.get_origin(self.type) is dict:
+            raise ValueError("expected a name, too, as KEY.NAME=VALUE")
+        return _READERS.get(self.type, self._choice)(text)
+
+    def read_plain(self, value: Any) -> Any:
+        """The value that stands in a file of ours, as YAML holds it. Raises ValueError that says what was expected."""
+        if typing.get_origin(self.type) is dict:
+            if not isinstance(value, dict):
+                raise ValueError("expected names with values")
+            return {str(name): each for name, each in value.items()}
+        if value is None and self.is_optional:
+            return None
+        is_text = isinstance(value, str)
+        if is_text if self.type is str else is_text or isinstance(value, bool | int | float):
+            return value if is_text and self.type is str else self.read(str(value))
+        raise ValueError(self._expected)
+
+    @property
+    def _expected(self) -> str:
+        if _is_enum(self.type):
+            return f"expected one of [{', '.join(str(each.value) for each in self.type)}]"
+        return f"expected {_IN_WORDS.get(self.type, self.shown)}"
+
+    def _text(self, text: str) -> Any:
+        if self.takes_list and text.startswith("[") and text.endswith("]"):
+            return _items(text)
+        if text:
+            return text
+        if self.is_optional:
+            return None
+        raise ValueError("expected text, and nothing stands there")
+
+    def _choice(self, text: str) -> Enum:
+        for each in self.type:
+            if str(each.value) == text:
+                return each
+        raise ValueError(self._expected)
+
+
+def free_value(text: str) -> Any:
+    """A number, true, false, null or [a list] of such, where the text is one by YAML 1.2's core schema; else the text.
+
+    Thus `off`, `12:30`, `007` and `2024_01_05` are text. What stands in quotes is text without them. Raises ValueError
+    for a list that cannot be read.
+    """
+    if text[:1] in ("'", '"') and _unquoted(text) != text:
+        return _unquoted(text)
+    try:
+        if text.startswith("[") and text.endswith("]"):
+            return yaml.load(text, _CoreLoader)
+        loader = _CoreLoader("")
+        tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+        return loader.construct_object(yaml.ScalarNode(tag, text))
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        told = str(getattr(error, "problem", None) or error).partition("\n")[0]
+        raise ValueError(f"expected a number, a word, or a list as [a,b,c]: {told}") from None
+
+
+def echoed(text: object) -> str:
+    """A value in a message, cut where it is long."""
+    told = str(text)
+    return told if len(told) <= _MOST_SHOWN else f"{told[: _MOST_SHOWN - 3]}..."
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """YAML 1.2's core schema: 1.1's, which PyYAML has, takes off for false, 12:30 for 750 and 010 for 8."""
+
+    yaml_implicit_resolvers: typing.ClassVar = {}
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+):
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"expected {_IN_WORDS[int]}") from None
+
+
+def _decimal(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"expected {_IN_WORDS[float]}") from None
+    if not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    return value
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCHES:
+        raise ValueError("expected true or false")
+    return _SWITCHES[text.lower()]
+
+
+def _items(text: str) -> list[str]:
+    """The items of [a,b]; one with a comma, or with blanks at its ends, stands in quotes, which it doubles within."""
+    inner = text.strip()
+    if len(inner) < 2 or (inner[0], inner[-1]) != ("[", "]"):
+        raise ValueError("expected a list as [a,b]")
+    if not (inner := inner[1:-1]).strip():
+        return []
+    found = [match.group(1) for match in _ITEM.finditer(f"{inner},")]
+    if "" in found:
+        raise ValueError("expected a list as [a,b], with something beside each comma")
+    return [_unquoted(item) for item in found]
+
+
+def _unquoted(item: str) -> str:
+    if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"":
+        return item[1:-1].replace(item[0] * 2, item[0])
+    return item
+
+
+def _is_enum(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Enum)
+
+
+_READERS = {int: _whole, float: _decimal, bool: _switch}
+_IN_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
