@@ -82,7 +82,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that appears at path, whole, when the block ends well, and leaves nothing behind otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own for each writer needs no lock: the last one in place wins, with the same content.
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    # Not the target's name and more, which may be longer than a name can be.
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("xb") as file:
             yield file

@@ -16,9 +16,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     On failure the old file is as it was, and nothing is left beside it.
     """
-    # Beside its target, as a rename is atomic only within one file system. Not from tempfile, whose files only
-    # their owner may read.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Beside its target, as a rename is atomic only within one file system, and without its name, which may be as long
+    # as a name can be. Not from tempfile, whose files only their owner may read.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:
             yield file

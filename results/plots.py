@@ -29,6 +29,7 @@ from results.style import (
     by_status,
     labels,
     new_figure,
+    plain,
     say,
 )
 
@@ -148,9 +149,11 @@ def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") 
         front = rows(trials, "pareto", [True]).sort_values(by="num_params")
         line = {"color": colour, "width": 2, "shape": "hv"}
         x, y = floats(front, "num_params"), floats(front, "score")
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, legendgroup=run, showlegend=False, hoverinfo="skip")
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line=line, legendgroup=plain(run), showlegend=False, hoverinfo="skip"
+        )
         points = _points(trials, "num_params", "parameters", score_name)
-        figure.add_scatter(name=str(run), legendgroup=run, marker={"color": colour, "size": 8}, **points)
+        figure.add_scatter(name=plain(run), legendgroup=plain(run), marker={"color": colour, "size": 8}, **points)
     return _spread(figure, complete, "num_params")
 
 
@@ -167,19 +170,19 @@ def choices(
     scored = rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
     columns = _choice_columns(scored) if parameters is None else [_column(scored, name) for name in parameters]
     if scored.empty or not columns:
-        figure = new_figure(title.format(note), "choice", score_name)
+        figure = new_figure("", "choice", score_name).update_layout(title=title.format(note))
         return say(figure, "No trial has a score yet." if scored.empty else "No choice took more than one value.")
     num_columns = min(_MAX_COLUMNS, len(columns))
     num_rows = math.ceil(len(columns) / num_columns)
-    names = [column.removeprefix("param_") for column in columns]
+    names = [plain(column.removeprefix("param_")) for column in columns]
     figure = make_subplots(
         rows=num_rows, cols=num_columns, subplot_titles=names, shared_yaxes=True, vertical_spacing=0.35 / num_rows
     )
     for i, column in enumerate(columns):
         row, col = i // num_columns + 1, i % num_columns + 1
         for value, trials in scored.dropna(subset=[column]).groupby(column, observed=True):
-            figure.add_trace(_box(f"{value}<br>n = {len(trials)}", trials, score_name), row=row, col=col)
-        figure.update_yaxes(title=score_name if col == 1 else None, row=row, col=col)
+            figure.add_trace(_box(f"{plain(value)}<br>n = {len(trials)}", trials, score_name), row=row, col=col)
+        figure.update_yaxes(title=plain(score_name) if col == 1 else None, row=row, col=col)
     return figure.update_layout(
         template=TEMPLATE,
         title=title.format(note),
@@ -209,7 +212,7 @@ def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str
     if len(references):
         figure.add_scatter(
             name="reference (published network)",
-            text=[str(name) for name in references["reference"]],
+            text=[plain(name) for name in references["reference"]],
             textposition="top center",
             marker={"color": BLACK, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
             **_points(references, column, short, score_name) | {"mode": "markers+text"},
@@ -250,7 +253,7 @@ def _points(trials: pd.DataFrame, column: str, short: str, score_name: str) -> d
         "y": floats(trials, "score"),
         "mode": "markers",
         "customdata": labels(trials),
-        "hovertemplate": f"%{{customdata}}<br>%{{x:,d}} {short}<br>{score_name} %{{y:.5g}}<extra></extra>",
+        "hovertemplate": f"%{{customdata}}<br>%{{x:,d}} {short}<br>{plain(score_name)} %{{y:.5g}}<extra></extra>",
     }
 
 
@@ -261,7 +264,7 @@ def _with_gaps(lines: Iterable[pd.DataFrame], several: bool) -> tuple[np.ndarray
         first = line.iloc[0]
         x += [*floats(line, "epoch"), np.nan]
         y += [*floats(line, "val_score"), np.nan]
-        trials += [f"{first['trial']} of {first['run']}" if several else int(first["trial"])] * (len(line) + 1)
+        trials += [plain(f"{first['trial']} of {first['run']}") if several else int(first["trial"])] * (len(line) + 1)
     return np.asarray(x[:-1], np.float32), np.asarray(y[:-1], np.float32), trials[:-1]
 
 
@@ -287,7 +290,7 @@ def _box(name: str, trials: pd.DataFrame, score_name: str) -> go.Box:
         jitter=0.5,
         pointpos=0,
         customdata=labels(trials),
-        hovertemplate=f"%{{customdata}}<br>{score_name} %{{y:.5g}}<extra></extra>",
+        hovertemplate=f"%{{customdata}}<br>{plain(score_name)} %{{y:.5g}}<extra></extra>",
         marker={"color": COLOURS[Status.COMPLETE], "size": 5, "opacity": 0.6},
         line={"width": 1.5},
     )

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from results.ablation import effects
 from results.statistics import mean
-from results.style import AXIS, BLUE, new_figure, say
+from results.style import AXIS, BLUE, new_figure, plain, say
 
 
 def ablation(table: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
@@ -24,11 +24,11 @@ def ablation(table: pd.DataFrame, *, score_name: str = "validation score") -> go
     base = next((each.scores for each in found if each.is_base), {})
     for each in found:
         if gaps := {seed: score - base[seed] for seed, score in each.scores.items() if seed in base}:
-            _add(figure, each.value, gaps, is_base=each.is_base)
+            _add(figure, plain(each.value), gaps, is_base=each.is_base)
     if not figure.data:
         return say(figure, "Nothing has been trained to its end yet.")
     figure.add_hline(y=0, line={"color": AXIS, "width": 1})
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=[each.value for each in found])
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=[plain(each.value) for each in found])
     return figure.update_layout(showlegend=False, margin={"b": 56})
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from results.columns import distinct, floats
-from results.style import AXIS, BLUE, new_figure, say
+from results.style import AXIS, BLUE, new_figure, plain, say
 
 _SHORTEST, _A_ROW = 110, 21  # pixels
 _FEW = 4  # trials, of which an interval begins to say something
@@ -28,8 +28,8 @@ def effects(table: pd.DataFrame, *, score_name: str = "validation score") -> go.
         places = list(range(place + 1, place + 1 + len(groups)))
         figure.add_scatter(**_intervals(groups, places))
         ticks += [place, *places]
-        names += [f"<b>{parameter}</b>"]
-        names += [f"{group}  (n {n})" for group, n in zip(groups["group"], groups["n"], strict=True)]
+        names += [f"<b>{plain(parameter)}</b>"]
+        names += [f"{plain(group)}  (n {n})" for group, n in zip(groups["group"], groups["n"], strict=True)]
         place = places[-1] + 1
     figure.update_yaxes(tickvals=ticks, ticktext=names, range=[place - 0.4, -0.8], showgrid=False)
     figure.update_xaxes(range=_range(table))
@@ -43,12 +43,16 @@ def importance(table: pd.DataFrame) -> go.Figure:
         return say(figure, "No parameter took more than one value.")
     figure.add_bar(
         x=[round(share, 4) for share in table["importance"]],
-        y=table["parameter"].tolist(),
+        y=[plain(name) for name in table["parameter"]],
         orientation="h",
         marker={"color": BLUE},
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    return figure.update_xaxes(tickformat=".0%").update_yaxes(autorange="reversed").update_layout(margin={"b": 56})
+    return (
+        figure.update_xaxes(tickformat=".0%")
+        .update_yaxes(type="category", autorange="reversed")
+        .update_layout(margin={"b": 56})
+    )
 
 
 def _num(table: pd.DataFrame) -> int:
@@ -79,7 +83,9 @@ def _intervals(groups: pd.DataFrame, places: list) -> dict:
         "mode": "markers",
         "marker": {"color": BLUE, "size": 8, "symbol": ["circle" if ok else "circle-open" for ok in known]},
         "error_x": {"array": up, "arrayminus": down, "symmetric": False, "color": AXIS, "thickness": 2, "width": 4},
-        "customdata": [[group, n, span] for group, n, span in zip(groups["group"], groups["n"], spans, strict=True)],
+        "customdata": [
+            [plain(group), n, span] for group, n, span in zip(groups["group"], groups["n"], spans, strict=True)
+        ],
         "hovertemplate": "%{customdata[0]}: mean %{x:.5g}<br>95% interval %{customdata[2]}<br>n %{customdata[1]}"
         "<extra></extra>",
     }

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from results.columns import floats, known, records
 from results.statistics import Mean, mean
-from results.style import BLACK, BLUE, PAPER, RED, new_figure, say
+from results.style import BLACK, BLUE, PAPER, RED, new_figure, plain, say
 
 _MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
 
@@ -26,21 +26,21 @@ def finalists(table: pd.DataFrame, *, score_name: str = "test score") -> go.Figu
         seeds = [f"seed {seed}" for seed in scores]
         figure.add_scatter(
             x=list(scores.values()),
-            y=[name] * len(scores),
+            y=[plain(name)] * len(scores),
             mode="markers",
             marker={"color": colour, "size": 7, "opacity": 0.45},
             customdata=seeds,
             hovertemplate="%{y}, %{customdata}: %{x:.5g}<extra></extra>",
         )
-        figure.add_scatter(**_mean_with_interval(name, stats, colour))
+        figure.add_scatter(**_mean_with_interval(plain(name), stats, colour))
     figure.update_layout(showlegend=False, margin={"b": 56})
-    return figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
 
 
 def confusion(counts: pd.DataFrame) -> go.Figure:
     """Labels by what they were taken for; mistakes are coloured. `counts` as `analysis.confusion` makes it."""
     figure = new_figure("Confusion matrix", "predicted", "label", 560)
-    names = [str(name) for name in counts.index]
+    names = [plain(name) for name in counts.index]
     if not names:
         return say(figure, "Nothing was predicted.")
     mistakes = [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ PROMISE = """
 Writes a run's report, RUN/report.html, from its tables, journal and pictures as they stand: also while it goes on.
 Several runs, run=[A,B], are compared on one page, each only with those of its own task and dataset. A page is one file,
 needs no network, and shows itself in light or dark, as its reader's system does."""
+
+_LONGEST_NAME = 200
+"""Bytes of a page's name. File systems take 255, encrypted ones fewer."""
 
 
 @dataclass
@@ -100,7 +104,16 @@ def _write(config: ReportConfig) -> Path:
     if len(folders) == 1:
         return write_report(folders[0], output)
     content = comparison([read_run(folder) for folder in folders])
-    return _put(content, output or folders[0].parent / f"report-{'-'.join(config.run)}.html")
+    return _put(content, output or folders[0].parent / comparison_name(config.run))
+
+
+def comparison_name(runs: Sequence[str]) -> str:
+    """What the page that compares these runs is called; where all their names are too long for a file's, by a hash."""
+    name = f"report-{'-'.join(runs)}.html"
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256("/".join(runs).encode()).hexdigest()[:12]
+    return f"report-{len(runs)}-runs-{digest}.html"
 
 
 def _sent(config: ReportConfig, path: Path) -> str:

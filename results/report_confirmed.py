@@ -292,6 +292,6 @@ def _triple(run: RunRecord, place: int, error_name: str) -> str:
         for what, image in zip(names, (given, made, true), strict=True)
         if not (is_same and what == "true")
     )
-    error = f"{error_name} {float(run.samples['error'][place]):.4g}" if "error" in run.samples else ""
+    error = escape(f"{error_name} {float(run.samples['error'][place]):.4g}") if "error" in run.samples else ""
     small = " small" if given.shape[-1] < 128 else ""
     return f'<figure class="triple{small}"><div>{cells}</div><figcaption>image {index}: {error}</figcaption></figure>'

@@ -45,10 +45,10 @@ class Column:
 def page(title: str, head: str, sections: Sequence[Section]) -> str:
     """A whole document. `title` is text, `head` and the sections are HTML."""
     here = Path(__file__).parent
-    links = "".join(f'<li><a href="#{part.anchor}">{escape(part.title)}</a></li>' for part in sections)
+    links = "".join(f'<li><a href="#{_id(part.anchor)}">{escape(part.title)}</a></li>' for part in sections)
     body = "\n".join(
-        f'<section id="{part.anchor}" aria-labelledby="{part.anchor}-title">'
-        f'<h2 id="{part.anchor}-title">{escape(part.title)}</h2>\n{part.html}\n</section>'
+        f'<section id="{_id(part.anchor)}" aria-labelledby="{_id(part.anchor)}-title">'
+        f'<h2 id="{_id(part.anchor)}-title">{escape(part.title)}</h2>\n{part.html}\n</section>'
         for part in sections
     )
     from plotly.offline import get_plotlyjs
@@ -84,6 +84,7 @@ def figure(drawn: go.Figure, name: str, seen: str) -> str:
     plain = go.Figure(drawn).update_layout(title=None, margin={"t": 16 if not _has_top_axis(drawn) else 48})
     content = plain.to_json()
     assert content is not None
+    name = _id(name)
     height = drawn.layout.height or 480  # type: ignore[attr-defined]
     return (
         f'<figure class="chart"><div class="plot" role="img" aria-labelledby="{name}-seen" '
@@ -101,7 +102,7 @@ def table(columns: Sequence[Column], cells: Sequence[Sequence[Any]], caption: st
         ends = [_cell(value, column) for value, column in zip(row, columns, strict=True)]
         lines.append(f"<tr>{''.join(ends)}</tr>")
     kind = ' class="sortable"' if name else ""
-    told = f"{name or 'table-' + columns[0].name}-caption"
+    told = _id(f"{name or 'table-' + columns[0].name}-caption")
     # Not in a caption element: within a box that scrolls, that is as wide as the table
     return (
         f'<p class="quiet" id="{told}">{escape(caption)}</p>'
@@ -150,6 +151,11 @@ def picture(image: np.ndarray, alt: str, width: int = 0) -> str:
 def json_data(name: str, value: Any) -> str:
     """Data that the page's script reads by its id."""
     return _json_script(name, value)
+
+
+def _id(text: str) -> str:
+    """An id for an element, of whatever a user may have called it: no blanks, and nothing that ends an attribute."""
+    return "".join(each if each.isalnum() or each in "-_" else f".{ord(each):x}." for each in text)
 
 
 def _json_script(name: str, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -68,9 +69,22 @@ TEMPLATE = go.layout.Template(
 )
 
 
+_MARKS = {"$": "&#36;", "%": "&#37;", "#": "&#35;"}
+
+
+def plain(text: object) -> str:
+    """Text as Plotly shows it to the letter, wherever it shows text: titles, names, ticks, hover texts, templates.
+
+    Plotly takes < and & for HTML, $ for TeX, and %{ for a field of a template. The report swaps #rrggbb for a colour of
+    its dark page. All of them are read as what they are where they are written as numbers.
+    """
+    return "".join(_MARKS.get(each, each) for each in escape(str(text), quote=False))
+
+
 def new_figure(title: str, x_title: str, y_title: str, height: int = 480) -> go.Figure:
+    """An empty figure; its titles are text, not markup."""
     return go.Figure().update_layout(
-        template=TEMPLATE, title=title, xaxis_title=x_title, yaxis_title=y_title, height=height
+        template=TEMPLATE, title=plain(title), xaxis_title=plain(x_title), yaxis_title=plain(y_title), height=height
     )
 
 
@@ -90,7 +104,7 @@ def by_status(trials: pd.DataFrame) -> Iterator[tuple[Status, pd.DataFrame]]:
 
 
 def labels(trials: pd.DataFrame) -> list[str]:
-    """What a hover text says of each trial: its number, rank, status, epochs, and the name of a reference."""
+    """What a hover text says of each trial: number, rank, status, epochs, a reference's name; as `plain` text."""
     several = len(distinct(trials, "run")) > 1
     told = []
     for trial in trials.to_dict("records"):
@@ -99,5 +113,5 @@ def labels(trials: pd.DataFrame) -> list[str]:
         parts += [str(trial["status"])]
         parts += [f"{trial['epochs']:.4g} epochs"] if known(trial.get("epochs")) else []
         parts += [str(trial["reference"])] if known(trial.get("reference")) else []
-        told.append(", ".join(parts))
+        told.append(plain(", ".join(parts)))
     return told

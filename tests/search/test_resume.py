@@ -1,6 +1,5 @@
 """A run goes on as it was begun: what it takes over, what it refuses, and what a killed process may leave behind."""
 
-import json
 import shlex
 import subprocess
 import sys
@@ -78,7 +77,7 @@ class TestWhatIsTakenOver:
     @example("~", "\\")
     def test_the_command_to_go_on_names_the_same_run(self, run: str, runs_dir: str):
         try:
-            config = parse([f"run={json.dumps(run)}", f"runs_dir={json.dumps(runs_dir)}"])
+            config = parse([f"run={run}", f"runs_dir={runs_dir}"])
         except ValueError:
             return  # no name of a run
         words = shlex.split(resume_command(config))
