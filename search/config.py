@@ -31,6 +31,8 @@ MOST_SEED = 2**32 - 1
 """Of NumPy's, which the sampler takes."""
 MOST_SEEDS = 10_000
 """Trainings of one network, each of which the driver keeps in memory."""
+MOST_STEPS = 1_000_000
+"""Trials, epochs or reports, each of which a search may have to list."""
 MOST_SECONDS = 1e9
 """About 30 years; timers take a little more."""
 
@@ -72,12 +74,12 @@ class RunConfig:
     task: str = key("tiny10k", "what to search for; see the list of tasks")
     scale: ScaleName = key(ScaleName.laptop, "the task's defaults: laptop, about 15 minutes on 2 cores; full, on GPUs")
     num_trials: int | None = key(
-        None, "candidates to draw from the space; references come in addition", "the task's", above=0
+        None, "candidates to draw from the space; references come in addition", "the task's", above=0, most=MOST_STEPS
     )
     max_params: int | None = key(None, "most parameters that a network may have", "the task's", above=0)
     max_macs: int | None = key(None, "most multiply-accumulates for one image", "the task's", above=0)
     max_code: int | None = key(None, "most values at the narrowest place of an autoencoder", "the task's", above=0)
-    max_epochs: int | None = key(None, "epochs of a whole trial", "the task's", above=0)
+    max_epochs: int | None = key(None, "epochs of a whole trial", "the task's", above=0, most=MOST_STEPS)
     time_budget_seconds: float | None = key(
         None, "stop after this time; the run can be resumed", "none", above=0, most=MOST_SECONDS
     )
@@ -93,7 +95,7 @@ class RunConfig:
     )
     reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on", least=2)
     reports_per_epoch: int = key(
-        1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it", above=0
+        1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it", above=0, most=MOST_STEPS
     )
     sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
