@@ -17,7 +17,8 @@ from results.report_ablation import ablation_page
 from results.report_compare import comparison
 from results.report_page import page
 from results.run_record import RunRecord, read_run
-from results.storage import Remote, bring, cleaned, explained, is_remote, shown, working_folder
+from results.runs_at import RULE, runs_at
+from results.storage import Remote, bring, explained, is_remote, shown, working_folder
 
 USAGE = "python -m results.report run=NAME"
 PROMISE = """
@@ -34,7 +35,7 @@ class ReportConfig:
     """Which runs are reported, and where to."""
 
     run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "needed")
-    runs_dir: str = key("results/runs", "folder of all runs")
+    runs_dir: str = key("", "folder of all runs", RULE)
     output: str | None = key(None, "file to write", "report.html in the run's folder; report-A-B.html in runs_dir")
 
 
@@ -54,8 +55,7 @@ def parse(arguments: Sequence[str]) -> ReportConfig:
         raise ValueError(f"run= is needed; usage: {USAGE}")
     for name in names:
         check_name("run", name)
-    runs_dir = cleaned(config.runs_dir) if is_remote(config.runs_dir) else str(Path(config.runs_dir).expanduser())
-    return replace(config, run=list(dict.fromkeys(names)), runs_dir=runs_dir)
+    return replace(config, run=list(dict.fromkeys(names)), runs_dir=runs_at(config.runs_dir))
 
 
 def report(config: ReportConfig) -> int:

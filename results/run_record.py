@@ -18,6 +18,7 @@ from results.analysis import Direction, at_equal_epochs, direction_of
 from results.columns import known, records, rows, searched
 from results.command import argument_of
 from results.plots_of_finalists import scores_by_name
+from results.runs_at import is_default
 from results.schema import Status
 from results.statistics import Mean, mean
 from results.storage import run_names, shown
@@ -105,7 +106,7 @@ class RunRecord:
         """A line that runs a module on this run."""
         runs_dir = shown(self.folder.parent)
         words = [argument_of("run", self.name)]
-        words += [] if runs_dir == "results/runs" else [argument_of("runs_dir", runs_dir)]
+        words += [] if is_default(runs_dir) else [argument_of("runs_dir", runs_dir)]
         return shlex.join(["python", "-m", module, *words, *further])
 
     def predict_command(self, model: str) -> str:

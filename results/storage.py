@@ -45,6 +45,21 @@ def cleaned(url: str) -> str:
     return f"{scheme}://{'/'.join([bucket, *rest])}"
 
 
+def at_home(name: str, folder: str) -> str:
+    """A folder without ~ in front, which not every shell replaces; a bucket's as it is.
+
+    Raises ValueError that names the key.
+    """
+    if is_remote(folder):
+        return cleaned(folder)
+    try:
+        return str(Path(folder).expanduser())
+    except RuntimeError:
+        raise ValueError(
+            f"{name}={folder}: no home is known of a user by that name; name a folder with {name}=FOLDER"
+        ) from None
+
+
 def working_folder(runs_dir: str) -> Path:
     """The folder of this machine that stands for a folder of runs: itself, or where runs of a bucket are worked on."""
     return _under(_work_root(), runs_dir) if is_remote(runs_dir) else Path(runs_dir)

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from data.cache import default_data_dir
 from results.command import argument_of, check_name, check_ranges, command_line, key, keys_help, parse_into, read_fields
-from results.storage import bring, cleaned, is_remote
+from results.runs_at import RULE, is_default, runs_at
+from results.storage import at_home, bring
 from search import tasks
 from spaces.goal import Denoise, Goal
 from spaces.network import short_number
@@ -105,7 +105,7 @@ class RunConfig:
     fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam; null frees one", "the task's")
     warm_start: str | None = key(None, "a run, a folder of runs or a leaderboard: its best are tried first", "none")
     run: str | None = key(None, "name of the run; an earlier one's goes on with it, as it was begun", "task and time")
-    runs_dir: str = key("results/runs", "folder of all runs; s3://BUCKET/FOLDER or gs://..., to go on from any machine")
+    runs_dir: str = key("", "folder of all runs; s3://BUCKET/FOLDER or gs://..., to go on from any machine", RULE)
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
     train_examples: int | None = key(None, "train on so many images only", "at most the task's", above=0)
@@ -126,7 +126,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     config = parse_into(RunConfig, arguments, help_command)
     if config.run:
         check_name("run", config.run)
-    config.runs_dir = at_home("runs_dir", config.runs_dir)
+    config.runs_dir = runs_at(config.runs_dir)
     is_named = config.run is not None
     known = earlier(config.runs_dir, config.run) if config.run else None
     if known:
@@ -215,7 +215,7 @@ def ablate_command(config: RunConfig) -> str:
 def _command_for(config: RunConfig, module: str, **words: str) -> str:
     assert config.run is not None
     words["run"] = config.run
-    if config.runs_dir != RunConfig.runs_dir:
+    if not is_default(config.runs_dir):
         words["runs_dir"] = config.runs_dir
     return command_line(module, *(argument_of(name, text) for name, text in words.items()))
 
@@ -226,21 +226,6 @@ def find_data_dir(given: str | None) -> str:
         return at_home("data_dir", given) if given else str(default_data_dir())
     except RuntimeError:
         raise ValueError("data_dir: your home is not known; name a folder with data_dir=FOLDER") from None
-
-
-def at_home(name: str, folder: str) -> str:
-    """A folder without ~ in front, which not every shell replaces; a bucket's as it is.
-
-    Raises ValueError that names the key.
-    """
-    if is_remote(folder):
-        return cleaned(folder)
-    try:
-        return str(Path(folder).expanduser())
-    except RuntimeError:
-        raise ValueError(
-            f"{name}={folder}: no home is known of a user by that name; name a folder with {name}=FOLDER"
-        ) from None
 
 
 def earlier(runs_dir: str, run: str) -> RunConfig | None:

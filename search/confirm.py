@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from results.command import FAILED, StorageError, argument_of, check_name, key, keys_help, parse_into, run_command
+from results.runs_at import RULE, runs_at
 from results.schema import Status
 from results.statistics import mean, paired_difference
 from results.storage import shown
 from results.wording import number
-from search.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, at_home, confirm_command
+from search.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, confirm_command
 from search.config import parse as parse_run
 from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
@@ -56,7 +57,7 @@ class ConfirmConfig:
     seeds: int | None = key(
         None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MOST_SEEDS
     )
-    runs_dir: str = key("results/runs", "folder of all runs")
+    runs_dir: str = key("", "folder of all runs", RULE)
     data_dir: str | None = key(None, "folder of data files", "the run's")
     concurrency: int | None = key(None, "trainings side by side", "all slots", above=0)
     export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
@@ -78,7 +79,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     if not asked.run:
         raise ValueError(f"run= is needed; usage: {USAGE}")
     check_name("run", asked.run)
-    runs_dir = at_home("runs_dir", asked.runs_dir)
+    runs_dir = runs_at(asked.runs_dir)
     find_run(runs_dir, asked.run)
     words = {"run": asked.run, "runs_dir": runs_dir, "data_dir": asked.data_dir, "address": asked.address}
     words["export"] = asked.export.value if asked.export else None

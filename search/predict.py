@@ -34,7 +34,7 @@ Applies a saved model to new images. What is written follows from the input and 
   FILE.csv, as Kaggle's test.csv    submission.csv: ImageId from 1, Label
   a pickle, as test_max_x           submission.csv: Id from 0, Label
 
-Examples (M stands for results/runs/NAME/models):
+Examples (M stands for the folder models/ of a run):
   python -m search.predict model=M/best.pt input=photos
   python -m search.predict model=M/best.pt input=x.npy output=y.npy
   python -m search.predict model=[M/best.pt,N/best.pt] input=digit-recognizer/test.csv

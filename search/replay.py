@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from data.splits import Splits
 from results.command import FAILED, check_name, key, keys_help, parse_into, run_command
-from search.config import RunConfig, at_home, earlier, find_data_dir
+from results.runs_at import RULE, runs_at
+from search.config import RunConfig, earlier, find_data_dir
 from search.folder import find_run
 from search.journal import Entry, Journal
 from search.plan import NUM_EXAMPLES, Plan
@@ -40,7 +41,7 @@ class ReplayConfig:
 
     run: str = key("", "name of the run", "needed")
     trial: int | None = key(None, "number of the trial, as the leaderboard has it", "needed")
-    runs_dir: str = key("results/runs", "folder of all runs")
+    runs_dir: str = key("", "folder of all runs", RULE)
     data_dir: str | None = key(None, "folder of data files", "the run's")
 
 
@@ -58,7 +59,7 @@ def parse(arguments: Sequence[str]) -> ReplayConfig:
     if not config.run or config.trial is None:
         raise ValueError(f"run= and trial= are needed; usage: {USAGE}")
     check_name("run", config.run)
-    return replace(config, runs_dir=at_home("runs_dir", config.runs_dir))
+    return replace(config, runs_dir=runs_at(config.runs_dir))
 
 
 def replay(config: ReplayConfig) -> int:

@@ -1,0 +1,61 @@
+"""Where runs lie: one rule for the commands that write them and for what reads them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from results.storage import at_home, cleaned, is_remote
+
+VARIABLE = "FRUGAL_RUNS_DIR"
+RULE = "$FRUGAL_RUNS_DIR, else results/runs of the checkout around here, else frugal-runs here"
+"""The rule in words, as `--help` shows it."""
+
+IN_CHECKOUT = Path("results", "runs")
+ELSEWHERE = Path("frugal-runs")  # no package has this name: Python would find the folder in place of the package
+_OF_A_CHECKOUT = ("pyproject.toml", "search/run.py", "results/runs_at.py")
+
+
+def runs_at(given: str | Path | None = None, key: str = "runs_dir") -> str:
+    """The folder of runs that was named, without ~ in front, or else the one that the rule finds; a bucket's as a URL.
+
+    The rule: the environment's FRUGAL_RUNS_DIR, unless it is empty; else `results/runs` of the checkout that the
+    current folder is, or lies within; else `frugal-runs` in the current folder. Raises ValueError that names `key`, or
+    the variable, if that cannot be a folder of runs.
+    """
+    if given:
+        return _usable(key, str(given))
+    if named := os.environ.get(VARIABLE):
+        return _usable(VARIABLE, named)
+    return _by_folder()
+
+
+def is_default(runs_dir: str | Path) -> bool:
+    """Whether the rule finds this folder, so that a command that is printed need not name it."""
+    try:
+        found = runs_at()
+    except ValueError:
+        return False
+    return _absolute(found) == _absolute(str(runs_dir))
+
+
+def _usable(name: str, place: str) -> str:
+    found = at_home(name, place)
+    if name == VARIABLE and not is_remote(found) and os.path.exists(found) and not os.path.isdir(found):
+        raise ValueError(f"{name}={place}: not a folder; name a folder of runs, or unset it")
+    return found
+
+
+def _by_folder() -> str:
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise ValueError("the current folder is gone; name a folder of runs with runs_dir=FOLDER") from None
+    for folder in (here, *here.parents):
+        if all((folder / name).is_file() for name in _OF_A_CHECKOUT):
+            return os.path.relpath(folder / IN_CHECKOUT, here)
+    return str(ELSEWHERE)
+
+
+def _absolute(runs_dir: str) -> str:
+    return cleaned(runs_dir) if is_remote(runs_dir) else os.path.abspath(runs_dir)
