@@ -1,5 +1,5 @@
 """The tables of finished and running searches: what they hold, how they are written, read and drawn."""
 
-from results.tables import load
+from results.all_runs import load
 
 __all__ = ["load"]

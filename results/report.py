@@ -103,7 +103,7 @@ def _write(config: ReportConfig) -> Path:
     output = Path(config.output).expanduser() if config.output else None
     if len(folders) == 1:
         return write_report(folders[0], output)
-    content = comparison([read_run(folder) for folder in folders])
+    content = comparison(_readable(folders))
     return _put(content, output or folders[0].parent / comparison_name(config.run))
 
 
@@ -114,6 +114,27 @@ def comparison_name(runs: Sequence[str]) -> str:
         return name
     digest = hashlib.sha256("/".join(runs).encode()).hexdigest()[:12]
     return f"report-{len(runs)}-runs-{digest}.html"
+
+
+def _readable(folders: Sequence[Path]) -> list[RunRecord]:
+    """The runs whose tables can be read; each other one is named on the terminal.
+
+    Raises ValueError if none can be, or for a folder that holds no search.
+    """
+    found: list[RunRecord] = []
+    faults: list[ValueError] = []
+    for folder in folders:
+        try:
+            found.append(read_run(folder))
+        except ValueError as fault:
+            if not (folder / "leaderboard.parquet").is_file():
+                raise
+            faults.append(fault)
+    if not found:
+        raise faults[0]
+    for fault in faults:
+        print(f"NOTICE: left out of the comparison: {fault}", file=sys.stderr, flush=True)
+    return found
 
 
 def _sent(config: ReportConfig, path: Path) -> str:

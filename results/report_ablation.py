@@ -19,7 +19,7 @@ from results.wording import count, in_epochs, number
 
 def ablation_page(folder: Path) -> str:
     """The page of the ablation in a run's folder. Raises ValueError if its table is damaged."""
-    found = tables.frame(tables.read(folder / "ablation.parquet", "ablation"))
+    found = tables.frame(tables.read_run(folder, "ablation"))
     if found.empty:
         raise ValueError(f"{folder}: no training of this ablation has come to its end yet")
     sections = [_section(str(name), rows) for name, rows in found.groupby("parameter", sort=False)]

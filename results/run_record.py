@@ -146,10 +146,9 @@ def _runs(runs_dir: Path) -> str:
 
 
 def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataFrame | None:
-    path = folder / f"{table}.parquet"
-    if not path.is_file():
+    if not (folder / f"{table}.parquet").is_file():
         return None
-    frame = tables.frame(tables.read(path, table))
+    frame = tables.frame(tables.read_run(folder, table))
     return None if is_empty_none and frame.empty else frame
 
 

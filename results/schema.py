@@ -25,6 +25,10 @@ class Status(StrEnum):
         return self in (Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM)
 
 
+# The rule for versions. A reader takes every version up to its own, and gives null for a column that the file does not
+# have. So a new column, or one that stays empty from now on, does not raise the version. Raise a table's number where
+# an older Frugal would read the new file wrongly: where a column changes its name, type, unit or meaning, or where rows
+# mean something else. In the same commit, let `brought_up` turn older columns into the new ones.
 VERSION_KEY = b"frugal.schema"
 _UTC = pa.timestamp("us", tz="UTC")
 
@@ -162,6 +166,20 @@ SCHEMAS = {
 }
 
 
+NEEDED = {
+    "leaderboard": ("run", "task", "trial", "status"),
+    "curves": ("run", "task", "trial", "step"),
+    "finalists": ("run", "task", "trial", "seed"),
+    "predictions": ("run", "task", "trial", "seed", "index"),
+    "ablation": ("run", "task", "parameter", "seed"),
+}
+"""Columns that a table of any version must have to be read."""
+_WAYS_OUT = (
+    "Read it with the version of Frugal that wrote it (the run's config.yaml names the commit), or resume the run, "
+    "which writes its tables anew"
+)
+
+
 def leaderboard_schema(param_types: Mapping[str, pa.DataType], metric_names: Iterable[str] = ()) -> pa.Schema:
     """LEADERBOARD with columns `metric_NAME` for a task's further metrics and `param_NAME` for a space's parameters.
 
@@ -200,12 +218,38 @@ def _with_columns(schema: pa.Schema, columns: list[pa.Field]) -> pa.Schema:
     return pa.schema([*fields, *columns, last], metadata=schema.metadata)
 
 
-def check_version(found: pa.Schema, table: str, path: Path | str) -> None:
-    """Raises ValueError unless `found`, read from `path`, is of the version of `table` that this code reads."""
+def brought_up(found: pa.Table, table: str, path: Path | str) -> pa.Table:
+    """A table read from `path`, of this version or an older one, with all columns of its schema in their types.
+
+    A column that the file does not have is null. Raises ValueError if the file is of a newer version, of another
+    table, without a column that nothing can be done without, or with values that do not fit a column's type.
+    """
+    _check_version(found.schema, table, path)
+    if len(set(found.column_names)) < len(found.column_names):
+        raise ValueError(f"{path} has two columns of one name. {_WAYS_OUT}")
+    if missing := [name for name in NEEDED[table] if name not in found.column_names]:
+        raise ValueError(f"{path} has no column {' or '.join(missing)}: it is of too old a version. {_WAYS_OUT}")
+    schema = SCHEMAS[table]
+    columns = {name: _column(found, schema.field(name), path) for name in schema.names}
+    columns |= {name: found[name] for name in found.column_names if name not in columns}
+    if "candidate_json" in columns:
+        columns["candidate_json"] = columns.pop("candidate_json")  # the last, as it is the longest to look at
+    return pa.table(columns).replace_schema_metadata(schema.metadata)
+
+
+def _check_version(found: pa.Schema, table: str, path: Path | str) -> None:
     expected = SCHEMAS[table].metadata[VERSION_KEY].decode()
     version = (found.metadata or {}).get(VERSION_KEY, b"no version").decode(errors="replace")
-    if version != expected:
-        raise ValueError(
-            f"{path} holds {version}, and this version of Frugal reads {expected}; read it with the version that wrote "
-            "it (the run's config.yaml names the commit), or run the search again"
-        )
+    name, _, number = version.partition("/")
+    if name != table or not number.isdecimal() or int(number) > int(expected.partition("/")[2]):
+        raise ValueError(f"{path} holds {version}, and this version of Frugal reads {expected}. {_WAYS_OUT}")
+
+
+def _column(found: pa.Table, field: pa.Field, path: Path | str) -> pa.ChunkedArray | pa.Array:
+    if field.name not in found.column_names:
+        return pa.nulls(len(found), field.type)
+    try:
+        return found[field.name].cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: column {field.name} should hold {field.type}: {reason}. {_WAYS_OUT}") from error

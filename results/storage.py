@@ -143,11 +143,11 @@ class Remote:
     def size(self, name: str) -> int | None:
         return self.filesystem.get_file_info([self._path(name)])[0].size
 
-    def read(self, name: str) -> bytes | None:
-        """A file's bytes, or None if there is no such file."""
+    def read(self, name: str, max_bytes: int | None = None) -> bytes | None:
+        """A file's bytes, or its first ones, or None if there is no such file."""
         try:
             with self.filesystem.open_input_stream(self._path(name)) as stream:
-                return stream.read()
+                return stream.read(max_bytes)
         except FileNotFoundError:
             return None
 

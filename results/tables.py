@@ -1,6 +1,7 @@
 """The tables made, written, read."""
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -9,15 +10,13 @@ from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from results.files import replacing
-from results.schema import SCHEMAS, Status, check_version, curves_schema, finalists_schema, leaderboard_schema
+from results.schema import Status, brought_up, curves_schema, finalists_schema, leaderboard_schema
 from results.storage import Remote, explained, is_remote
 
 BATCH_ROWS = 5_000
-RUNS = Path(__file__).parent / "runs"
 
 _UNFINISHED = (Status.RUNNING, Status.STOPPED, Status.PRUNED)
 _NULLABLE = {
@@ -104,70 +103,47 @@ def read(path: Path | str, table: str) -> pa.Table:
     Raises ValueError if the file is not Parquet, damaged, or of a version that this code does not read.
     """
     if is_remote(path):
-        return _read_remote(Remote(str(path)), "", table)
-    return _decoded(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
+        return _read_remote(Remote(str(path)), path, table)
+    return decoded(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
 
 
-def _read_remote(remote: Remote, name: str, table: str) -> pa.Table:
-    path = f"{remote.url}/{name}" if name else remote.url
-    with explained(path):
-        content = remote.read(name)
-    if content is None:
-        raise ValueError(f"{path}: there is no such file")
-    return _decoded(content, path, table)
+def read_run(folder: Path, table: str) -> pa.Table:
+    """A table of the run in a folder, under the folder's name. Raises ValueError as `read` does."""
+    return named(read(folder / f"{table}.parquet", table), os.path.basename(os.path.abspath(folder)))
 
 
-def _decoded(content: bytes, path: Path | str, table: str) -> pa.Table:
+def decoded(content: bytes, path: Path | str, table: str) -> pa.Table:
+    """The table in the bytes of the file at a path, with all columns of its schema.
+
+    Raises ValueError that names the file if it is not Parquet, damaged, or of a version that this code does not read.
+    """
     try:
         # Neither pq.read_table nor threads: they abort a process that ends soon after (apache/arrow#34314)
         found = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
         found.validate(full=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"{path} is not a Parquet file, or damaged: {reason}") from error
-    check_version(found.schema, table, path)
-    return found
+    return brought_up(found, table, path)
 
 
-def load(task: str | None = None, root: Path | str | None = None, table: str = "leaderboard") -> pd.DataFrame:
-    """One table over all runs of a task (of every task if None), with nullable dtypes.
+def named(table: pa.Table, run: str) -> pa.Table:
+    """The table under a run's name: a run is called as its folder, which may have been renamed or copied."""
+    place = table.schema.get_field_index("run")
+    return table.set_column(place, table.schema.field(place), pa.array([run] * len(table), pa.string()))
 
-    `root` is a folder of runs or one run's own folder, by default `runs/` beside this package, or in a bucket,
-    s3://... or gs://.... Where runs differ in their parameters the columns are their union, and what a run does not
-    have is <NA>. A run that has no such table yet is left out; without any run the frame is empty, with the table's
-    columns.
-    Raises ValueError if there is no such table or folder, or if the types of two runs do not go together.
-    """
-    if table not in SCHEMAS:
-        raise ValueError(f"there is no table {table!r}: it must be one of {', '.join(SCHEMAS)}")
-    root = RUNS if root is None else root
-    found = _read_bucket(str(root), table) if is_remote(root) else _read_folder(Path(root), table)
-    if found is None:
-        raise ValueError(
-            f"no runs at {root}: there is no such folder; `python -m search.run task={task or 'tiny10k'}` makes a run, "
-            "and root= names another folder of runs"
-        )
-    return frame(_concatenate([_of_task(each, task) for each in found], table))
+
+def _read_remote(remote: Remote, path: Path | str, table: str) -> pa.Table:
+    with explained(remote.url):
+        content = remote.read("")
+    if content is None:
+        raise ValueError(f"{path}: there is no such file")
+    return decoded(content, path, table)
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
     """The table as a DataFrame with nullable dtypes: an integer stays one, and a null is <NA>."""
     return table.to_pandas(types_mapper=_NULLABLE.get)
-
-
-def _read_folder(root: Path, table: str) -> list[pa.Table] | None:
-    """The tables of a folder of runs, or of one run's; None if there is no such folder."""
-    if not root.is_dir():
-        return None
-    return [read(path, table) for path in sorted({*root.glob(f"{table}.parquet"), *root.glob(f"*/{table}.parquet")})]
-
-
-def _read_bucket(url: str, table: str) -> list[pa.Table] | None:
-    remote = Remote(url)
-    with explained(url):
-        names = [name.split("/") for name in remote.files()]
-    of_table = ["/".join(parts) for parts in names if len(parts) <= 2 and parts[-1] == f"{table}.parquet"]
-    return [_read_remote(remote, name, table) for name in of_table] if names else None
 
 
 def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:
@@ -228,21 +204,3 @@ def _mark_pareto(trials: list[Row], sign: float) -> None:
 
 def _nulls_last(value: float | None) -> tuple:
     return value is None, value or 0
-
-
-def _of_task(table: pa.Table, task: str | None) -> pa.Table:
-    return table if task is None else table.filter(pc.equal(table["task"], task))  # pyright: ignore
-
-
-def _concatenate(tables: list[pa.Table], name: str) -> pa.Table:
-    schema = SCHEMAS[name]
-    full = [table for table in tables if table.num_rows]
-    try:
-        union = pa.concat_tables([schema.empty_table(), *full], promote_options="permissive")
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-        raise ValueError(
-            f"the runs' {name} tables do not go together: {error}; load those of one task, task=..., or of one run, "
-            "root=..."
-        ) from error
-    last = [column for column in union.column_names if column == "candidate_json"]
-    return union.select([column for column in union.column_names if column not in last] + last)

@@ -1,0 +1,168 @@
+"""One table over all runs of a folder, or of a bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results.runs_at import runs_at
+from results.schema import SCHEMAS
+from results.storage import JOURNAL, Remote, explained, is_remote
+from results.tables import decoded, frame, named
+
+FIRST_RECORD_BYTES = 4096
+"""More than the first record of a journal takes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run's table, read, and what tells a copy of the run from another run."""
+
+    place: str
+    table: pa.Table
+    mark: bytes
+
+
+def load(task: str | None = None, root: Path | str | None = None, table: str = "leaderboard") -> pd.DataFrame:
+    """One table over all runs of a task (of every task if None), with nullable dtypes.
+
+    `root` is a folder of runs or one run's own folder, or either in a bucket, s3://... or gs://...; by default it is
+    where searches write: see `results.runs_at`. A run's name, in the column `run`, is that of its folder. Where runs
+    differ in their parameters the columns are their union, and what a run does not have is <NA>. A run that has no
+    such table yet is left out; without any run the frame is empty, with the table's columns.
+
+    Warns of each table that cannot be read, which is left out, and of copies of one run, which all count.
+    Raises ValueError if there is no such table or folder, if no table of a folder can be read, or if the types of two
+    runs do not go together.
+    """
+    if table not in SCHEMAS:
+        raise ValueError(f"there is no table {table!r}: it must be one of {', '.join(SCHEMAS)}")
+    place = runs_at(root, key="root")
+    names = _names(place, table)
+    if names is None:
+        raise ValueError(
+            f"no runs at {place}: there is no such folder; `python -m search.run task={task or 'tiny10k'}` makes a "
+            "run, and root= names another folder of runs"
+        )
+    found = list(_readable(place, names, table))
+    _warn_of_copies(found)
+    return frame(_concatenate([_of_task(each.table, task) for each in found], table))
+
+
+def _names(root: str, table: str) -> list[str] | None:
+    """The runs that have the table, by their folders' names below root, "" for root itself; None without such a root.
+
+    Hidden folders hold no runs.
+    """
+    file = f"{table}.parquet"
+    if is_remote(root):
+        with explained(root):
+            found = [name.split("/") for name in Remote(root).files()]
+        return sorted("/".join(parts[:-1]) for parts in found if len(parts) <= 2 and parts[-1] == file) or (
+            [] if found else None
+        )
+    if not os.path.isdir(root):
+        return None
+    own = [""] if Path(root, file).exists() else []
+    return own + sorted(p.parent.name for p in Path(root).glob(f"*/{file}") if not p.parent.name.startswith("."))
+
+
+def _readable(root: str, names: list[str], table: str) -> Iterator[Found]:
+    """The tables that can be read; a warning for each other one. Raises ValueError if there are others alone."""
+    faults: list[ValueError] = []
+    for name in names:
+        try:
+            yield _found(root, name, table)
+        except ValueError as fault:
+            faults.append(fault)
+    if faults and len(faults) == len(names):
+        more = f" ({len(faults) - 1} more tables cannot be read either)" if len(faults) > 1 else ""
+        raise ValueError(f"{faults[0]}{more}") from faults[0]
+    for fault in faults:
+        warnings.warn(f"left out, as it cannot be read: {fault}", stacklevel=4)
+
+
+def _found(root: str, name: str, table: str) -> Found:
+    place = f"{root.rstrip('/')}/{name}" if name else root
+    own_name = os.path.basename(os.path.abspath(root))
+    run = f"{own_name}/{name}" if name == own_name else name or own_name  # a run within one of the same name
+    content, beginning = _contents(place, f"{table}.parquet")
+    read = decoded(content, f"{place}/{table}.parquet", table)
+    return Found(place, named(read, run), beginning or _digest(read))
+
+
+def _contents(place: str, file: str) -> tuple[bytes, bytes]:
+    """A file of a run's folder, and the first record of the run's journal, empty where there is none.
+
+    Raises ValueError that names the file if it cannot be read.
+    """
+    if is_remote(place):
+        remote = Remote(place)
+        with explained(f"{place}/{file}"):
+            content, journal = remote.read(file), remote.read(JOURNAL, FIRST_RECORD_BYTES) or b""
+        if content is None:
+            raise ValueError(f"{place}/{file}: there is no such file")
+        return content, _first_line(journal)
+    try:
+        content = Path(place, file).read_bytes()  # at once: a writer may replace the file meanwhile
+    except OSError as error:
+        raise ValueError(f"{place}/{file}: cannot be read: {error.strerror}") from error
+    try:
+        with Path(place, JOURNAL).open("rb") as journal:
+            return content, _first_line(journal.read(FIRST_RECORD_BYTES))
+    except OSError:
+        return content, b""
+
+
+def _first_line(journal: bytes) -> bytes:
+    """The record that made the study; it holds an id that Optuna drew, so that it tells one run from all others."""
+    return journal.partition(b"\n")[0]
+
+
+def _digest(table: pa.Table) -> bytes:
+    """For a run without a journal: what its table holds."""
+    digest = hashlib.sha256()
+    for batch in table.drop_columns("run").combine_chunks().to_batches():
+        digest.update(batch.serialize())
+    return digest.digest()
+
+
+def _warn_of_copies(found: list[Found]) -> None:
+    by_mark: dict[bytes, list[str]] = defaultdict(list)
+    for each in found:
+        if each.table.num_rows:
+            by_mark[each.mark].append(each.place)
+    for first, *others in by_mark.values():
+        if others:
+            warnings.warn(
+                f"{first} and {', '.join(others)} are copies of one run: its rows are here once for each, under the "
+                "names of their folders",
+                stacklevel=3,
+            )
+
+
+def _of_task(table: pa.Table, task: str | None) -> pa.Table:
+    return table if task is None else table.filter(pc.equal(table["task"], task))  # pyright: ignore
+
+
+def _concatenate(tables: list[pa.Table], name: str) -> pa.Table:
+    schema = SCHEMAS[name]
+    full = [table for table in tables if table.num_rows]
+    try:
+        union = pa.concat_tables([schema.empty_table(), *full], promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        raise ValueError(
+            f"the runs' {name} tables do not go together: {error}; load those of one task, task=..., or of one run, "
+            "root=..."
+        ) from error
+    last = [column for column in union.column_names if column == "candidate_json"]
+    return union.select([column for column in union.column_names if column not in last] + last)
