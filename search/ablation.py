@@ -13,7 +13,7 @@ from search import retrain
 from search.base import Base
 from search.folder import writing
 from search.job import Job
-from search.journal import TrialRecord
+from search.journal import Journal, TrialRecord
 from search.plan import Plan
 from search.study import Study
 from spaces.layers import InvalidNetwork
@@ -51,6 +51,7 @@ class Ablation:
     @classmethod
     def of(cls, plan: Plan, base: Base, values: Mapping[str, Sequence[Any]], seeds: int) -> Ablation:
         """Raises ValueError for a choice that cannot be varied, or a value that it cannot have."""
+        base = _as_recorded(base, plan)
         return cls(
             plan, base, [each for name in values for each in _variants(base, plan.space, name, values[name])], seeds
         )
@@ -128,6 +129,15 @@ class Ablation:
             "dataset_fingerprint": origin.dataset_fingerprint,
             "candidate_json": each.candidate.to_json(),
         }
+
+
+def _as_recorded(base: Base, plan: Plan) -> Base:
+    """The base under the name that this ablation's trainings have it by, where its run was renamed since."""
+    if not plan.folder.journal.exists():
+        return base
+    began = Journal.read(plan.folder.journal).identity
+    is_same = began.get("base") == base.candidate.to_json() and "ablation" in began
+    return replace(base, name=began["ablation"]) if is_same else base
 
 
 def shown_value(value: Any) -> str:

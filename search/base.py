@@ -35,7 +35,8 @@ def find_base(name: str, task: Task, weights: Literal["imagenet", "random"], run
     if not folder or not folder.journal.is_file():
         raise ValueError(
             f"base={name}: neither a published network of task={task.name} ({', '.join(task.references) or 'none'}) "
-            f"nor a run in {runs_dir}; a run's trial is RUN/NUMBER, and RUN alone its best one"
+            f"nor a run in {runs_dir}; a run's trial is RUN/NUMBER, and RUN alone its best one, where RUN is the name "
+            "that its folder has now"
         )
     journal = Journal.read(folder.journal)
     if (of_task := journal.identity.get("task")) != task.name:

@@ -7,13 +7,18 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from data.splits import Splits
 from search.config import RunConfig
 from search.signals import Stop
 from search.slots import Growth, Nodes, Slot
 from search.tasks import Task
+
+if TYPE_CHECKING:
+    from ray.job_config import JobConfig
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -32,6 +37,19 @@ ANSWER_SECONDS = 5.0
 NODES_SECONDS = 2.0
 """Ray is asked for its nodes at most so often."""
 WORKERS_SECONDS = 60.0
+
+
+def own_path() -> JobConfig:
+    """Has workers look for our code where the driver has it, and not in the current folder, as Ray would have them.
+
+    That is the user's, whose search.py would be taken for our package.
+    """
+    from ray.job_config import JobConfig
+
+    root = Path(__file__).parents[1]
+    is_installed = root.name in ("site-packages", "dist-packages")  # each node has its own, at its place on sys.path
+    # _client_job: of all that Ray does by it, what concerns a driver is that the current folder is not added
+    return JobConfig(_client_job=True, _py_driver_sys_path=[] if is_installed else [str(root)])
 
 
 class Cluster:
@@ -55,6 +73,7 @@ class Cluster:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 configure_logging=True,
+                job_config=own_path(),
             )
             logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists failed trials by names of its own
         except ConnectionError as error:

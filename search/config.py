@@ -266,7 +266,7 @@ def _completed(config: RunConfig) -> RunConfig:
     config.fix = {**scale.fix, **config.fix}
     config.run = config.run or new_name(config.task)
     config.data_dir = find_data_dir(config.data_dir)
-    config.data = _checked_data(task, config.data)
+    config.data = checked_data(task, config.data)
     config.warm_start = at_home("warm_start", config.warm_start) if config.warm_start else None
     _check(config)
     check_export(config.export)
@@ -276,8 +276,8 @@ def _completed(config: RunConfig) -> RunConfig:
     return config
 
 
-def _checked_data(task: tasks.Task, data: str) -> str:
-    """Where data is a path, without ~ in front."""
+def checked_data(task: tasks.Task, data: str) -> str:
+    """What `data` says; a path without ~ in front. Raises ValueError for a path where the task takes none."""
     if data in DATA_CHOICES:
         return data
     if task.tailor is None:

@@ -58,7 +58,8 @@ class ConfirmConfig:
         None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MOST_SEEDS
     )
     runs_dir: str = key("", "folder of all runs", RULE)
-    data_dir: str | None = key(None, "folder of data files", "the run's")
+    data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
+    data_dir: str | None = key(None, "folder of data files, where they have moved", "the run's")
     concurrency: int | None = key(None, "trainings side by side", "all slots", above=0)
     export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
     address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
@@ -81,7 +82,8 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     check_name("run", asked.run)
     runs_dir = runs_at(asked.runs_dir)
     find_run(runs_dir, asked.run)
-    words = {"run": asked.run, "runs_dir": runs_dir, "data_dir": asked.data_dir, "address": asked.address}
+    words = {"run": asked.run, "runs_dir": runs_dir, "address": asked.address}
+    words |= {"data": asked.data, "data_dir": asked.data_dir}
     words["export"] = asked.export.value if asked.export else None
     numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
     given = [argument_of(name, text) for name, text in words.items() if text]

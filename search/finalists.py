@@ -92,14 +92,23 @@ class Confirmation:
     def open_study(self) -> Study:
         """The study of it, from its journal if there is one, under the folder's lock.
 
-        Raises ValueError as a run's does.
+        Raises ValueError as a run's does, and if it is another run's.
         """
-        identity = {
-            "run": self.plan.folder.name,
-            "dataset_fingerprint": self.splits.fingerprint,
-            "scored_on": self.scored_on,
-        }
-        return retrain.open_study(self.plan, self.folder.path, f"{self.plan.folder.name}, confirmation", identity)
+        identity = {"dataset_fingerprint": self.splits.fingerprint, "scored_on": self.scored_on}
+        study = retrain.open_study(self.plan, self.folder.path, "confirmation", identity)
+        self._check_own(study)
+        return study
+
+    def _check_own(self, study: Study) -> None:
+        """Raises ValueError if it is of another run: trials are known by their numbers, and folders can be copied."""
+        candidates = {finalist.name: finalist.trial.candidate for finalist in self.known}
+        for trial in study.trials:
+            name = retrain.subject_name(trial.reference or "")
+            if candidates.get(name) != trial.candidate:
+                raise ValueError(
+                    f"{self.folder.path}: holds the confirmation of another run: its {name} is not this run's. Move "
+                    "that folder away, and this run is confirmed anew"
+                )
 
     def job(self, study: Study) -> Job:
         search = self.plan.job(self.splits)

@@ -27,6 +27,7 @@ from spaces.space import Params
 
 FORMAT = 2
 HEADER = "frugal"
+FINGERPRINT = "dataset_fingerprint"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
 
@@ -107,7 +108,8 @@ class Journal:
             storage.create_new_study([direction(objective)], name)
             studies = storage.get_all_studies()
         study = studies[0]
-        if not study.user_attrs and study.study_name == name and not storage.get_n_trials(study._study_id):
+        is_ours = study.study_name == name or (path.parent / "config.yaml").exists()  # the folder may have been renamed
+        if is_ours and not study.user_attrs and not storage.get_n_trials(study._study_id):
             header = {"format": FORMAT, "identity": identity}  # new, or killed before this was written
             storage.set_study_user_attr(study._study_id, HEADER, header)
         else:
@@ -191,10 +193,13 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
     if ("ablation" in before) != ("ablation" in now):
         raise ValueError(f"{folder}: holds {'an ablation' if 'ablation' in before else 'a search'}; name another run")
     before, now = _flat(before), _flat(now)
-    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    is_same_data = before.get(FINGERPRINT) == now.get(FINGERPRINT)
+    renamed = {"run", "dataset"} if is_same_data else {"run"}  # folders may be renamed: `run` is in older journals
+    changed = [name for name in {**before, **now} if name not in renamed and before.get(name) != now.get(name)]
     if changed:
         lines = "; ".join(f"{n} was {_shown(before.get(n))}, is now {_shown(now.get(n))}" for n in changed)
-        raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}")
+        hint = "" if is_same_data else ". If the data have moved, data_dir= or data= says where they are now"
+        raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}{hint}")
 
 
 def _shown(value: Any) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.splits import Dataset, DataUnavailable, Splits
+from data.splits import DataError, Dataset, DataUnavailable, Splits
 from results.storage import working_folder
 from search import tasks
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
-from search.config import DATA_CHOICES, RunConfig, goal_of, to_dict
+from search.config import DATA_CHOICES, RunConfig, earlier, goal_of, to_dict
 from search.export import Origin, write_tables
 from search.folder import RunFolder
 from search.job import Given, Job
@@ -51,8 +51,7 @@ class Plan:
         task = tasks.find(config.task)
         scale = task.scale(config.scale.value)
         if config.data not in DATA_CHOICES:
-            assert task.tailor is not None
-            task = task.tailor(Path(config.data))
+            task = _tailored(task, config)
         return cls(
             config=config,
             task=task,
@@ -197,6 +196,17 @@ class Plan:
         dataset |= self.num_examples(splits)
         objective = {"name": self.task.objective.name, "direction": self.task.objective.direction}
         self.folder.write_config({**config, **self.more, "objective": objective, "dataset": dataset})
+
+
+def _tailored(task: Task, config: RunConfig) -> Task:
+    """The task for a user's own data."""
+    assert task.tailor is not None
+    try:
+        return task.tailor(Path(config.data))
+    except DataError as error:
+        if config.run is None or Path(config.data).exists() or not earlier(config.runs_dir, config.run):
+            raise
+        raise ValueError(f"{error}. If the data of this run have moved, data= says where they are now") from None
 
 
 def _best_model(study: Study, number: int) -> str | None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from data.splits import Splits
 from results.command import FAILED, check_name, key, keys_help, parse_into, run_command
 from results.runs_at import RULE, runs_at
-from search.config import RunConfig, earlier, find_data_dir
+from search import tasks
+from search.config import RunConfig, checked_data, earlier, find_data_dir
 from search.folder import find_run
 from search.journal import Entry, Journal
 from search.plan import NUM_EXAMPLES, Plan
@@ -42,7 +43,8 @@ class ReplayConfig:
     run: str = key("", "name of the run", "needed")
     trial: int | None = key(None, "number of the trial, as the leaderboard has it", "needed")
     runs_dir: str = key("", "folder of all runs", RULE)
-    data_dir: str | None = key(None, "folder of data files", "the run's")
+    data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
+    data_dir: str | None = key(None, "folder of data files, where they have moved", "the run's")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,13 +99,15 @@ def _load_data(journal: Journal, config: ReplayConfig, terminal: Terminal) -> Sp
     began = {name: journal.identity[name] for name in ("task", "max_epochs")}
     known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
     known.data_dir = find_data_dir(config.data_dir or known.data_dir)
+    known.data = checked_data(tasks.find(known.task), config.data or known.data)
+    known.runs_dir = config.runs_dir
     num_examples = {name: journal.identity[name] for name in NUM_EXAMPLES}
     splits = Plan.of(known).load_all_data(terminal.say).at_most(**num_examples)
     recorded = journal.identity["dataset_fingerprint"]
     if splits.fingerprint != recorded:
         raise ValueError(
             f"the run was trained on {journal.identity['dataset']} ({recorded}), and what was found is {splits.name} "
-            f"({splits.fingerprint}); name the folder of its files with data_dir="
+            f"({splits.fingerprint}); data_dir= or data= says where the run's data are now"
         )
     return splits
 

@@ -73,6 +73,11 @@ def given_name(name: str, seed: int) -> str:
     return f"{name}, seed {seed}"
 
 
+def subject_name(given_name: str) -> str:
+    """The opposite of `given_name`, whatever the seed."""
+    return given_name.rpartition(", seed ")[0]
+
+
 def trained(study: Study, name: str) -> dict[int, TrialRecord]:
     """A subject's trainings that have come to their end, by seed."""
     done = {trial.reference: trial for trial in study.trials if trial.status == Status.COMPLETE}

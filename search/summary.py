@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
+from pathlib import Path
 from typing import Any
 
+import results
 from data.splits import Splits
 from results import tables
 from results.command import command_line
+from results.runs_at import VARIABLE, is_default
 from results.schema import Status
 from results.storage import is_remote, shown
 from results.wording import number
@@ -139,12 +144,24 @@ def _training_share(study: Study, outcome: Outcome) -> float:
 
 def _files(plan: Plan, study: Study) -> list[str]:
     place = shown(plan.folder.path)
-    lines = [f"tables: {place}/leaderboard.parquet and curves.parquet; notebook: results/analysis.ipynb"]
+    lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
     if study.best is not None:
         model = f"{place}/models/best.pt"
         predict = command_line("search.predict", f"model={model}", "input=IMAGES")
         lines.append(f"best model: {model}; try: {predict}")
     return lines
+
+
+def _notebook(runs_dir: str) -> str:
+    """Where the notebook is, as it can be opened from here, and what it has to be told of these runs; "" without it."""
+    path = Path(results.__file__).with_name("analysis.ipynb")
+    if not path.is_file():
+        return ""
+    place = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path
+    if is_default(runs_dir, here=path.parent):
+        return f"; notebook: {place}"
+    runs = runs_dir if is_remote(runs_dir) else os.path.abspath(runs_dir)
+    return f"; notebook: {place} (with {VARIABLE}={shlex.quote(runs)})"
 
 
 def _data(splits: Splits) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from results import tables
 from results.schema import Status
-from results.storage import copied, is_remote, shown
+from results.storage import JOURNAL, copied, is_remote, shown
 from search.base import completed_entries
 from search.folder import RunFolder, writing
 from search.journal import Journal
@@ -24,7 +24,7 @@ SHARE = 4
 SAME = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
 """What an earlier run must have in common with this one, so that its curves are what training here would give."""
 
-NEEDED = ("journal.log", "models/best.pt")
+NEEDED = (JOURNAL, "models/best.pt")
 """Files of an earlier run."""
 
 Say = Callable[[str], None]
@@ -56,7 +56,7 @@ def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
     if plan.config.warm_start is None:
         return []
     try:
-        return _found(plan, plan.config.warm_start)
+        return _found(plan, plan.config.warm_start, say)
     except ValueError as missing:
         if not plan.folder.journal.exists():
             raise
@@ -82,11 +82,11 @@ def start_warm(
     return [(each.candidate, each.params) for each in chosen if each not in known]
 
 
-def _found(plan: Plan, place: str) -> list[Earlier]:
+def _found(plan: Plan, place: str, say: Say) -> list[Earlier]:
     path = _local(place)
     if not path.exists() and (named := _local(f"{plan.config.runs_dir}/{place}")).is_dir():
         path = named
-    found = _of_table(path, plan) if path.is_file() else _of_folder(path, plan)
+    found = _of_table(path, plan) if path.is_file() else _of_folder(path, plan, say)
     if not found:
         raise ValueError(
             f"warm_start={place}: no completed candidate of task={plan.task.name} there; expected a run's folder or "
@@ -100,13 +100,20 @@ def _local(place: str) -> Path:
     return copied(place, *NEEDED) if is_remote(place) else Path(place)
 
 
-def _of_folder(path: Path, plan: Plan) -> list[Earlier]:
-    folders = [
-        RunFolder(journal.parent) for journal in [*path.glob("journal.log"), *sorted(path.glob("*/journal.log"))]
-    ]
+def _of_folder(path: Path, plan: Plan, say: Say) -> list[Earlier]:
+    """Of a run, or of all runs of a folder but this one; one of these that is damaged is named and left out."""
+    if (path / JOURNAL).exists():
+        return _of_run(RunFolder(path), plan)
     own = shown(plan.folder.path.resolve())
-    others = [folder for folder in folders if shown(folder.path.resolve()) != own]
-    return [each for folder in others for each in _of_run(folder, plan)]
+    found: list[Earlier] = []
+    for journal in sorted(path.glob(f"*/{JOURNAL}")):
+        if shown(journal.parent.resolve()) == own:
+            continue
+        try:
+            found += _of_run(RunFolder(journal.parent), plan)
+        except ValueError as fault:
+            say(f"NOTICE: warm start: a run is left out: {fault}")
+    return found
 
 
 def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
@@ -130,10 +137,11 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
 
 def _of_table(path: Path, plan: Plan) -> list[Earlier]:
     """From a leaderboard, which says too little of a curve to take it over."""
+    run = path.parent.name if path.with_name(JOURNAL).exists() else None  # else the table has been moved by itself
     rows = [row for row in tables.read(path, "leaderboard").to_pylist() if row["task"] == plan.task.name]
     return [
         Earlier(
-            name=f"trial {row['trial']} of {row['run']}",
+            name=f"trial {row['trial']} of {run or row['run']}",
             candidate=Candidate.from_json(row["candidate_json"]),
             params={n.removeprefix("param_"): v for n, v in row.items() if n.startswith("param_") and v is not None},
             score=plan.task.objective.signed(row["score"]),

@@ -118,7 +118,11 @@ class TestWhatIsRefused:
         [
             ('"task":"tiny10k"', '"task":"digits"', "task was digits, is now tiny10k"),
             ("maximize validation", "minimize test", "objective was minimize test accuracy, is now maximize"),
-            ('"dataset":"sklearn-digits"', '"dataset":"mnist"', "dataset was mnist, is now sklearn-digits"),
+            (
+                '"dataset_fingerprint":"31f8',
+                '"dataset_fingerprint":"42a9',
+                "data_dir= or data= says where they are now",
+            ),
             ('"seed":0,', "", "seed was None, is now 0"),
             ('"stages":"2 to 3"', '"stages":"2 to 5"', "space.stages was 2 to 5, is now 2 to 3"),
             ('"stages":"2 to 3"', '"depth":"2 to 3"', "space.stages was None, is now 2 to 3"),
