@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,15 +19,9 @@ def read_array(path: Path) -> np.ndarray:
     DataError, naming the file, for one that is not there, truncated, no pickle, or asks for anything beyond one plain
     array: that is named, and not run.
     """
-    # An extension that this process has met before would be handed out without asking find_class.
-    copyreg.clear_extension_cache()
     try:
         with path.open("rb") as file:
-            # Python 2 wrote its arrays as text; "bytes" leaves them as they are.
-            found = _ArrayUnpickler(file, encoding="bytes").load()
-        if not isinstance(found, _Array):
-            raise _Refused(f"found {_kind(found)}")
-        return found.to_numpy()
+            return _load(file).to_numpy()
     except _Refused as refused:
         raise DataError(f"{path}: expected a pickle of one NumPy array of numbers; {refused}") from None
     except Exception as error:  # damaged bytes can make an unpickler raise anything
@@ -35,6 +29,29 @@ def read_array(path: Path) -> np.ndarray:
             f"{path}: expected a pickle of one NumPy array of numbers, found a file that cannot be read as one "
             f"({type(error).__name__}: {error}); it is truncated or something else"
         ) from error
+
+
+def read_objects(file: BinaryIO) -> np.ndarray:
+    """The array of a pickled array of objects, as an .npy file holds it behind its header, if all are text or numbers.
+
+    ValueError for anything else: that is named, and not run.
+    """
+    try:
+        return _load(file).objects_to_numpy()
+    except _Refused as refused:
+        raise ValueError(f"an array of objects; expected text or whole numbers alone; {refused}") from None
+    except Exception as error:  # damaged bytes can make an unpickler raise anything
+        raise ValueError(f"an array of objects that cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _load(file: BinaryIO) -> "_Array":
+    # An extension that this process has met before would be handed out without asking find_class.
+    copyreg.clear_extension_cache()
+    # Python 2 wrote its arrays as text; "bytes" leaves them as they are.
+    found = _ArrayUnpickler(file, encoding="bytes").load()
+    if not isinstance(found, _Array):
+        raise _Refused(f"found {_kind(found)}")
+    return found
 
 
 class _Refused(Exception):
@@ -70,6 +87,19 @@ class _Array:
             raise _Refused(f"found {len(self.content):,} bytes for shape {self.shape} of {dtype}")
         array = np.frombuffer(self.content, dtype).reshape(self.shape, order="F" if self.is_fortran else "C")
         return array if self.axes is None else array.transpose(self.axes)
+
+    def objects_to_numpy(self) -> np.ndarray:
+        """The objects as an array of str, or of whole numbers."""
+        objects = self.content
+        if not isinstance(objects, list) or not isinstance(self.shape, tuple) or not objects:
+            raise _Refused(f"found {_kind(objects)} in the place of its objects")
+        kinds = {type(value) for value in objects}
+        if kinds not in ({str}, {bytes}, {int}, {bool}):
+            raise _Refused(f"found {', '.join(sorted(kind.__name__.strip('_').lower() for kind in kinds))}")
+        array = np.array(objects)
+        if array.dtype.kind == "O":
+            raise _Refused("found numbers of more than 64 bits")
+        return array.reshape(self.shape, order="F" if self.is_fortran else "C")
 
 
 class _Dtype:

@@ -27,6 +27,7 @@ LABEL = "label"
 LABEL_VALUES = {str(value) for value in range(10)}
 MIN_PER_LABEL = 10  # fewer cannot be split 80/20 with any meaning
 NUM_LISTED = 3
+DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def load_original(data_dir: Path, say: Say, *, mnist: Dataset = MNIST) -> Splits:
@@ -60,8 +61,8 @@ def read_labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The images, uint8 [N, 28, 28], and labels, int64 [N], of a file with columns label and pixel0 to pixel783.
 
     DataError, naming file, line (the header is line 1) and column of the first bad value in reading order, unless all
-    pixels are whole numbers from 0 to 255, all labels from 0 to 9, and there is at least one row. Columns may come in
-    any order; empty lines are passed over.
+    pixels are whole numbers from 0 to 255, all labels from 0 to 9, and there is at least one row. Whole numbers may be
+    written as 12.0 or 1.2e+01. Columns may come in any order; empty lines are passed over.
     """
     table = _read(path, [LABEL, *PIXELS])
     return _images(table), table.column(LABEL).to_numpy().astype(np.int64)
@@ -107,19 +108,34 @@ def _read(path: Path, names: list[str]) -> pa.Table:
     except OSError as error:
         raise DataError(f"{path}: expected a CSV file, found one that cannot be read: {error}") from error
     _check_header(path, content, names)
-    convert = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.uint8()), include_columns=names, null_values=[]
-    )
     try:
-        table = pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
+        table = _parse(content, names, pa.uint8())
     # pyarrow names neither line nor column, and not the first bad value in reading order: so the file is read again.
     except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path}: {_first_fault(content) or error}") from error
+        if fault := _first_fault(content):
+            raise DataError(f"{path}: {fault}") from error
+        table = _parse_decimals(path, content, names)
     # What pyarrow lets through: labels up to 255, and 0x1F for 31.
     is_suspect = (LABEL in names and table[LABEL].to_numpy().max() > 9) or b"0x" in content or b"0X" in content
     if is_suspect and (fault := _first_fault(content)):
         raise DataError(f"{path}: {fault}")
     return table
+
+
+def _parse(content: bytes, names: list[str], type_: pa.DataType) -> pa.Table:
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, type_), include_columns=names, null_values=[]
+    )
+    return pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
+
+
+def _parse_decimals(path: Path, content: bytes, names: list[str]) -> pa.Table:
+    """The columns of a file without a fault, in which some whole numbers are written as 12.0."""
+    try:
+        table = _parse(content, names, pa.float64())
+        return table.cast(pa.schema([(name, pa.uint8()) for name in names]))
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _check_header(path: Path, content: bytes, names: list[str]) -> None:
@@ -165,15 +181,23 @@ def _first_fault(content: bytes) -> str | None:
                 if value not in values and _plain(value) not in values:
                     found = _shown(value) if value else "an empty cell"
                     expected = f"a whole number from 0 to {len(values) - 1}"
-                    return f"line {line}, column {name}: expected {expected}, found {found}"
+                    return f"line {line}, column {name}: expected {expected}, found {found}{_advice(name, value)}"
     except csv.Error as error:
         return f"expected rows of {len(header)} values, found text that is no CSV: {error}"
     return None
 
 
 def _plain(value: str) -> str:
-    """Without the blanks around a number and the zeros before it, to which pyarrow has no objection either."""
-    return re.sub(r"^[ \t]*0*(?=[0-9])|[ \t]+$", "", value)
+    """A whole number as its digits alone: without blanks around it, zeros before it, decimals of 0 or an exponent."""
+    value = re.sub(r"^[ \t]+|[ \t]+$", "", value)
+    if DECIMAL.fullmatch(value) and (number := float(value)).is_integer():
+        return str(int(number))
+    return value
+
+
+def _advice(name: str, value: str) -> str:
+    is_part = name != LABEL and DECIMAL.fullmatch(value) and 0 < float(value) < 1
+    return "; of pixels from 0 to 1 write round(255 * value)" if is_part else ""
 
 
 def _rows(content: bytes) -> Iterator[tuple[int, list[str]]]:

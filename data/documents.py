@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from data.folders import check_utf8, read_entries
 from data.made_pages import draw_pages
 from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits, stratified_split
 
@@ -125,11 +126,11 @@ def _read(folder: Path) -> tuple[dict[str, np.ndarray | None], list[str]]:
 
 
 def _names(folder: Path) -> list[str]:
-    try:
-        # A hidden .png is another system's note on a file, or one that is still being written.
-        names = [name for name in os.listdir(folder) if name.lower().endswith(".png") and not name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{folder}: expected a folder of PNGs, found none that can be read: {error}") from error
+    check_utf8(folder)
+    entries = read_entries(folder)
+    check_utf8(folder, entries.unreadable)
+    # A hidden .png is another system's note on a file, or one that is still being written.
+    names = [name for name in entries.files if name.lower().endswith(".png")]
     if not names:
         raise DataError(f"{folder}: expected a folder of PNGs, found none in it")
     return sorted(names, key=_natural)

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data import embedded
-from data.images_npz import MAX_SIDE, PARTS, Labelled, check_classes, listed, npz_class_names, read_npz
+from data.folders import NOT_UTF8, check_utf8, read_entries
+from data.images_npz import MAX_SIDE, PART_OF, PARTS, Labelled, check_classes, listed, npz_class_names, read_npz
 from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits
 
 # Changing one of these makes older rows of every leaderboard incomparable with new ones.
@@ -20,7 +21,6 @@ PART_FRACTION = 0.15  # of each class for validation, and as much for the test
 SPLIT_SEED = 0
 
 FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no EPS, for which Pillow runs Ghostscript
-LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, beside names that begin with a dot
 MAX_LISTED = 50
 STRAY = "beside the folders of classes; expected in one of them"
 NESTED = "a folder in the folder of a class; expected images alone (given splits are named train, val and test)"
@@ -39,22 +39,25 @@ class File(NamedTuple):
 def own(path: Path) -> Splits:
     """The images of a folder or an .npz file; labels count the classes in the order of `class_names`.
 
-    A folder holds a folder of images for each class; or train/, val/ and, if wanted, test/, with such folders in each.
-    Images have one size of at most 256x256 pixels: x is [N, H, W] if every pixel of all is grey, else [N, 3, H, W].
-    Of several frames the first counts, EXIF's orientation is applied, what is transparent is put on white.
+    A folder holds a folder of images for each class; or train/ and, if wanted, val/ and test/, with such folders in
+    each. Images have one size of at most 256x256 pixels: x is [N, H, W] if every pixel of all is grey, else
+    [N, 3, H, W]. Of several frames the first counts, EXIF's orientation is applied, what is transparent is put on
+    white. Names are UTF-8.
 
-    An .npz file holds x, uint8 [N, H, W], [N, C, H, W] or [N, H, W, C] with C of 1 or 3 (where both fit, the former),
-    and y, integers or strings [N]; or x_train, y_train, x_val, y_val and, if wanted, x_test, y_test.
+    An .npz file holds x, from 0 to 255 as in `array_values`, [N, H, W], [N, C, H, W] or [N, H, W, C] with C of 1 or 3
+    (where both fit, the former), and y, numbers or text as in `array_values`; or x_train, y_train and, if wanted,
+    x_val, y_val and x_test, y_test. Names may be longer: images and labels, train_images and train_labels.
 
-    Splits that are not given are 70/15/15 of each class, at least one image of each in each. Given ones may lack a
-    class in val and test, but train has them all. DataError for anything else; it lists all files that are no such
-    images.
+    Splits that are not given are 15% of each class for validation and as much for the test, at least one image of each
+    in each. Given ones may lack a class in val and test, but train has them all. DataError for anything else; it lists
+    all files that are no such images.
     """
-    names, parts = _read_folder(path) if path.is_dir() else read_npz(path)
-    if len(parts) == 1:
-        parts = _split(path, names, *parts[0])
-    splits = [Split(x, y) for x, y in parts]
-    train, val, test = (*splits, splits[0].take(np.arange(0)))[:3]  # of two given ones, the test split is empty
+    check_utf8(Path(os.path.abspath(path)))
+    names, given = _read_folder(path) if path.is_dir() else read_npz(path)
+    parts = _completed(path, names, given)
+    splits = {part: Split(x, y) for part, (x, y) in parts.items()}
+    train, val = splits["train"], splits["val"]
+    test = splits.get("test", train.take(np.arange(0)))
     name = os.path.basename(os.path.abspath(path))  # also for "." and "pets/.."
     return Splits(name=f"images:{name}", origin="original", train=train, val=val, test=test, classes=tuple(names))
 
@@ -104,14 +107,29 @@ def _original(data_dir: Path, say: Say) -> Splits:
     )
 
 
+def image_suffixes() -> list[str]:
+    """What names of images of FORMATS end in, in lower case, as Pillow knows them."""
+    return sorted(suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS)
+
+
 IMAGES = Dataset(name="images", original=_original, made=lambda data_dir, say: embedded.load_made(), own=own)
 
 
-def _split(path: Path, names: list[str], x: np.ndarray, y: np.ndarray) -> list[Labelled]:
-    """Training, validation and test examples, each in ascending order of their places."""
-    if few := [f"{name} ({num})" for name, num in zip(names, np.bincount(y), strict=True) if num < len(PARTS)]:
+def _completed(path: Path, names: list[str], given: Mapping[str, Labelled]) -> Mapping[str, Labelled]:
+    """The given splits; validation, and the test if nothing is given but images, are drawn where they are missing."""
+    if "val" in given:
+        return given
+    ((_, whole), *rest) = given.items()
+    wanted = PARTS[:2] if rest else PARTS
+    drawn = _split(path, names, *whole, num_parts=len(wanted))
+    return dict(zip(wanted, drawn, strict=True)) | dict(rest)
+
+
+def _split(path: Path, names: list[str], x: np.ndarray, y: np.ndarray, *, num_parts: int) -> list[Labelled]:
+    """Training, validation and perhaps test examples, each in ascending order of their places."""
+    if few := [f"{name} ({num})" for name, num in zip(names, np.bincount(y), strict=True) if num < num_parts]:
         raise DataError(
-            f"{path}: expected at least {len(PARTS)} images of each class, one for each split, "
+            f"{path}: expected at least {num_parts} images of each class, one for each split, "
             f"found fewer of {listed(few)}"
         )
     # Not `stratified_split`, which leaves a class of few images out of a split.
@@ -121,8 +139,9 @@ def _split(path: Path, names: list[str], x: np.ndarray, y: np.ndarray) -> list[L
         places = np.flatnonzero(y == label)
         places = places[np.argsort(keys[places])]
         num = max(1, round(PART_FRACTION * len(places)))
-        part_of[places[:num]], part_of[places[num : 2 * num]] = 1, 2
-    return [(x[part_of == part], y[part_of == part]) for part in range(len(PARTS))]
+        for part in range(1, num_parts):
+            part_of[places[(part - 1) * num : part * num]] = part
+    return [(x[part_of == part], y[part_of == part]) for part in range(num_parts)]
 
 
 # --- Folders ---
@@ -138,55 +157,61 @@ def _refusal(folder: Path, num_images: int, faults: Mapping[str, str]) -> DataEr
     return DataError("\n".join([summary, *lines[:MAX_LISTED], *more]))
 
 
-def _read_folder(folder: Path) -> tuple[list[str], list[Labelled]]:
+def _read_folder(folder: Path) -> tuple[list[str], dict[str, Labelled]]:
     roots, names = _layout(folder)
-    faults = dict.fromkeys(_entries(folder)[1], STRAY)
+    faults = dict.fromkeys(read_entries(folder).files, STRAY)
     files = [file for root in roots for file in _files(folder, root, names, faults)]
     x = read_images(folder, [file.path for file in files], faults)
     y = np.array([file.label for file in files], np.int64)
     root_of = np.array([file.root for file in files])
-    return names, [(x[root_of == root], y[root_of == root]) for root in roots]
+    return names, {part: (x[root_of == root], y[root_of == root]) for root, part in roots.items()}
 
 
-def _layout(folder: Path) -> tuple[list[str], list[str]]:
-    """Where the folders of classes are, as prefixes of paths ("", or one for each split), and the classes in order."""
-    folders, files = _entries(folder)
-    roots = [""]
-    if folders and set(folders) <= set(PARTS):
-        roots = [f"{part}/" for part in PARTS if part in folders]
-        if roots[:2] != ["train/", "val/"]:
-            raise DataError(f"{folder}: expected train/ and val/ where splits are given, found {listed(roots)} alone")
-        folders, files = _entries(folder / roots[0])
+def _layout(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Where the folders of classes are, by prefixes of paths, with the split of each; and the classes in order.
+
+    The prefix is "" of a folder without splits, whose split is "".
+    """
+    folders, files, unreadable = read_entries(folder)
+    check_utf8(folder, unreadable)
+    roots = _given_splits(folder, folders)
+    place = folder / next(iter(roots))
+    if roots != {"": ""}:
+        folders, files, unreadable = read_entries(place)
+        check_utf8(place, unreadable)
     if not folders:
         raise DataError(
-            f"{folder / roots[0]}: expected a folder of images for each class, found {len(files):,} files and no folder"
+            f"{place}: expected a folder of images for each class, found {len(files):,} files and no folder"
         )
-    return roots, check_classes(folder / roots[0], folders)
+    return roots, check_classes(place, folders)
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of folders and of files in a folder, each in order, without hidden ones and litter."""
-    try:
-        with os.scandir(folder) as entries:
-            seen = sorted((entry.name, entry.is_dir()) for entry in entries)
-    except OSError as error:
-        raise DataError(f"{folder}: expected a folder that can be read, found: {error.strerror}") from error
-    seen = [(name, is_dir) for name, is_dir in seen if not name.startswith(".") and name.lower() not in LITTER]
-    return [name for name, is_dir in seen if is_dir], [name for name, is_dir in seen if not is_dir]
+def _given_splits(folder: Path, folders: Sequence[str]) -> dict[str, str]:
+    """The splits by their folders, in the order of PARTS, if all folders are called like one."""
+    parts = {name: PART_OF.get(name.lower()) for name in folders}
+    if not folders or None in parts.values():
+        return {"": ""}
+    roots = {f"{name}/": part for part in PARTS for name in folders if parts[name] == part}
+    if len(set(roots.values())) < len(roots) or "train" not in roots.values():
+        raise DataError(
+            f"{folder}: expected train/ and, if wanted, val/ and test/ where splits are given, found {listed([*roots])}"
+        )
+    return roots
 
 
 def _files(folder: Path, root: str, names: list[str], faults: dict[str, str]) -> Iterator[File]:
     """The files in the folders of classes below root; what is out of place there goes to faults."""
-    classes, strays = _entries(folder / root)
-    faults |= {f"{root}{stray}": STRAY for stray in strays}
-    if not classes:
+    classes, strays, unreadable = read_entries(folder / root)
+    faults |= {f"{root}{stray}": STRAY for stray in strays} | {f"{root}{name}": NOT_UTF8 for name in unreadable}
+    if not classes and not unreadable:
         faults[root] = "no folders of classes"
     for name in classes:
-        inner, files = _entries(folder / root / name)
+        inner, files, unreadable = read_entries(folder / root / name)
         faults |= {f"{root}{name}/{folder_name}/": NESTED for folder_name in inner}
+        faults |= {f"{root}{name}/{file}": NOT_UTF8 for file in unreadable}
         if name not in names:
             faults[f"{root}{name}/"] = "a class that train/ does not have"
-        elif not inner and not files:
+        elif not inner and not files and not unreadable:
             faults[f"{root}{name}/"] = "a class without images"
         else:
             yield from (File(root, names.index(name), f"{root}{name}/{file}") for file in files)

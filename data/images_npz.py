@@ -1,47 +1,100 @@
-"""The arrays of an .npz file as a user's own images: x and y, or the same for each of the splits."""
+"""The arrays of an .npz file as a user's own images: images and labels, or the same for each of the splits."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from data.array_pickle import read_objects
+from data.array_values import as_pixels, brightest, label_values
 from data.splits import DataError
 
 PARTS = ("train", "val", "test")
+PART_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What splits are called, in lower case, as arrays and as folders."""
 MAX_SIDE = 256
-LAYOUTS = [
-    sorted(f"{letter}{end}" for letter in "xy" for end in ends)
-    for ends in ([""], ["_train", "_val"], ["_train", "_val", "_test"])
-]
+WORDS = "|".join(PART_OF)
+NAME = re.compile(
+    rf"((?P<before>{WORDS})[_ .-]?)?"
+    r"((?P<x>x|images?|imgs?|data)|(?P<y>y|labels?|targets?))"
+    rf"([_ .-]?(?P<after>{WORDS}))?",
+    re.IGNORECASE,
+)
+EXPECTED = (
+    "expected x and y, or x_train, y_train, x_test, y_test and, if wanted, x_val, y_val; "
+    "also as images and labels, or train_images and so on"
+)
 
 Labelled = tuple[np.ndarray, np.ndarray]  # images, uint8 [N, H, W] or [N, 3, H, W], and labels, int64 [N]
 
 
-def read_npz(path: Path) -> tuple[list[str], list[Labelled]]:
-    """The classes by label, and all examples, or those of the splits that are given, in the order of PARTS.
+class Given(NamedTuple):
+    """The names of the arrays of one split, and the split, "" for a file without splits."""
+
+    part: str
+    x: str | None
+    y: str | None
+
+
+class Arrays(NamedTuple):
+    """Images as the file has them, but uint8 from 0 to 255, and the values of their labels [N], if it has any."""
+
+    part: str
+    x: np.ndarray
+    y: np.ndarray | None
+
+
+def read_npz(path: Path) -> tuple[list[str], dict[str, Labelled]]:
+    """The classes by label, and the examples of each split that is given; of "" for a file without splits.
 
     What the file holds, `data.images.own` says. DataError for anything else.
     """
-    arrays = _read_arrays(path, "xy")
-    names = _names(path, arrays)
-    ends = [f"_{part}" for part in PARTS if f"x_{part}" in arrays] or [""]
-    parts = [(_images(path, f"x{end}", arrays), _labels(path, f"y{end}", arrays, names)) for end in ends]
-    for end, (x, y) in zip(ends, parts, strict=True):
+    arrays, given = _read_arrays(path, "xy")
+    names = _names(path, arrays, given)
+    parts: dict[str, Labelled] = {}
+    for (part, x_name, y_name), x in zip(given, _all_pixels(path, arrays, given), strict=True):
+        assert x_name is not None
+        assert y_name is not None
+        x = _images(path, x_name, x)
+        y = _labels(path, y_name, arrays[y_name], names, given[0].y)
         if len(x) != len(y):
-            raise DataError(f"{path}: expected a label in y{end} for each image in x{end}, found {len(y)} for {len(x)}")
-        shape = parts[0][0].shape[1:]
+            raise DataError(
+                f"{path}: expected a label in {y_name} for each image in {x_name}, found {len(y)} for {len(x)}"
+            )
+        shape = next(iter(parts.values()))[0].shape[1:] if parts else x.shape[1:]
         if x.shape[1:] != shape:
-            raise DataError(f"{path}: array x{end}: expected images of shape {shape}, as before, found {x.shape[1:]}")
+            raise DataError(f"{path}: array {x_name}: expected images of shape {shape}, as before, found {x.shape[1:]}")
+        parts[part] = x, y
     return names, parts
 
 
 def npz_class_names(path: Path) -> list[str]:
     """The values of y in ascending order, as text, by label; no image is looked at. DataError as for `read_npz`."""
-    return _names(path, _read_arrays(path, "y"))
+    return _names(path, *_read_arrays(path, "y"))
 
 
-def _read_arrays(path: Path, letters: str) -> dict[str, np.ndarray]:
-    """The arrays of the file whose names begin with one of these letters, but only of a file that has all it needs."""
+def read_unsplit(path: Path) -> list[Arrays]:
+    """All images of a file, also of one without labels, by split and in their own layout. DataError otherwise."""
+    arrays, given = _read_arrays(path, "xy", needs_labels=False)
+    found = []
+    for (part, x_name, y_name), x in zip(given, _all_pixels(path, arrays, given), strict=True):
+        y = None if y_name is None else _values(path, y_name, arrays[y_name])
+        if y is not None and len(y) != len(x):
+            raise DataError(
+                f"{path}: expected a label in {y_name} for each image in {x_name}, found {len(y)} for {len(x)}"
+            )
+        found.append(Arrays(part, x, y))
+    return found
+
+
+def _read_arrays(path: Path, letters: str, *, needs_labels: bool = True) -> tuple[dict[str, np.ndarray], list[Given]]:
+    """The images (x), the labels (y) or both of a file, by name, but only of a file that has all it needs."""
     if not path.exists():
         raise DataError(
             f"data={path}: found no such folder or file; "
@@ -51,48 +104,115 @@ def _read_arrays(path: Path, letters: str) -> dict[str, np.ndarray]:
         # Opened here, since np.load leaves a damaged file open; without pickles, which could run any program.
         with path.open("rb") as content:
             file = np.load(content, allow_pickle=False)
-            found = sorted(file.files) if isinstance(file, np.lib.npyio.NpzFile) else ["a single array, as in .npy"]
-            if found in LAYOUTS:
-                return {name: file[name] for name in found if name[0] in letters}
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise _Unknown("found a single array, as in .npy")
+            given = _given(file.files, needs_labels)
+            wanted = [name for part in given for letter, name in zip("xy", part[1:], strict=True) if letter in letters]
+            return {name: _read(file, name) for name in wanted if name is not None}, given
+    except _Unknown as unknown:
+        raise DataError(f"{path}: {EXPECTED}; {unknown}") from None
     except Exception as error:  # a damaged file makes NumPy and zipfile raise all sorts
-        raise DataError(f"{path}: expected an .npz file of numbers and strings, found: {error}") from error
-    raise DataError(f"{path}: expected the arrays {' or '.join(map(listed, LAYOUTS))}; found {listed(found)}")
+        raise DataError(f"{path}: expected an .npz file of numbers and text, found: {error}") from error
 
 
-def _names(path: Path, arrays: Mapping[str, np.ndarray]) -> list[str]:
-    values = np.unique(_checked_y(path, "y" if "y" in arrays else "y_train", arrays))
-    return check_classes(path, [str(value) for value in values])
+class _Unknown(Exception):
+    """What was found in the place of images and labels."""
 
 
-def _labels(path: Path, name: str, arrays: Mapping[str, np.ndarray], names: list[str]) -> np.ndarray:
-    values = [str(value) for value in _checked_y(path, name, arrays)]
+def _given(names: Sequence[str], needs_labels: bool) -> list[Given]:
+    """What the arrays are by their names, in the order of PARTS."""
+    found: dict[tuple[str, str], str] = {}
+    for name in names:
+        match = NAME.fullmatch(name)
+        if match is None or (match["before"] and match["after"]):
+            raise _Unknown(f"found {listed(sorted(names))}")
+        key = ("x" if match["x"] else "y", PART_OF.get((match["before"] or match["after"] or "").lower(), ""))
+        if key in found:
+            raise _Unknown(f"found {found[key]} and {name}, of which only one can be meant")
+        found[key] = name
+    parts = [part for part in ("", *PARTS) if ("x", part) in found or ("y", part) in found]
+    given = [Given(part, found.get(("x", part)), found.get(("y", part))) for part in parts]
+    is_whole = all(part.x and (part.y or not needs_labels) for part in given) and ("" not in parts or len(parts) == 1)
+    if not is_whole or not given or (needs_labels and parts[0] not in ("", "train")):
+        raise _Unknown(f"found {listed(sorted(names))}")
+    return given
+
+
+def _read(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """An array; one of objects, as pandas gives for text, without running what its pickle may ask for."""
+    assert file.zip is not None
+    member = name if name in file.zip.namelist() else f"{name}.npy"
+    with file.zip.open(member) as content:
+        version = np.lib.format.read_magic(content)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        if version <= (2, 0) and read_header(content)[2].hasobject:
+            try:
+                return read_objects(content)  # pyright: ignore[reportArgumentType]
+            except ValueError as error:
+                raise ValueError(f"array {name}, {error}; text is safe by {name}.astype(str)") from None
+    return file[name]
+
+
+def _names(path: Path, arrays: Mapping[str, np.ndarray], given: Sequence[Given]) -> list[str]:
+    name = given[0].y
+    assert name is not None
+    return check_classes(path, [str(value) for value in np.unique(_values(path, name, arrays[name]))])
+
+
+def _values(path: Path, name: str, y: np.ndarray) -> np.ndarray:
+    try:
+        return label_values(y)
+    except ValueError as error:
+        raise DataError(f"{path}: array {name}: {error}") from None
+
+
+def _labels(path: Path, name: str, y: np.ndarray, names: list[str], train: str | None) -> np.ndarray:
+    values = [str(value) for value in _values(path, name, y)]
     label_of = {name: label for label, name in enumerate(names)}
     if unknown := sorted(set(values) - label_of.keys()):
-        raise DataError(f"{path}: array {name}: expected the classes of y_train, found also {listed(unknown)}")
+        raise DataError(f"{path}: array {name}: expected the classes of {train}, found also {listed(unknown)}")
     return np.array([label_of[value] for value in values], np.int64)
 
 
-def _checked_y(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    y = arrays[name]
-    if y.ndim != 1 or y.dtype.kind not in "iuU":
-        raise DataError(f"{path}: array {name}: expected integers or strings [N], found {y.dtype} {list(y.shape)}")
-    return y
+def _all_pixels(path: Path, arrays: Mapping[str, np.ndarray], given: Sequence[Given]) -> list[np.ndarray]:
+    """The images of each split as uint8, all by one scale: a split of dark images alone is no measure."""
+    named = {part.x: arrays[part.x] for part in given if part.x}
+    top = max(brightest(x) for x in named.values())
+    pixels = []
+    for name, x in named.items():
+        try:
+            pixels.append(as_pixels(x, top))
+        except ValueError as error:
+            raise DataError(f"{path}: array {name}: {error}") from None
+    return pixels
 
 
-def _images(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    x = arrays[name]
-    found = f"{x.dtype} {list(x.shape)}"
+def _images(path: Path, name: str, x: np.ndarray) -> np.ndarray:
+    found = list(x.shape)
     if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
         x = x.transpose(0, 3, 1, 2)
     if x.ndim == 4 and x.shape[1] == 1:
         x = x[:, 0]
     is_image = x.ndim == 3 or (x.ndim == 4 and x.shape[1] == 3)
-    if x.dtype != np.uint8 or not is_image or not all(1 <= side <= MAX_SIDE for side in x.shape[-2:]) or not len(x):
+    if not is_image or not all(1 <= side <= MAX_SIDE for side in x.shape[-2:]) or not len(x):
         raise DataError(
-            f"{path}: array {name}: expected uint8 [N, H, W], [N, C, H, W] or [N, H, W, C] with C of 1 or 3, "
-            f"H and W of 1 to {MAX_SIDE}, N of 1 or more, found {found}"
+            f"{path}: array {name}: expected images as [N, H, W], [N, C, H, W] or [N, H, W, C] with C of 1 or 3, "
+            f"H and W of 1 to {MAX_SIDE}, N of 1 or more, found {found}{layout_advice(found)}"
         )
     return np.ascontiguousarray(x)
+
+
+def layout_advice(shape: Sequence[int]) -> str:
+    """How an array of this shape becomes images, where that can be told, to be put behind what was found."""
+    if len(shape) == 4 and 4 in (shape[1], shape[3]):
+        return f"; of RGBA take three channels: {'x[..., :3]' if shape[3] == 4 else 'x[:, :3]'}"
+    if len(shape) == 4 and 2 in (shape[1], shape[3]):
+        return f"; of grey and alpha take one: {'x[..., 0]' if shape[3] == 2 else 'x[:, 0]'}"
+    if len(shape) == 2:
+        side = round(shape[1] ** 0.5)
+        sides = f"{side}, {side}" if side**2 == shape[1] else "H, W"
+        return f"; rows of pixels become images by x.reshape(-1, {sides}), one image by x[None]"
+    return ""
 
 
 def check_classes(path: Path, names: list[str]) -> list[str]:

@@ -54,6 +54,22 @@ def test_quotes_blanks_zeros_and_empty_lines_do_no_harm(tmp_path: Path):
     check(store(tmp_path, text(table).replace("\n", "\n\n", 1).removesuffix("\n")), rows(2))
 
 
+def test_whole_numbers_may_be_written_as_decimals(tmp_path: Path):
+    written = rows(5)
+    plain = read_labelled(store(tmp_path, text(written)))
+    for form in ("{:.1f}", "{:.18e}", " {:.0f}. "):
+        decimals = [[form.format(float(value)) for value in row] for row in written]
+        for found, expected in zip(read_labelled(store(tmp_path, text(decimals))), plain, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_pixels_from_0_to_1_are_told_how_they_become_whole_numbers(tmp_path: Path):
+    table = rows(8)
+    table[5][3] = "0.5"
+    with pytest.raises(DataError, match=r"line 7, column pixel2: .* found '0.5'; of pixels from 0 to 1 write round"):
+        read_labelled(store(tmp_path, text(table)))
+
+
 def test_columns_are_found_by_name(tmp_path: Path):
     path = store(tmp_path, text([row[::-1] for row in rows(3)], HEADER[::-1]))
     check(path, rows(3))
@@ -66,7 +82,9 @@ def test_unlabelled_files_give_the_images_alone(tmp_path: Path):
     assert np.array_equal(x.reshape(5, 784), np.array(rows(5), int)[:, 1:])
 
 
-@pytest.mark.parametrize("bad", ["256", "-1", "1.5", "1.0", "1e2", "x", "", " ", "+1", "0x1F", "NA", "nan", "9" * 5000])
+@pytest.mark.parametrize(
+    "bad", ["256", "-1", "1.5", "-1.0", "256.0", "1e3", "x", "", " ", "+1", "0x1F", "NA", "nan", "9" * 5000]
+)
 def test_a_bad_pixel_is_named_with_line_and_column(tmp_path: Path, bad: str):
     table = rows(8)
     table[5][3] = bad
@@ -88,7 +106,7 @@ def test_the_first_bad_value_in_reading_order_is_named(tmp_path: Path):
         read_labelled(store(tmp_path, text(table)))
 
 
-@pytest.mark.parametrize("bad", ["10", "255", "256", "-1", "2.0", "two", ""])
+@pytest.mark.parametrize("bad", ["10", "255", "256", "-1", "2.5", "two", ""])
 def test_a_bad_label_is_named_with_its_line(tmp_path: Path, bad: str):
     table = rows(4)
     table[1][0] = bad
@@ -180,7 +198,7 @@ def test_any_bytes_in_a_cell_give_a_number_or_a_data_error(
         assert re.match(rf"{re.escape(str(path))}: (line \d|expected)", str(error))  # noqa: PT017 - either is right
     else:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            found = [[int(value) for value in row] for row in list(csv.reader(file))[1:] if row]
+            found = [[int(float(value)) for value in row] for row in list(csv.reader(file))[1:] if row]
         assert np.array_equal(np.c_[y, x.reshape(len(x), -1)], found)
 
 
@@ -196,8 +214,9 @@ def test_a_cell_is_taken_exactly_if_it_is_a_whole_number_in_range(tmp_path_facto
     table = rows(2)
     table[1][9] = value
     path = store(tmp_path_factory.getbasetemp(), text(table), "fuzzed.csv")
-    if re.fullmatch(r"[ \t]*[0-9]+[ \t]*", value) and int(value) <= 255:
-        assert read_labelled(path)[0].reshape(2, -1)[1, 8] == int(value)
+    is_number = re.fullmatch(r"[ \t]*[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?[ \t]*", value)
+    if is_number and float(value).is_integer() and float(value) <= 255:
+        assert read_labelled(path)[0].reshape(2, -1)[1, 8] == float(value)
     else:
         with pytest.raises(DataError, match="line 3, column pixel8: expected a whole number from 0 to 255"):
             read_labelled(path)

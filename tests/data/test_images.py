@@ -214,6 +214,88 @@ def test_hidden_files_and_litter_are_passed_over(tmp_path: Path):
     assert sum(len(split) for split in parts(own(tmp_path))) == 20
 
 
+LITTER = (
+    *(
+        "__MACOSX",
+        "@eaDir",
+        "lost+found",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "#recycle",
+        "@Recycle",
+        "#snapshot",
+    ),
+    *(".ipynb_checkpoints", ".Trashes", "found.000", "Network Trash Folder", "__pycache__", "LOST+FOUND"),
+)
+LITTER_FILES = (
+    "Thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "Icon\r",
+    "._a.png",
+    "~$a.docx",
+    "a.png:Zone.Identifier",
+    "Picasa.ini",
+)
+
+
+@pytest.mark.parametrize("root", ["", "train/"])
+def test_what_other_programs_leave_is_neither_class_nor_image(tmp_path: Path, root: str):
+    fill(tmp_path / "train")
+    fill(tmp_path / "val")
+    folder = tmp_path / ("" if root else "train")
+    clean = own(folder)
+    for name in LITTER:
+        save(tmp_path / name / "cat" / "a.png", picture(0))
+        save(tmp_path / "train" / name / "a.png", picture(0))
+        save(tmp_path / "train" / "cat" / name / "a.png", picture(0))
+    for name in LITTER_FILES:
+        for place in ("", "train", "val/dog"):
+            (tmp_path / place / name).write_bytes(b"no image")
+    assert own(folder).fingerprint == clean.fingerprint
+    assert own(folder).classes == ("cat", "dog")
+
+
+def non_utf8(folder: Path, name: bytes) -> Path:
+    """A path whose last name is no UTF-8. Skips the test where there can be none."""
+    path = folder / os.fsdecode(name)
+    try:
+        path.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no names but UTF-8")
+    path.rmdir()
+    return path
+
+
+def test_names_that_are_no_utf8_are_refused_in_reading(tmp_path: Path):
+    told = "its name is no UTF-8, as often in an old archive; rename it"
+    folder = fill(tmp_path / "pets")
+    bad = [non_utf8(folder / "cat", b"gr\xfcn.png"), non_utf8(folder, b"stra\xdfe.png"), non_utf8(folder, b"h\xf6he")]
+    for path in bad[:2]:
+        save(tmp_path / "a.png", picture(0))
+        (tmp_path / "a.png").rename(path)
+    message = refusal_of(folder)
+    assert f"stra\\xdfe.png: {told}" in message
+    bad[1].unlink()
+    assert f"cat/gr\\xfcn.png: {told}" in refusal_of(folder)
+    bad[0].unlink()
+    bad[2].mkdir()
+    assert f"{folder}: cannot be used:\n  h\\xf6he: {told}" in refusal_of(folder)
+    bad[2].rmdir()
+    assert own(folder).num_classes == 2
+    renamed = non_utf8(tmp_path, b"st\xfcck")
+    folder.rename(renamed)
+    assert f"st\\xfcck: {told}" in refusal_of(renamed)
+    assert f"st\\xfcck/x.npz: {told}" in refusal_of(renamed / "x.npz")
+
+
+def refusal_of(path: Path) -> str:
+    """The message, which can be printed anywhere."""
+    with pytest.raises(DataError) as failure:
+        own(path)
+    return str(failure.value).encode().decode()
+
+
 def test_all_bad_files_are_listed_at_once(tmp_path: Path):
     fill(tmp_path)
     png = io.BytesIO()
@@ -288,12 +370,35 @@ def test_a_split_without_classes_is_listed(tmp_path: Path):
     assert "  val/: no folders of classes" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("given", [["train"], ["train", "test"], ["val", "test"]])
-def test_given_splits_without_training_or_validation_are_refused(tmp_path: Path, given: list[str]):
+@pytest.mark.parametrize("given", [["train", "test"], ["Training", "Testing"], ["TRAIN", "test"]])
+def test_validation_is_split_off_the_training_images_where_only_a_test_is_given(tmp_path: Path, given: list[str]):
+    fill(tmp_path / given[0], 20)
+    fill(tmp_path / given[1], 5)
+    splits = own(tmp_path)
+    assert [np.bincount(split.y).tolist() for split in parts(splits)] == [[17] * 2, [3] * 2, [5] * 2]
+    assert contents(splits.train, splits.val) == sorted(
+        (picture(100 * c + i).tobytes(), c) for c in range(2) for i in range(20)
+    )
+
+
+def test_training_images_alone_are_split_as_if_they_lay_a_folder_higher(tmp_path: Path):
+    fill(tmp_path / "all" / "train", 20)
+    assert own(tmp_path / "all").fingerprint == own(tmp_path / "all" / "train").fingerprint
+
+
+@pytest.mark.parametrize("given", [["val", "test"], ["train", "val", "valid"], ["test"]])
+def test_given_splits_without_training_or_twice_are_refused(tmp_path: Path, given: list[str]):
     for part in given:
         fill(tmp_path / part)
-    with pytest.raises(DataError, match="expected train/ and val/ where splits are given, found"):
+    with pytest.raises(DataError, match="expected train/ and, if wanted, val/ and test/ where splits are given, found"):
         own(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["valid", "validation", "Val"])
+def test_splits_may_have_their_longer_names(tmp_path: Path, name: str):
+    fill(tmp_path / "train", 4)
+    fill(tmp_path / name, 3)
+    assert [len(split) for split in parts(own(tmp_path))] == [8, 6, 0]
 
 
 def test_classes_may_be_called_like_a_split(tmp_path: Path):
@@ -301,7 +406,7 @@ def test_classes_may_be_called_like_a_split(tmp_path: Path):
 
 
 def test_a_split_of_another_name_is_explained(tmp_path: Path):
-    for part in ("train", "valid"):
+    for part in ("train", "holdout"):
         fill(tmp_path / part)
     assert "train/cat/: a folder in the folder of a class; expected images alone (given splits" in refusal(tmp_path)
 
@@ -411,23 +516,56 @@ GIVEN = {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y}
 @pytest.mark.parametrize(
     ("arrays", "found"),
     [
-        ({"x": X}, "expected the arrays x, y or .*; found x$"),
-        ({"x": X, "y": Y, "classes": Y}, "found classes, x, y$"),
-        ({"x_train": X, "y_train": Y}, "found x_train, y_train$"),
+        ({"x": X}, "expected x and y, or x_train.*; found x$"),
+        ({"x": X, "y": Y, "ids": Y}, "found ids, x, y$"),
+        ({"x": X, "X": X, "y": Y}, "found x and X, of which only one can be meant"),
+        ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "found x, x_train, y, y_train$"),
+        ({"x_test": X, "y_test": Y}, "found x_test, y_test$"),
+        ({"train_x_train": X, "y": Y}, "found train_x_train, y$"),
         ({**GIVEN, "x_test": X}, "found x_test, x_train, x_val"),
-        ({"x": X.astype(float), "y": Y}, r"array x: expected uint8 .*, found float64 \[8, 6, 5\]"),
-        ({"x": X[0], "y": Y}, r"array x: .* found uint8 \[6, 5\]"),
-        ({"x": X[:0], "y": Y}, r"array x: .* found uint8 \[0, 6, 5\]"),
-        ({"x": np.zeros((8, 6, 5, 4), np.uint8), "y": Y}, r"array x: .* found uint8 \[8, 6, 5, 4\]"),
-        ({"x": np.zeros((8, 257, 5), np.uint8), "y": Y}, r"array x: .* found uint8 \[8, 257, 5\]"),
-        ({"x": X, "y": Y.astype(float)}, r"array y: expected integers or strings \[N\], found float64 \[8\]"),
-        ({"x": X, "y": np.eye(8, dtype=int)}, r"array y: .* found int64 \[8, 8\]"),
-        ({"x": X, "y": np.array(["a", None] * 4)}, "Object arrays cannot be loaded"),
+        (
+            {"x": X + 0.25, "y": Y},
+            r"array x: found float64 from 0 to 1 that are no 255ths; expected uint8, 0 to 255: \(x",
+        ),
+        ({"x": X + 9.5, "y": Y}, r"array x: found float64 with fractions; expected whole numbers from 0 to 255"),
+        ({"x": X - 1.0, "y": Y}, r"from 0 to 255, found float64 from -1 to -1; from -1 to 1 they become \(\(x \+ 1\)"),
+        ({"x": X + np.nan, "y": Y}, "array x: expected values from 0 to 255, found float64 from nan to nan; scale"),
+        ({"x": X + np.uint16(4095), "y": Y}, r"found uint16 from 4095 to 4095; of 16 bits they become \(x // 257\)"),
+        ({"x": X.astype(str), "y": Y}, "array x: expected numbers from 0 to 255, found <U"),
+        ({"x": X[0], "y": Y}, r"array x: .* found \[6, 5\]"),
+        (
+            {"x": X.reshape(8, 30)[:, :25], "y": Y},
+            r"found \[8, 25\]; rows of pixels become images by x.reshape\(-1, 5, 5\)",
+        ),
+        ({"x": X[:0], "y": Y}, r"array x: .* found \[0, 6, 5\]"),
+        (
+            {"x": np.zeros((8, 6, 5, 4), np.uint8), "y": Y},
+            r"found \[8, 6, 5, 4\]; of RGBA take three channels: x\[..., :3\]",
+        ),
+        ({"x": np.zeros((8, 257, 5), np.uint8), "y": Y}, r"array x: .* found \[8, 257, 5\]"),
+        ({"x": X, "y": Y + 0.5}, r"array y: expected whole numbers or text, found float64 \[8\] with fractions"),
+        (
+            {"x": X, "y": np.ones((8, 2), int)},
+            r"array y: expected one label .* found int64 \[8, 2\], which has not a single",
+        ),
+        (
+            {"x": X, "y": np.zeros((8, 2, 2), int)},
+            r"array y: expected whole numbers or text, \[N\] or .* int64 \[8, 2, 2\]",
+        ),
+        (
+            {"x": X, "y": np.array(["a", None] * 4)},
+            r"array y, .* text or whole numbers alone; found nonetype, str; text",
+        ),
+        (
+            {"x": X, "y": np.array([Path("a")] * 8)},
+            r"array y, .* refused: it asks for pathlib.*; text is safe by y.astype",
+        ),
+        ({"x": X, "y": np.array([b"\xff", b"a"] * 4)}, "array y: expected text in UTF-8, found other bytes"),
         ({"x": X, "y": Y[:7]}, "expected a label in y for each image in x, found 7 for 8"),
         ({"x": X, "y": 0 * Y}, "expected at least 2 classes, found 1: 0"),
         ({"x": X, "y": Y * (np.arange(8) < 4)}, r"expected at least 3 images of each class, .* found fewer of 1 \(2\)"),
         ({**GIVEN, "y_val": Y + 1}, "array y_val: expected the classes of y_train, found also 2"),
-        ({**GIVEN, "y_val": Y + 0.5}, "array y_val: expected integers or strings"),
+        ({**GIVEN, "y_val": Y + 0.5}, "array y_val: expected whole numbers or text"),
         ({**GIVEN, "x_val": X[:, 1:]}, r"array x_val: expected images of shape \(6, 5\), as before, found \(5, 5\)"),
         ({**GIVEN, "x_val": X[1:]}, "in y_val for each image in x_val, found 8 for 7"),
     ],
@@ -440,7 +578,100 @@ def test_other_arrays_are_named(tmp_path: Path, arrays: dict[str, np.ndarray], f
 
 def test_a_single_array_is_told_apart(tmp_path: Path):
     np.save(tmp_path / "file.npy", X)
-    assert "expected the arrays x, y or" in refusal(tmp_path / "file.npy")
+    assert "expected x and y, or x_train" in refusal(tmp_path / "file.npy")
+
+
+NAMES = np.array(["bee", "ant"])[Y]
+
+
+@pytest.mark.parametrize(
+    ("y", "names"),
+    [
+        (Y[:, None], ("0", "1")),
+        (Y.astype(float), ("0", "1")),
+        (Y.astype(">i2"), ("0", "1")),
+        (Y - 1, ("-1", "0")),
+        (Y.astype(np.uint64) + 2**63, (str(2**63), str(2**63 + 1))),
+        (Y == 1, ("False", "True")),
+        (np.eye(2, dtype=np.uint8)[Y], ("0", "1")),
+        (np.eye(3)[Y * 2], ("0", "2")),
+        (np.eye(2, dtype=bool)[Y], ("0", "1")),
+        (Y.astype(object), ("0", "1")),
+        (NAMES, ("ant", "bee")),
+        (NAMES[:, None], ("ant", "bee")),
+        (NAMES.astype("S"), ("ant", "bee")),
+        (NAMES.astype(object), ("ant", "bee")),
+        (NAMES.astype(object)[:, None], ("ant", "bee")),
+        (np.char.encode(NAMES).astype(object), ("ant", "bee")),
+        (np.array(["f\u00fcnf", "\u4e2d"])[Y], ("f\u00fcnf", "\u4e2d")),
+    ],
+)
+def test_labels_are_taken_in_every_form_that_says_one_for_each_image(
+    tmp_path: Path, y: np.ndarray, names: tuple[str, ...]
+):
+    splits = own(npz(tmp_path, x=np.arange(8, dtype=np.uint8).reshape(8, 1, 1), y=y))
+    assert splits.classes == names
+    flipped = names[0] == "ant"
+    assert contents(*parts(splits)) == [(bytes([i]), int(Y[i] != flipped)) for i in range(8)]
+
+
+PIXELS = picture(3, (8, 6, 5)) // 2
+PIXELS[0, 0, 0] = 255
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (PIXELS.astype(np.int64), PIXELS),
+        (PIXELS.astype(">u2"), PIXELS),
+        (PIXELS.astype(np.float32), PIXELS),
+        ((PIXELS / 255).astype(np.float32), PIXELS),
+        ((PIXELS / 255).astype(np.float16), PIXELS),
+        (PIXELS.astype(np.float32) / 255.0, PIXELS),
+        (PIXELS * (1 / 255), PIXELS),
+        ((PIXELS.astype(np.float32) / 255).astype(np.float64), PIXELS),
+        (PIXELS > 60, np.where(PIXELS > 60, 255, 0)),
+        ((PIXELS > 60).astype(np.float32), np.where(PIXELS > 60, 255, 0)),
+        (np.asfortranarray(PIXELS), PIXELS),
+    ],
+)
+def test_pixels_are_taken_in_every_type_that_loses_nothing(tmp_path: Path, x: np.ndarray, expected: np.ndarray):
+    splits = own(npz(tmp_path, x=x, y=Y))
+    assert splits.train.x.dtype == np.uint8
+    assert contents(*parts(splits)) == contents(Split(expected.astype(np.uint8), Y))
+
+
+def test_all_splits_of_floats_have_one_scale(tmp_path: Path):
+    dark = np.ones((8, 6, 5), np.float32)
+    splits = own(npz(tmp_path, x_train=PIXELS.astype(np.float32), y_train=Y, x_val=dark, y_val=Y))
+    assert (splits.val.x == 1).all()
+
+
+@pytest.mark.parametrize(
+    "naming", ["x_train y_train x_test y_test", "train_images train_labels test_images test_labels"]
+)
+def test_validation_is_split_off_the_training_arrays_where_only_a_test_is_given(tmp_path: Path, naming: str):
+    x = np.arange(40, dtype=np.uint8).reshape(40, 1, 1)
+    y = np.arange(40) % 2
+    names = naming.split()
+    splits = own(npz(tmp_path, **dict(zip(names, (x[:30], y[:30], x[30:], y[30:]), strict=True))))
+    assert [len(split) for split in parts(splits)] == [26, 4, 10]
+    assert contents(splits.test) == contents(Split(x[30:], y[30:]))
+
+
+@pytest.mark.parametrize(
+    "naming",
+    [
+        *("x y", "X Y", "images labels", "image label", "data target", "Images targets", "X_train Y_train"),
+        *("train_images train_labels", "xTrain yTrain", "trainX trainY", "x_training y_training", "TRAIN-X TRAIN-Y"),
+    ],
+)
+def test_arrays_go_by_the_names_that_people_give_them(tmp_path: Path, naming: str):
+    x_name, y_name = naming.split()
+    path = tmp_path / "FILE.NPZ"
+    with path.open("wb") as file:
+        np.savez_compressed(file, **{y_name: Y, x_name: PIXELS})
+    assert contents(*parts(own(path))) == contents(Split(PIXELS, Y))
 
 
 @given(st.integers(0, 700), st.integers(0, 255), st.integers(0, 700))
