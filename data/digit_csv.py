@@ -76,6 +76,15 @@ def read_unlabelled(path: Path) -> np.ndarray:
     return _images(_read(path, PIXELS))
 
 
+def has_labels(path: Path) -> bool:
+    """Whether a file that can be read names a column `label` in its first line."""
+    try:
+        with path.open("rb") as file:
+            return LABEL in re.split(r'[,"\s]', file.readline().decode("utf-8-sig", "replace"))
+    except OSError:
+        return False  # which is said when it is read
+
+
 DIGITS = Dataset(name="digit-recognizer", original=load_original, made=lambda data_dir, say: embedded.load_made())
 
 

@@ -13,6 +13,7 @@ from results import report_lessons as lessons
 from results import report_search as searched
 from results.command import StorageError, check_name, key, keys_help, parse_into, run_command
 from results.files import replacing
+from results.own_files import check_output
 from results.report_ablation import ablation_page
 from results.report_compare import comparison
 from results.report_page import page
@@ -20,6 +21,7 @@ from results.run_record import RunRecord, read_run
 from results.runs_at import RULE, runs_at
 from results.storage import Remote, bring, explained, is_remote, shown, working_folder
 
+REPORT = "report.html"
 USAGE = "python -m results.report run=NAME"
 PROMISE = """
 Writes a run's report, RUN/report.html, from its tables, journal and pictures as they stand: also while it goes on.
@@ -36,7 +38,11 @@ class ReportConfig:
 
     run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "needed")
     runs_dir: str = key("", "folder of all runs", RULE)
-    output: str | None = key(None, "file to write", "report.html in the run's folder; report-A-B.html in runs_dir")
+    output: str | None = key(
+        None,
+        "file to write, which replaces what is there but a run's own",
+        "report.html in the run's folder; report-A-B.html in runs_dir",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +82,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises ValueError if the folder has no tables or damaged ones, OSError if the disk does not take the page.
     """
     is_ablation = (folder / "ablation.parquet").exists()
-    return _put(ablation_page(folder) if is_ablation else run_page(read_run(folder)), output or folder / "report.html")
+    return _put(ablation_page(folder) if is_ablation else run_page(read_run(folder)), output or folder / REPORT)
 
 
 def run_page(run: RunRecord) -> str:
@@ -101,6 +107,8 @@ def run_page(run: RunRecord) -> str:
 def _write(config: ReportConfig) -> Path:
     folders = [bring(config.runs_dir, name) for name in config.run]
     output = Path(config.output).expanduser() if config.output else None
+    if output:
+        check_output("output", output, runs=folders, allowed=[REPORT])
     if len(folders) == 1:
         return write_report(folders[0], output)
     content = comparison(_readable(folders))

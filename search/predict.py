@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.folders import check_utf8
 from data.splits import Images
 from results.command import key, keys_help, parse_into, run_command
+from results.own_files import check_output
 from results.storage import copied, is_remote
-from search.predict_inputs import IMAGE_SUFFIXES, Form, Progress, form_of, refuse
+from search.predict_inputs import Form, Inputs, Progress, form_of, refuse
 from search.predict_outputs import write_images, write_labels
+from search.predict_record import Outputs
+from search.predict_score import score_lines, trained_on
 from spaces.layers import Shape
 
 if TYPE_CHECKING:
@@ -30,9 +34,17 @@ Applies a saved model to new images. What is written follows from the input and 
 
   input                             a classifier writes                      a network that gives images writes
   FOLDER of images (PNG, JPEG ...)  labels.csv: image, label, probability    cleaned/: PNGs, same names and sizes
-  FILE.npy, uint8 [N, H, W]         the same                                 cleaned.npy, of the same shape
+  FILE.npy, [N, H, W] or as below   the same                                 cleaned.npy, of the same shape
+  FILE.npz, as in training          the same
   FILE.csv, as Kaggle's test.csv    submission.csv: ImageId from 1, Label
   a pickle, as test_max_x           submission.csv: Id from 0, Label
+
+Labels are the names of the classes, or the digits. A folder may hold a folder of images for each class, also in train/,
+val/ and test/, and an .npz or .csv file may have labels: then it says as well how many were right. Arrays hold 0 to
+255, or 0 to 1 in 255ths; those in colour are [N, 3, H, W] or [N, H, W, 3].
+
+A file is replaced only where output= or values= names it, or where it is an earlier output that was not changed since
+(a hidden file beside it, .frugal-outputs, knows). A folder's other files are never replaced.
 
 Examples (M stands for the folder models/ of a run):
   python -m search.predict model=M/best.pt input=photos
@@ -51,7 +63,7 @@ class PredictConfig:
     """What a model is applied to, and where the outputs go."""
 
     model: Files = key("", "model file of a run; several, model=[a,b,c], are averaged", "needed")
-    input: str = key("", "a folder of images, or an .npy, .csv or pickle file, as above", "needed")
+    input: str = key("", "a folder of images, or an .npy, .npz, .csv or pickle file, as above", "needed")
     output: str | None = key(None, "file or folder to write", "as above")
     values: str | None = key(None, "also the pixels of all images as CSV: id (image_row_column, from 1), value 0 to 1")
 
@@ -74,28 +86,39 @@ def parse(arguments: Sequence[str]) -> PredictConfig:
 
 
 def apply(config: PredictConfig) -> int:
-    num_images, done, targets = predict(config)
-    print(f"{num_images:,} images {done}: {', '.join(map(str, targets))}")
+    for line in predict(config):
+        print(line)
     return 0
 
 
-def predict(config: PredictConfig) -> tuple[int, str, list[Path]]:
-    """Writes labels or images; returns of how many images, which of the two, and where.
+def predict(config: PredictConfig) -> list[str]:
+    """Writes labels or images; returns what is to be said of it, line by line.
 
-    Raises ValueError for what cannot be read, averaged or used together, and then writes nothing.
+    Raises ValueError for what cannot be read, averaged, used together or written, and then writes nothing.
     """
     source = _path(config.input)
     form = form_of(source)
     ensemble = load_ensemble(config.model)
-    output, values = _targets(config, form, ensemble)
-    images, names = form.read(source, ensemble.input_shape, ensemble.takes_any_size)
+    outputs = Outputs()
+    output, values = _targets(config, form, ensemble, outputs)
+    inputs = form.read(source, ensemble.input_shape, ensemble.takes_any_size)
     if ensemble.gives_images:
-        _check_outputs(ensemble, source, images, names)
-        shape = images.shape if isinstance(images, np.ndarray) and output.suffix.lower() == ".npy" else None
-        write_images(_outputs(ensemble, images), names, source=source, target=output, shape=shape, values=values)
-        return len(names), "written", [output, *([values] if values else [])]
-    write_labels(output, form.header, names, _all(ensemble, images), ensemble.classes)
-    return len(names), "labelled", [output]
+        _check_outputs(ensemble, source, inputs)
+        pixels = _outputs(ensemble, inputs.images)
+        write_images(outputs, pixels, inputs, source=source, target=output, values=values)
+        written = [outputs.shown(path) for path in (output, values) if path]
+        return [f"{len(inputs.names):,} images written: {', '.join(written)}"]
+    probabilities = _all(ensemble, inputs.images)
+    labels = [ensemble.label_names[label] for label in probabilities.argmax(1)]
+    write_labels(outputs, output, form.header, inputs.names, labels, probabilities.max(1, initial=0))
+    return [f"{len(labels):,} images labelled: {outputs.shown(output)}", *_score(ensemble, source, inputs, labels)]
+
+
+def _score(ensemble: Ensemble, source: Path, inputs: Inputs, labels: list[str]) -> list[str]:
+    lines = score_lines(inputs, labels, ensemble.label_names)
+    if lines and any(trained_on(source, model.facts) for model in ensemble.models.values()):
+        lines.append("the model was trained on a part of these very images, so this says little about new ones")
+    return lines
 
 
 # --- The models ---
@@ -126,6 +149,11 @@ class Ensemble:
     @property
     def classes(self) -> list[str] | None:
         return self.first.classes
+
+    @property
+    def label_names(self) -> list[str]:
+        """Of a classifier, what each of its labels is called: by its class, or by its number where that says it all."""
+        return self.classes or [str(label) for label in range(self.first.output_shape[0])]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """The models' mean for images of one size: probabilities float32 [N, classes], or images [N, C, H, W]."""
@@ -183,8 +211,11 @@ def _parts(images: Images) -> Iterator[np.ndarray]:
 # --- Where the outputs go, and whether they fit ---
 
 
-def _targets(config: PredictConfig, form: Form, ensemble: Ensemble) -> tuple[Path, Path | None]:
-    """Where labels or images go, and where pixel values go. Raises ValueError for what does not fit, or is an input."""
+def _targets(config: PredictConfig, form: Form, ensemble: Ensemble, outputs: Outputs) -> tuple[Path, Path | None]:
+    """Where labels or images go, and where pixel values go.
+
+    Raises ValueError for what does not fit, is an input, belongs to a run, or is another's and not named.
+    """
     default = form.images if ensemble.gives_images else form.labels
     if default is None:
         raise ValueError(
@@ -198,24 +229,38 @@ def _targets(config: PredictConfig, form: Form, ensemble: Ensemble) -> tuple[Pat
             raise ValueError(f"values={config.values}: only a model that gives grey images has values; leave it out")
         targets["values"] = _path(config.values)
         _check_kind("values", targets["values"], "submission.csv")
-    inputs = {path.resolve() for path in (_path(config.input), *ensemble.models)}
+    inputs = [_path(config.input), *ensemble.models]
     for name, path in targets.items():
-        if path.resolve() in inputs:
+        check_utf8(path)
+        if any(_is_same(path, other) for other in inputs):
             raise ValueError(f"{name}={path}: is an input, and would be overwritten; choose another")
+        check_output(name, path, runs=[model.resolve().parent.parent for model in ensemble.models])
+        if name == "values" or Path(default).suffix:
+            outputs.check_file(name, path, is_named=bool(getattr(config, name)))
     return targets["output"], targets.get("values")
 
 
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether both are names of one file or folder, by links of any kind too."""
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
+
+
 def _check_kind(name: str, path: Path, default: str) -> None:
+    from data.images import image_suffixes
+
+    if is_remote(path):
+        raise ValueError(f"{name}={path}: expected a path on this machine")
     suffix = Path(default).suffix
     if suffix and (path.suffix.lower() != suffix or path.is_dir()):
         raise ValueError(f"{name}={path}: expected the name of a {suffix} file, such as {name}={default}")
-    if not suffix and (path.suffix.lower() in (".csv", ".npy", *IMAGE_SUFFIXES) or path.is_file()):
+    if not suffix and (path.suffix.lower() in (".csv", ".npy", ".npz", *image_suffixes()) or path.is_file()):
         raise ValueError(f"{name}={path}: expected the name of a folder for the images, such as {name}={default}")
 
 
-def _check_outputs(ensemble: Ensemble, source: Path, images: Images, names: list[str]) -> None:
+def _check_outputs(ensemble: Ensemble, source: Path, inputs: Inputs) -> None:
     """Raises ValueError unless every model gives images of the very shapes that these have."""
-    who = names if isinstance(images, list) else ["all images"]
+    images = inputs.images
+    who = inputs.names if isinstance(images, list) else ["all images"]
     shapes = [image.shape for image in images] if isinstance(images, list) else [images.shape[1:]]
     reasons = {shape: _misfit(ensemble, (1, *shape)[-3:]) for shape in set(shapes)}
     refuse(source, [f"{name}: {reasons[shape]}" for name, shape in zip(who, shapes, strict=True) if reasons[shape]])

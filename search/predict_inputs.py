@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data.array_values import as_pixels
+from data.folders import check_utf8
 from data.splits import Images
 from spaces.layers import Shape
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jp2", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 MAX_LISTED = 20  # lines of one error
 SAY_SECONDS = 3.0
 
-Named = tuple[Images, list[str]]
-"""Images as uint8 [N, H, W] or [N, C, H, W], or a list of [H, W] or [C, H, W] where sizes differ; a name for each."""
+
+@dataclass(frozen=True)
+class Inputs:
+    """What there is to predict for."""
+
+    images: Images
+    """uint8 [N, H, W] or [N, C, H, W], or a list of [H, W] or [C, H, W] where sizes differ."""
+    names: list[str]
+    """Of each image a name or number."""
+    labels: list[str | None] | None = None
+    """The names of the images' classes, where the input has them."""
+    parts: list[str] | None = None
+    """The split of each image, where the input has splits."""
+    array_shape: Shape | None = None
+    """Of the array that the images are, which may have its channels last; None of other forms."""
+
+    @property
+    def is_channels_last(self) -> bool:
+        return isinstance(self.images, np.ndarray) and self.array_shape not in (None, self.images.shape)
 
 
 @dataclass(frozen=True)
 class Form:
     """A form of input: how images of a shape, or of any size, are read from it, and what is written for it."""
 
-    read: Callable[[Path, Shape, bool], Named]
+    read: Callable[[Path, Shape, bool], Inputs]
     header: tuple[str, ...]
     """Columns of the CSV file of labels: a name or number for each image, its label, perhaps the probability."""
     labels: str
@@ -36,20 +54,24 @@ class Form:
 
 def form_of(path: Path) -> Form:
     """Raises ValueError where there is nothing, or nothing of a known form."""
+    check_utf8(Path(os.path.abspath(path)))
     if path.is_dir():
         return FOLDER
     if not path.exists():
         raise ValueError(f"input={path}: there is no such file or folder")
     form = FORMS.get(path.suffix.lower())
     if form is None:
+        from data.images import image_suffixes
+
+        is_image = path.suffix.lower() in image_suffixes()
         raise ValueError(
-            f"input={path}: expected a folder of images, or a file in .npy or .csv, or a pickle in .pkl, .pickle or "
-            f"without suffix, found {path.suffix}" + ("; name its folder" if path.suffix in IMAGE_SUFFIXES else "")
+            f"input={path}: expected a folder of images, or a file in .npy, .npz or .csv, or a pickle in .pkl, .pickle "
+            f"or without suffix, found {path.suffix}" + ("; name its folder" if is_image else "")
         )
     return form
 
 
-def read_images(path: Path, shape: Shape, any_size: bool = False) -> Named:
+def read_images(path: Path, shape: Shape, any_size: bool = False) -> Inputs:
     """The images of a file or folder, of `shape` (channels, height, width) or of any height and width.
 
     Raises ValueError for what cannot be read or has another shape, naming both; of a folder, for all bad files at once.
@@ -57,100 +79,70 @@ def read_images(path: Path, shape: Shape, any_size: bool = False) -> Named:
     return form_of(path).read(path, shape, any_size)
 
 
-def _read_array(path: Path, shape: Shape, any_size: bool) -> Named:
+def _read_folder(folder: Path, shape: Shape, any_size: bool) -> Inputs:
+    from search.predict_folder import read_folder
+
+    return read_folder(folder, shape, any_size)
+
+
+def _read_array(path: Path, shape: Shape, any_size: bool) -> Inputs:
     try:
-        images = np.asarray(np.load(path, allow_pickle=False))  # an array also of an archive, which is refused below
+        found = np.asarray(np.load(path, allow_pickle=False))  # an array also of an archive, which is refused below
     except Exception as error:  # what a damaged file makes it raise is not documented
         raise ValueError(f"input={path}: not an .npy file of numbers ({error})") from None
-    _check_shape(path, images, shape, any_size)
-    if images.dtype != np.uint8:
-        raise ValueError(f"input={path}: holds {images.dtype}, and the model takes uint8 from 0 to 255")
-    return images, _numbers(images, 0)
+    images = _fitted(path, found, shape, any_size)
+    try:
+        return Inputs(as_pixels(images), _numbers(images, 0), array_shape=found.shape)
+    except ValueError as error:
+        raise ValueError(f"input={path}: {error}") from None
 
 
-def _read_digits(path: Path, shape: Shape, any_size: bool) -> Named:
-    from data.digit_csv import read_unlabelled
+def _read_arrays(path: Path, shape: Shape, any_size: bool) -> Inputs:
+    from data.images_npz import read_unsplit
 
-    images = read_unlabelled(path)
-    _check_shape(path, images, shape, any_size)
-    return images, _numbers(images, 1)
+    arrays = read_unsplit(path)
+    images = [_fitted(path, part.x, shape, any_size) for part in arrays]
+    labels = [[None] * len(part.x) if part.y is None else [str(value) for value in part.y] for part in arrays]
+    has_splits = arrays[0].part != ""
+    return Inputs(
+        np.concatenate(images) if len({x.shape[1:] for x in images}) == 1 else [image for x in images for image in x],
+        [f"{part.part}/{n}" if has_splits else n for part in arrays for n in _numbers(part.x, 0)],
+        [label for part in labels for label in part] if any(part.y is not None for part in arrays) else None,
+        [part.part for part in arrays for _ in part.x] if has_splits else None,
+    )
 
 
-def _read_max_digits(path: Path, shape: Shape, any_size: bool) -> Named:
+def _read_digits(path: Path, shape: Shape, any_size: bool) -> Inputs:
+    from data.digit_csv import has_labels, read_labelled, read_unlabelled
+
+    images, labels = read_labelled(path) if has_labels(path) else (read_unlabelled(path), None)
+    images = _fitted(path, images, shape, any_size)
+    return Inputs(images, _numbers(images, 1), None if labels is None else [str(label) for label in labels])
+
+
+def _read_max_digits(path: Path, shape: Shape, any_size: bool) -> Inputs:
     from data.max_digit import read_images
 
-    images = read_images(path)
-    _check_shape(path, images, shape, any_size)
-    return images, _numbers(images, 0)
+    images = _fitted(path, read_images(path), shape, any_size)
+    return Inputs(images, _numbers(images, 0))
 
 
 def _numbers(images: np.ndarray, first: int) -> list[str]:
     return [str(number) for number in range(first, first + len(images))]
 
 
-def _check_shape(path: Path, images: np.ndarray, shape: Shape, any_size: bool) -> None:
+def _fitted(path: Path, images: np.ndarray, shape: Shape, any_size: bool) -> np.ndarray:
+    """Images that a model takes, as they are or with their channels put first. Raises ValueError for others."""
+    from data.images_npz import layout_advice
     from trainables.model import shown_shape
 
-    found = images.shape[1:]
-    found = (1, *found) if len(found) == 2 else found
-    if len(found) != 3 or (found[:1] if any_size else found) != (shape[:1] if any_size else shape):
-        expected = shown_shape(shape, any_size, "N")
-        raise ValueError(f"input={path}: holds {list(images.shape)}, and the model takes {expected}")
-
-
-def _read_folder(folder: Path, shape: Shape, any_size: bool) -> Named:
-    paths = _image_files(folder)
-    say = Progress("images read", len(paths))
-    images, faults = [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow, on odd files: an image can be read, or is listed with the reason
-        for path in paths:
-            try:
-                images.append(_read_image(path, shape, any_size))
-            except ValueError as error:
-                faults.append(f"{path.name}: {error}")
-            say.add(1)
-    refuse(folder, faults)
-    is_one_size = len({image.shape for image in images}) == 1
-    return np.stack(images) if is_one_size else images, [path.name for path in paths]
-
-
-def _image_files(folder: Path) -> list[Path]:
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    except OSError as error:
-        raise ValueError(f"input={folder}: cannot be read: {error}") from None
-    paths = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not paths:
-        raise ValueError(f"input={folder}: the folder holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    if others := [path.name for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]:
-        shown = ", ".join([*others[:3], *(["..."] if len(others) > 3 else [])])
-        print(f"{folder}: passed over, as no images by their names: {shown}")
-    return paths
-
-
-def _read_image(path: Path, shape: Shape, any_size: bool) -> np.ndarray:
-    """uint8 [H, W], or [3, H, W] for a model of colours; what is transparent is put on white, EXIF's turns are made.
-
-    Raises ValueError with the reason, but without the file's name.
-    """
-    from PIL import Image
-
-    from data.images import FORMATS, as_shown
-
-    channels, height, width = shape
-    try:
-        with Image.open(path, formats=FORMATS) as opened:
-            mode = opened.mode
-            pixels = np.asarray(as_shown(opened).convert("L" if channels == 1 else "RGB"))
-    except Exception as error:  # what a damaged file makes it raise is not documented
-        raise ValueError(f"not an image that can be read ({error})") from None
-    if mode.startswith(("I", "F")):  # whose brightest value may be 4,095 as well as 65,535 or 1.0
-        raise ValueError(f"has more than 8 bits a channel (mode {mode}); convert it to 8")
-    if not any_size and pixels.shape[:2] != (height, width):
-        found = f"{pixels.shape[0]}x{pixels.shape[1]}"
-        raise ValueError(f"is {found} pixels (height x width), and the model takes {height}x{width}")
-    return pixels if channels == 1 else pixels.transpose(2, 0, 1)
+    for turned in (images, images.transpose(0, 3, 1, 2) if images.ndim == 4 else images):
+        found = (1, *turned.shape[1:]) if turned.ndim == 3 else turned.shape[1:]
+        if len(found) == 3 and (found[:1] if any_size else found) == (shape[:1] if any_size else shape):
+            return turned
+    expected = shown_shape(shape, any_size, "N")
+    advice = layout_advice(images.shape)
+    raise ValueError(f"input={path}: holds {list(images.shape)}, and the model takes {expected}{advice}")
 
 
 def refuse(source: Path, faults: list[str]) -> None:
@@ -174,7 +166,8 @@ class Progress:
 
 
 FOLDER = Form(_read_folder, ("image", "label", "probability"), "labels.csv", "cleaned")
+ARRAYS = Form(_read_arrays, ("image", "label", "probability"), "labels.csv")
 ARRAY = Form(_read_array, ("image", "label", "probability"), "labels.csv", "cleaned.npy")
 DIGITS = Form(_read_digits, ("ImageId", "Label"), "submission.csv")
 MAX_DIGITS = Form(_read_max_digits, ("Id", "Label"), "submission.csv")
-FORMS = {".npy": ARRAY, ".csv": DIGITS, "": MAX_DIGITS, ".pkl": MAX_DIGITS, ".pickle": MAX_DIGITS}
+FORMS = {".npy": ARRAY, ".npz": ARRAYS, ".csv": DIGITS, "": MAX_DIGITS, ".pkl": MAX_DIGITS, ".pickle": MAX_DIGITS}

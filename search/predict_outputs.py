@@ -6,14 +6,13 @@ import csv
 import io
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.cache import atomic_write
-from search.predict_inputs import refuse
-from spaces.layers import Shape
+from search.predict_inputs import Inputs, refuse
+from search.predict_record import Outputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,44 +22,38 @@ VALUE_DECIMALS = 5
 
 
 def write_labels(
-    path: Path, header: Sequence[str], names: list[str], probabilities: np.ndarray, classes: list[str] | None
+    outputs: Outputs, path: Path, header: Sequence[str], names: list[str], labels: list[str], shares: np.ndarray
 ) -> None:
-    """A CSV file of these columns, with a line for each image: its most probable label of probabilities [N, classes].
+    """A CSV file of these columns, with a line for each image: its name, label, and the label's probability [N].
 
-    Labels have their classes' names, but not in a submission, which has no column of probabilities. ValueError if the
-    file cannot be written.
+    A submission has no column for the last. ValueError if the file cannot be written.
     """
-    is_submission = "probability" not in header
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    for name, row in zip(names, probabilities, strict=True):
-        label = int(row.argmax())
-        shown = classes[label] if classes and not is_submission else label
-        writer.writerow([name, shown, f"{row.max():.4f}"][: len(header)])
-    with _whole("output", path) as file:
-        file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+    for name, label, share in zip(names, labels, shares, strict=True):
+        writer.writerow([name, label, f"{share:.4f}"][: len(header)])
+    with outputs.writing("output", path) as file:
+        file.write(text.getvalue().encode())
 
 
 def write_images(
-    outputs: Iterable[np.ndarray],
-    names: Sequence[str],
-    *,
-    source: Path,
-    target: Path,
-    shape: Shape | None,
-    values: Path | None,
+    outputs: Outputs, pixels: Iterable[np.ndarray], inputs: Inputs, *, source: Path, target: Path, values: Path | None
 ) -> None:
     """Images [C, H, W], 0 to 1, each as it is done: PNGs in the folder `target`, with the names of the source's images.
 
-    Given a `shape`, one array of this shape instead; and a file of `values`, if any. These two appear at the end.
-    ValueError for names that do not fit, and for what cannot be written.
+    With `target` an .npy file, one array of the shape of the source's instead; and a file of `values`, if any. These
+    two appear at the end. ValueError for names that do not fit, for what must not be replaced, and for what cannot be
+    written.
     """
-    stems = [Path(name).stem for name in names]
-    _check_stems(source, names, stems, with_values=values is not None)
-    writer = _array_writer(target, shape) if shape is not None else _folder_writer(target)
-    with _values_writer(values) as write_values, writer as write:
-        for stem, image in zip(stems, outputs, strict=True):
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in inputs.names]
+    _check_stems(source, inputs.names, stems, with_values=values is not None)
+    is_array = target.suffix.lower() == ".npy"
+    if not is_array:
+        outputs.check_folder(target, [f"{stem}.png" for stem in stems])
+    writer = _array_writer(outputs, target, inputs) if is_array else _folder_writer(outputs, target)
+    with _values_writer(outputs, values) as write_values, writer as write:
+        for stem, image in zip(stems, pixels, strict=True):
             write(stem, np.rint(image * 255).astype(np.uint8))
             write_values(stem, image)
 
@@ -82,30 +75,33 @@ Writer = Callable[[str, np.ndarray], object]
 
 
 @contextmanager
-def _folder_writer(folder: Path) -> Generator[Writer, None, None]:
+def _folder_writer(outputs: Outputs, folder: Path) -> Generator[Writer, None, None]:
     from PIL import Image
 
     def write(stem: str, pixels_CHW: np.ndarray) -> None:
         image = Image.fromarray(pixels_CHW[0] if len(pixels_CHW) == 1 else pixels_CHW.transpose(1, 2, 0))
-        with _whole("output", folder / f"{stem}.png") as file:
+        with outputs.writing("output", folder / f"{stem}.png") as file:
             image.save(file, "PNG")
 
     yield write
 
 
 @contextmanager
-def _array_writer(path: Path, shape: Shape) -> Generator[Writer, None, None]:
-    with _whole("output", path) as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        yield lambda stem, pixels_CHW: file.write(pixels_CHW.tobytes())
+def _array_writer(outputs: Outputs, path: Path, inputs: Inputs) -> Generator[Writer, None, None]:
+    assert inputs.array_shape is not None
+    axes = (1, 2, 0) if inputs.is_channels_last else (0, 1, 2)
+    with outputs.writing("output", path) as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": inputs.array_shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        yield lambda stem, pixels_CHW: file.write(pixels_CHW.transpose(axes).tobytes())
 
 
 @contextmanager
-def _values_writer(path: Path | None) -> Generator[Writer, None, None]:
+def _values_writer(outputs: Outputs, path: Path | None) -> Generator[Writer, None, None]:
     if path is None:
         yield lambda stem, values_CHW: None
         return
-    with _whole("values", path) as file:
+    with outputs.writing("values", path) as file:
         file.write(b"id,value\n")
         yield lambda stem, values_CHW: file.write(_lines(stem, values_CHW[0]))
 
@@ -121,13 +117,3 @@ def _lines(stem: str, values_HW: np.ndarray) -> pa.Buffer:
     lines = pa.BufferOutputStream()
     csv.write_csv(table, lines, csv.WriteOptions(include_header=False, quoting_style="none"))
     return lines.getvalue()
-
-
-@contextmanager
-def _whole(name: str, path: Path) -> Generator[BinaryIO, None, None]:
-    """A file that appears whole or not at all. Raises ValueError, naming the key, where it cannot be written."""
-    try:
-        with atomic_write(path) as file:
-            yield file
-    except OSError as error:
-        raise ValueError(f"{name}={path}: cannot be written: {error}") from None

@@ -22,7 +22,7 @@ from data.mnist import read_idx
 from results import tables
 from search.checkpoints import CheckpointStore
 from search.config import RunConfig, earlier, parse, resume_command
-from search.predict_inputs import read_images
+from search.predict_inputs import Inputs, read_images
 from spaces.recipe import Candidate
 from tests.search.toy import open_study, run, toy_candidate
 from trainables.build import build
@@ -50,8 +50,8 @@ def model() -> bytes:
     return model_bytes(candidate, build(candidate.network).state_dict(), {})
 
 
-def is_image(read: tuple[np.ndarray, list[str]]) -> bool:
-    return read[0].dtype == np.uint8 and read[0].shape[1:] == (4, 4)
+def is_image(read: Inputs) -> bool:
+    return isinstance(read.images, np.ndarray) and read.images.dtype == np.uint8 and read.images.shape[1:] == (4, 4)
 
 
 IMAGE = np.arange(16, dtype=np.uint8).reshape(4, 4)
@@ -133,6 +133,12 @@ READERS = [
     ),
     Reader("best.pt", lambda path: path.write_bytes(model()), load_model, lambda m: isinstance(m.candidate, Candidate)),
     Reader("x.npy", lambda path: np.save(path, IMAGE[None]), lambda path: read_images(path, (1, 4, 4)), is_image),
+    Reader(
+        "x.npz",
+        lambda path: np.savez(path, x=IMAGE[None], y=np.array(["a"], object)),
+        lambda path: read_images(path, (1, 4, 4)),
+        is_image,
+    ),
     Reader(
         "pngs/x.png",
         lambda path: Image.fromarray(IMAGE).save(path),

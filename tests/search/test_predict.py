@@ -101,7 +101,7 @@ def test_an_array_and_a_folder_of_images_get_the_models_labels(model, images, ca
     (folder / "notes.txt").write_text("of mine")
     (folder / ".hidden.png").write_text("of another system")
     assert main([f"model={model}", f"input={folder}"]) == 0
-    assert "pngs: passed over, as no images by their names: notes.txt\n" in capsys.readouterr().out
+    assert "pngs: passed over, as no images: notes.txt\n" in capsys.readouterr().out
     assert labels("labels.csv") == [(f"{i}.{'bmp' if i % 2 else 'png'}", label) for i, label in enumerate(expected)]
 
 
@@ -115,7 +115,10 @@ def test_kaggles_digits_give_a_submission_with_ids_from_one(here, images):
     write_digits("test.csv", images)
     assert main([f"model={model}", "input=test.csv"]) == 0
     expected = load_model(model)(images).argmax(1).tolist()
-    assert rows("submission.csv") == [["ImageId", "Label"], *([str(i), str(y)] for i, y in enumerate(expected, 1))]
+    assert rows("submission.csv") == [
+        ["ImageId", "Label"],
+        *([str(i), "abcdefghij"[y]] for i, y in enumerate(expected, 1)),
+    ]
 
 
 @pytest.mark.parametrize("name", ["test_max_x", "x.pkl", "x.pickle"])
@@ -169,7 +172,13 @@ def test_pages_of_several_sizes_give_pngs_of_the_same_names_and_sizes(here, page
     Image.fromarray(pages["1"]).save("pages/4.b.jpg")
     assert main([f"model={model}", "input=pages"]) == 0
     assert capsys.readouterr().out == "4 images written: cleaned\n"
-    assert sorted(path.name for path in Path("cleaned").iterdir()) == ["1.png", "2.png", "3.png", "4.b.png"]
+    assert sorted(path.name for path in Path("cleaned").iterdir()) == [
+        ".frugal-outputs",
+        "1.png",
+        "2.png",
+        "3.png",
+        "4.b.png",
+    ]
     for name, page in pages.items():
         np.testing.assert_array_equal(read_png(f"cleaned/{name}.png"), page)
     assert read_png("cleaned/4.b.png").shape == SIDES[0]
@@ -249,8 +258,8 @@ def spoilt(tmp_path, model, kind):
         np.save(path, np.zeros((2, 14, 14), np.uint8))
         return model, path, r"holds [2, 14, 14], and the model takes [N, 28, 28]"
     if kind == "type":
-        np.save(path, np.zeros((2, 28, 28)))
-        return model, path, "holds float64, and the model takes uint8"
+        np.save(path, np.full((2, 28, 28), 0.3))
+        return model, path, "x.npy: found float64 from 0 to 1 that are no 255ths; expected uint8, 0 to 255: (x * 255)"
     if kind == "text":
         path.write_text("not an array")
         return model, path, "not an .npy file"
@@ -261,10 +270,10 @@ def spoilt(tmp_path, model, kind):
         return model, tmp_path / "absent", "absent: there is no such file or folder"
     if kind == "suffix":
         Image.new("L", (28, 28)).save(tmp_path / "a.png")
-        return model, tmp_path / "a.png", "expected a folder of images, or a file in .npy or .csv, or a pickle"
+        return model, tmp_path / "a.png", "expected a folder of images, or a file in .npy, .npz or .csv, or a pickle"
     if kind == "csv":
         (tmp_path / "a.csv").write_text("label,pixel0\n1,2\n")
-        return model, tmp_path / "a.csv", "a.csv: expected a CSV file with the columns pixel0"
+        return model, tmp_path / "a.csv", "a.csv: expected a CSV file with the columns label, pixel0"
     if kind == "pickle":
         (tmp_path / "x").write_bytes(pickle.dumps(Path("a")))
         return model, tmp_path / "x", "expected a pickle of one NumPy array of numbers; refused: it asks for pathlib"
@@ -272,7 +281,7 @@ def spoilt(tmp_path, model, kind):
         (tmp_path / "x").write_bytes(pickle.dumps(np.zeros((2, 128, 128))))
         return model, tmp_path / "x", "holds [2, 128, 128], and the model takes [N, 28, 28]"
     if kind == "empty":
-        return model, pngs, "the folder holds no images (.png, .jpg"
+        return model, pngs, "the folder holds no images (PNG, JPEG"
     if kind == "png size":
         Image.new("L", (20, 28)).save(pngs / "a.png")
         return model, pngs, "a.png: is 28x20 pixels (height x width), and the model takes 28x28"
