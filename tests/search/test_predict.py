@@ -1,7 +1,9 @@
 """A saved model applied to new images, in every form that they come in."""
 
 import csv
+import os
 import pickle
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import torch
 from PIL import Image
 
 from search import predict_outputs
-from search.predict import main
+from search.predict import PredictConfig, main, predict
 from search.tasks.tiny10k import BERTOLDI
 from spaces.layers import Conv, Dense, Flatten, GlobalPool, Join, Layer, Pool, Reshape, Save, Upsample
 from spaces.network import Network
@@ -451,3 +453,315 @@ def test_help_and_mistaken_keys(capsys, here):
     assert "{a: b}: there is no such file" in capsys.readouterr().err
     assert main(["model=x", "input=[a,b]"]) == 2
     assert "input" in capsys.readouterr().err
+
+
+# --- What training takes ---
+
+
+PETS = ("cat", "dog")
+
+
+@pytest.fixture
+def pets(here):
+    """A model that calls dark images cat and bright ones dog, and 5 grey images of 8x8 with their classes."""
+    layers = (Conv(1, 1), GlobalPool(), Dense(2))
+    path = save_layers(here / "pets.pt", *layers, facts={"classes": list(PETS)}, scale=1.0)
+    held = torch.load(path, weights_only=True)
+    *_, weight, bias = held["weights"]
+    held["weights"] |= {weight: torch.tensor([[-1.0], [1.0]]), bias: torch.tensor([0.5, -0.5])}
+    torch.save(held, path)
+    values = np.array([10, 250, 20, 240, 30], np.uint8)
+    return path, np.broadcast_to(values[:, None, None], (5, 8, 8)).copy(), np.array(PETS)[[0, 1, 0, 1, 1]]
+
+
+ANSWERS = ["cat", "dog", "cat", "dog", "cat"]
+
+
+def answers(path="labels.csv"):
+    return {row["image"]: row["label"] for row in csv.DictReader(Path(path).read_text().splitlines())}
+
+
+def store(folder, image, name):
+    (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(Path(folder) / name, "PNG")
+
+
+def test_a_folder_with_class_folders_is_labelled_and_says_how_many_were_right(here, pets, capsys):
+    model, images, names = pets
+    for number, (image, name) in enumerate(zip(images, names, strict=True)):
+        store("pets", image, f"{name}/{number}.png")
+    for litter in ("__MACOSX", "@eaDir", ".ipynb_checkpoints"):
+        store("pets", images[0], f"{litter}/cat/0.png")
+        store("pets/cat", images[0], f"{litter}/0.png")
+    for litter in ("Thumbs.db", "cat/desktop.ini", "cat/._0.png", "cat/0.png:Zone.Identifier"):
+        Path("pets", litter).write_text("of another program")
+    assert main([f"model={model}", "input=pets"]) == 0
+    assert capsys.readouterr().out == "5 images labelled: labels.csv\n4 of 5 right (80.0%)\n"
+    assert answers() == {
+        "cat/0.png": "cat",
+        "cat/2.png": "cat",
+        "dog/1.png": "dog",
+        "dog/3.png": "dog",
+        "dog/4.png": "cat",
+    }
+
+
+def test_splits_are_scored_apart_and_classes_that_the_model_does_not_know_are_not_counted(here, pets, capsys):
+    model, images, names = pets
+    for number, (image, name) in enumerate(zip(images, names, strict=True)):
+        store("pets", image, f"{'Train' if number < 3 else 'test'}/{name}/{number}.png")
+    store("pets", images[0], "test/emu/9.png")
+    assert main([f"model={model}", "input=pets"]) == 0
+    assert capsys.readouterr().out == (
+        "6 images labelled: labels.csv\nTrain: 3 of 3 right (100.0%)\ntest: 1 of 2 right (50.0%)\n"
+        "1 not counted, as their class is none of the model's: emu; it knows cat, dog\n"
+    )
+    assert answers()["test/emu/9.png"] == "cat"
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".JPG", ".apng", ".pbm", ".j2k", ".dat", ""])
+def test_images_are_known_by_all_suffixes_of_their_formats_or_by_their_content(here, pets, suffix):
+    model, images, _ = pets
+    form = {".apng": "PNG", ".pbm": "PPM", ".j2k": "JPEG2000"}.get(suffix, "JPEG")
+    Path("photos").mkdir()
+    Image.fromarray(images[1]).save(f"photos/a{suffix}", form)
+    Path("photos/notes.txt").write_text("of mine")
+    assert main([f"model={model}", "input=photos"]) == 0
+    assert answers() == {f"a{suffix}": "dog"}
+
+
+ARRAYS = {
+    "int64": lambda x: x.astype(np.int64),
+    "big endian": lambda x: x.astype(">i4"),
+    "fortran": np.asfortranarray,
+    "float": lambda x: x.astype(np.float64),
+    "255ths": lambda x: (x / 255).astype(np.float32),
+    "channels first": lambda x: x[:, None],
+    "channels last": lambda x: x[..., None],
+    "mask": lambda x: x > 100,
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_arrays_are_taken_in_each_type_and_layout_that_training_takes(here, pets, kind):
+    model, images, _ = pets
+    np.save("x.npy", ARRAYS[kind](images))
+    assert main([f"model={model}", "input=x.npy"]) == 0
+    assert list(answers().values()) == ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("naming", "numbers"),
+    [
+        ("x y", "0 1 2 3 4"),
+        ("x -", "0 1 2 3 4"),
+        ("images labels", "0 1 2 3 4"),
+        ("x_train y_train x_test y_test", "train/0 train/1 train/2 test/0 test/1"),
+        ("test_images test_labels train_images train_labels", "train/0 train/1 test/0 test/1 test/2"),
+        ("x_train y_train x_test -", "train/0 train/1 train/2 test/0 test/1"),
+    ],
+)
+def test_the_training_npz_is_labelled_and_says_how_many_were_right(here, pets, capsys, naming, numbers):
+    model, images, names = pets
+    arrays = {}
+    for start, (x_name, y_name) in enumerate(zip(naming.split()[::2], naming.split()[1::2], strict=True)):
+        places = slice(0, 3) if start == 0 else slice(3, 5)
+        places = places if " " in naming.strip() and len(naming.split()) > 2 else slice(0, 5)
+        arrays |= {x_name: images[places], y_name: names[places].astype(object)}
+    arrays.pop("-", None)
+    np.savez_compressed("X.npz", **arrays)
+    Path("X.npz").rename("X.NPZ")
+    assert main([f"model={model}", "input=X.NPZ"]) == 0
+    assert list(answers()) == numbers.split()
+    assert sorted(answers().values()) == sorted(ANSWERS)
+    told = capsys.readouterr().out.splitlines()[1:]
+    labelled = {
+        "x y": ["4 of 5 right (80.0%)"],
+        "x -": [],
+        "images labels": ["4 of 5 right (80.0%)"],
+        "x_train y_train x_test -": ["train: 3 of 3 right (100.0%)"],
+    }
+    halves = ["train: 3 of 3 right (100.0%)", "test: 1 of 2 right (50.0%)"]
+    backwards = ["train: 1 of 2 right (50.0%)", "test: 3 of 3 right (100.0%)"]
+    assert told == labelled.get(naming, backwards if naming.startswith("test") else halves)
+
+
+def test_images_that_the_model_was_trained_on_are_said_to_be_such(here, pets, capsys):
+    from data.images import own
+
+    model, images, names = pets
+    np.savez("x.npz", x=np.concatenate([images] * 3), y=np.tile(names, 3))
+    held = torch.load(model, weights_only=True)
+    held["facts"] |= {"dataset": "images:y.npz", "dataset_fingerprint": own(Path("x.npz")).fingerprint}
+    torch.save(held, model)
+    assert main([f"model={model}", "input=x.npz"]) == 0
+    assert "the model was trained on a part of these very images" in capsys.readouterr().out
+    np.savez("x.npz", x=np.concatenate([images[::-1]] * 3), y=np.tile(names[::-1], 3))
+    assert main([f"model={model}", "input=x.npz"]) == 0
+    assert "the model was trained" not in capsys.readouterr().out
+
+
+def test_a_coloured_array_keeps_its_channels_where_they_are(here):
+    model = save_layers(here / "best.pt", Conv(3, 1), shape=(3, 8, 8), scale=1.0)
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    np.save("x.npy", images)
+    assert main([f"model={model}", "input=x.npy"]) == 0
+    np.testing.assert_array_equal(np.load("cleaned.npy"), images)
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((2, 64), np.uint8), "holds [2, 64], and the model takes [N, 8, 8]; rows of pixels become images by"),
+        (np.zeros((2, 8, 8, 4), np.uint8), "of RGBA take three channels: x[..., :3]"),
+        (np.full((2, 8, 8), 300), "expected values from 0 to 255, found int64 from 300 to 300; of 16 bits they become"),
+        (np.full((2, 8, 8), -0.5), "from -1 to 1 they become ((x + 1) * 127.5).round().astype(np.uint8)"),
+        (np.full((2, 8, 8), np.nan), "found float64 from nan to nan"),
+    ],
+)
+def test_other_arrays_are_refused_with_the_way_to_convert_them(here, pets, capsys, array, told):
+    np.save("x.npy", array)
+    assert told in refused(capsys, f"model={pets[0]}", "input=x.npy")
+
+
+def test_every_form_of_input_gives_the_classes_names(here, images):
+    names = [f'{number}\n<b>, "{number}"' for number in range(1, 11)]
+    model = save(here / "best.pt", BERTOLDI, facts={"classes": names})
+    np.save("x.npy", images)
+    np.savez("x.npz", x=images)
+    write_digits("x.csv", images)
+    for number, image in enumerate(images):
+        store("folder", image, f"{number}.png")
+    outputs = []
+    for source in ("x.npy", "x.npz", "x.csv", "folder"):
+        assert main([f"model={model}", f"input={source}", "output=out.csv"]) == 0
+        outputs.append([row[1] for row in rows("out.csv")[1:]])
+    assert outputs == [[names[y] for y in load_model(model)(images).argmax(1)]] * 4
+
+
+def test_a_digits_file_with_labels_says_how_many_were_right(here, model, images, capsys):
+    expected = load_model(model)(images).argmax(1).tolist()
+    frame = pd.DataFrame(images.reshape(len(images), -1), columns=[f"pixel{i}" for i in range(784)])
+    frame.insert(0, "label", [*expected[:-1], (expected[-1] + 1) % 10])
+    frame.astype(float).to_csv("train.csv", index=False)
+    assert main([f"model={model}", "input=train.csv"]) == 0
+    assert capsys.readouterr().out == "7 images labelled: submission.csv\n6 of 7 right (85.7%)\n"
+    assert [row[1] for row in rows("submission.csv")[1:]] == [str(label) for label in expected]
+
+
+def test_names_that_are_no_utf8_are_refused_in_a_readable_way(here, pets):
+    bad = Path(os.fsdecode(b"gr\xfcn"))
+    try:
+        bad.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no names but UTF-8")
+    store(bad, pets[1][0], "a.png")
+    store("photos", pets[1][0], "a.png")
+    Path("photos/a.png").rename(Path("photos") / f"{bad}.png")
+    for source, output, name in (
+        (bad, None, "gr\\xfcn"),
+        (Path("photos"), None, "gr\\xfcn.png"),
+        (Path("x.npy"), bad, "xfcn"),
+    ):
+        np.save("x.npy", pets[1])
+        config = PredictConfig(
+            model=str(pets[0]), input=str(source), output=None if output is None else f"{output}/a.csv"
+        )
+        with pytest.raises(ValueError, match=re.escape(name) + ".*: its name is no UTF-8") as refusal:
+            predict(config)
+        str(refusal.value).encode()
+
+
+def test_names_with_commas_quotes_and_line_ends_are_quoted(here, pets):
+    names = ["a, b.png", 'it\'s "x".png', "line\nend.png", "=1.png", "\u4e2d\U0001f600.png", "null"]
+    for name in names:
+        store("photos", pets[1][0], name)
+    assert main([f"model={pets[0]}", "input=photos"]) == 0
+    assert sorted(row[0] for row in rows("labels.csv")[1:]) == sorted(names)
+
+
+# --- What is replaced ---
+
+
+def test_a_users_own_file_is_never_replaced_unless_it_is_named(here, model, pages, images, capsys):
+    cleaner = save_layers(here / "cleaner.pt", *ANY_SIZE)
+    np.save("x.npy", images)
+    write_digits("test.csv", images)
+    for source, using, output in (
+        ("x.npy", model, "labels.csv"),
+        ("test.csv", model, "submission.csv"),
+        ("x.npy", cleaner, "cleaned.npy"),
+    ):
+        Path(output).write_text("of mine")
+        told = refused(capsys, f"model={using}", f"input={source}")
+        assert f"{output} is there already, and is no earlier output of this command" in told
+        assert f"output={output} replaces it" in told
+        assert main([f"model={using}", f"input={source}", f"output={output}"]) == 0
+        assert f": {output} (in place of what was there)\n" in capsys.readouterr().out
+        assert main([f"model={using}", f"input={source}"]) == 0  # its own by now
+        assert f": {output} (in place of an earlier output)\n" in capsys.readouterr().out
+        Path(output).write_bytes(Path(output).read_bytes() + b"and a note of mine")
+        assert "or was changed since" in refused(capsys, f"model={using}", f"input={source}")
+        Path(output).unlink()
+        Path(output).symlink_to("nowhere")
+        assert "is there already" in refused(capsys, f"model={using}", f"input={source}")
+        Path(output).unlink()
+
+
+def test_a_copy_of_an_output_under_another_name_is_the_users_own(here, model, images, capsys):
+    np.save("x.npy", images)
+    write_digits("test.csv", images)
+    assert main([f"model={model}", "input=x.npy"]) == 0
+    Path("submission.csv").write_bytes(Path("labels.csv").read_bytes())
+    assert "submission.csv is there already" in refused(capsys, f"model={model}", "input=test.csv")
+
+
+@pytest.mark.parametrize("arguments", [[], ["output=cleaned"]])
+def test_in_a_folder_only_earlier_outputs_are_replaced(here, pages, capsys, arguments):
+    cleaner = save_layers(here / "cleaner.pt", *ANY_SIZE)
+    command = [f"model={cleaner}", "input=pages", *arguments]
+    store("cleaned", pages["1"], "2.png")
+    (here / "cleaned" / "notes.txt").write_text("of mine")
+    assert "would write over 1 files that are no earlier outputs" in refused(capsys, *command)
+    Path("cleaned/2.png").unlink()
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main(command) == 0
+    assert capsys.readouterr().out == "3 images written: cleaned (3 in place of earlier outputs)\n"
+    assert Path("cleaned/notes.txt").read_text() == "of mine"
+    store("cleaned", pages["1"], "3.png")
+    assert "or were changed since: 3.png" in refused(capsys, *command)
+
+
+def test_images_of_a_damaged_record_are_not_taken_for_outputs(here, model, images, capsys):
+    np.save("x.npy", images)
+    assert main([f"model={model}", "input=x.npy"]) == 0
+    Path(".frugal-outputs").write_bytes(b"\xff\x00")
+    assert "labels.csv is there already" in refused(capsys, f"model={model}", "input=x.npy")
+
+
+def test_a_runs_own_files_and_the_inputs_are_never_replaced_by_links_either(here, pages, images, capsys):
+    run = here / "runs" / "first"
+    (run / "models").mkdir(parents=True)
+    for name in ("journal.log", "leaderboard.parquet", "config.yaml"):
+        (run / name).write_text(f"the run's {name}")
+    model = save(run / "models" / "best.pt", BERTOLDI)
+    cleaner = save_layers(run / "models" / "cleaner.pt", *ANY_SIZE)
+    np.save("x.npy", images)
+    os.link(run / "journal.log", "hard.csv")
+    os.link("x.npy", "hard.npy")
+    Path("soft").symlink_to(run / "models")
+    write_digits("test.csv", images)
+    os.link("test.csv", "same.csv")
+    for using, source, output, told in (
+        (cleaner, "pages", run / "models", "models in "),
+        (cleaner, "pages", "soft", "models in "),
+        (cleaner, "pages", run / "checkpoints" / "a", "checkpoints in "),
+        (cleaner, "x.npy", run / "models" / "a.npy", "models in "),
+        (cleaner, "x.npy", "hard.npy", "is an input, and would be overwritten"),
+        (model, "x.npy", run / "models" / "a.csv", "is the run's own; choose another"),
+        (model, "x.npy", "hard.csv", "journal.log by another name, which is the run's own"),
+        (model, "test.csv", "same.csv", "is an input, and would be overwritten"),
+    ):
+        assert told in refused(capsys, f"model={using}", f"input={source}", f"output={output}")
+    assert main([f"model={model}", "input=x.npy", f"output={run / 'labels.csv'}"]) == 0
