@@ -1,5 +1,6 @@
 """Documents read, refused, drawn, and split so that no page is in two parts."""
 
+import os
 import re
 import subprocess
 import sys
@@ -277,3 +278,18 @@ def test_importing_documents_brings_in_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
+
+
+def test_other_programs_files_are_no_pages_and_names_that_are_no_utf8_are_refused(tmp_path: Path):
+    Image.fromarray(page(1)).save(tmp_path / "1.png")
+    for name in ("._1.png", "~$1.png", "__MACOSX", "@eaDir"):
+        (tmp_path / name).write_bytes(b"of another program")
+    assert read_pages(tmp_path)[1] == ["1.png"]
+    bad = tmp_path / os.fsdecode(b"gr\xfcn.png")
+    try:
+        (tmp_path / "1.png").rename(bad)
+    except OSError:
+        pytest.skip("this file system takes no names but UTF-8")
+    with pytest.raises(DataError, match=r"gr\\xfcn.png: its name is no UTF-8") as refusal:
+        read_pages(tmp_path)
+    str(refusal.value).encode()

@@ -227,6 +227,31 @@ def test_the_command_prints_where_the_page_is(folder, capsys, tmp_path):
     assert "run=NAME" in capsys.readouterr().out
 
 
+def test_a_report_is_never_written_over_a_runs_own_files(folder, capsys, tmp_path):
+    (folder / "models").mkdir(exist_ok=True)
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "journal.log").write_text("another run's")
+    links = [tmp_path / "soft.html", tmp_path / "hard.html"]
+    links[0].symlink_to(folder / "leaderboard.parquet")
+    links[1].hardlink_to(folder / "config.yaml")
+    own = ["leaderboard.parquet", "config.yaml", "models/best.pt", "journal.log", ".lock", "models/page.html"]
+    before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    for output in (
+        *(folder / name for name in own),
+        other / "journal.log",
+        folder / "models" / ".." / "config.yaml",
+        *links,
+    ):
+        assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={output}"]) == 2
+        told = capsys.readouterr().err
+        assert f"output={output}: " in told
+        assert "the run's own; choose another" in told
+    assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    for name in ("report.html", "for-the-talk.html"):
+        assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={folder / name}"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
