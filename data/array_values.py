@@ -19,6 +19,8 @@ def as_pixels(x: np.ndarray, top: float | None = None) -> np.ndarray:
     255ths. `top` is the brightest value of all arrays that x belongs to. Raises ValueError, with what was found and
     how it is converted, for all others.
     """
+    if x.ndim == 0:
+        raise ValueError("expected an array of images, found a single value")
     if x.dtype == np.uint8:
         return x
     if x.dtype == np.bool_:

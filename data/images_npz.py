@@ -149,7 +149,9 @@ def _read(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
             try:
                 return read_objects(content)  # pyright: ignore[reportArgumentType]
             except ValueError as error:
-                raise ValueError(f"array {name}, {error}; text is safe by {name}.astype(str)") from None
+                raise ValueError(
+                    f"array {name}, {error}; text is safe by {name}.astype(str), images of one size by np.stack({name})"
+                ) from None
     return file[name]
 
 
