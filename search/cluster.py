@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from data.splits import Splits
+from results.wording import count
 from search.config import RunConfig
+from search.local_ray import authentication, check_temporary_folder, sessions_of_their_own, token_of_its_own
 from search.signals import Stop
 from search.slots import Growth, Nodes, Slot
 from search.tasks import Task
+from search.which_ray import LOCAL, RayChoice, choose_ray
 
 if TYPE_CHECKING:
     from ray.job_config import JobConfig
@@ -33,7 +37,6 @@ QUIET = {
 }
 
 
-ANSWER_SECONDS = 5.0
 NODES_SECONDS = 2.0
 """Ray is asked for its nodes at most so often."""
 WORKERS_SECONDS = 60.0
@@ -53,11 +56,12 @@ def own_path() -> JobConfig:
 
 
 class Cluster:
-    """Ray is connected in it: to a running cluster if there is one, by Ray's own rule, else to a local one."""
+    """Ray is connected in it: the one of `choice`, by default the one that `choose_ray` finds for the configuration."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
+    def __init__(self, config: RunConfig, choice: RayChoice | None = None) -> None:
+        self.config, self.choice = config, choice
         self._growth: Growth | None = None
+        self._open = ExitStack()
 
     def __enter__(self) -> Cluster:
         os.environ.update(QUIET)
@@ -65,39 +69,34 @@ class Cluster:
 
         if ray.is_initialized():
             raise RuntimeError("Ray is initialized already in this process; a run starts and ends its own connection")
-        _check_answers(self.config.address)
-        try:
-            ray.init(
-                address=self.config.address,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=True,
-                job_config=own_path(),
-            )
-            logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists failed trials by names of its own
-        except ConnectionError as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"address={self.config.address}: no Ray cluster answers there: {reason}. Where it wants a token, set "
-                "RAY_AUTH_MODE=token in the environment: Ray takes that of your home by itself only without address="
-            ) from None
+        self.choice = self.choice or choose_ray(self.config.address)
         from search.autoscaler import growth_of
 
-        self._growth = growth_of(ray.get_runtime_context().gcs_address)
+        with ExitStack() as begun:
+            begun.enter_context(_known_to(self.choice))
+            begun.callback(_leave)
+            _connect(self.choice)
+            self._growth = growth_of(ray.get_runtime_context().gcs_address)
+            self._open = begun.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import ray
-        from ray._private import worker
+        self._open.close()
 
-        if node := worker._global_node:
-            # A local Ray's autoscaler: asked to end after the store that it reports to, it would be waited for a whole
-            # second, and killed then. A cluster that was joined keeps its own.
-            node.kill_monitor(check_alive=False)
-        ray.shutdown()
+    def __str__(self) -> str:
+        """Which Ray this is, and what of it is free."""
+        import ray
+
+        assert self.choice is not None
+        total, free = ray.cluster_resources(), ray.available_resources()
+        if self.choice.address is None:
+            why = f"; {self.choice.not_joined}" if self.choice.not_joined else ""
+            return f"a local one, {total.get('CPU', 0):g} CPUs{why}"
+        parts = [f"{free.get(name, 0):g} of {total[name]:g} {name}s" for name in ("CPU", "GPU") if total.get(name)]
+        what = f"{count(len(self._nodes().up), 'node')}, {' and '.join(parts) or 'no CPUs'} free"
+        return f"joined {self.choice.address}: {what}; address=local for one of its own"
 
     def slots(self, task: Task, say: Callable[[str], None], stop: Stop) -> Slots:
         """What a trial takes, and how many run side by side: now, and as nodes come and go.
@@ -111,7 +110,7 @@ class Cluster:
         asked, most = config.concurrency, nodes.most_slots(slot)
         if asked is not None and asked > most:
             raise ValueError(f"concurrency={asked}: the cluster has {most} slots of {slot}")
-        return Slots(slot, asked, self._nodes)
+        return Slots(slot, asked, partial(_nodes_of, self._growth))  # not ourselves: Tune pickles it
 
     def check_room(self, splits: Splits) -> None:
         """Raises ValueError if some node's object store is too small for what workers need of a dataset.
@@ -133,16 +132,13 @@ class Cluster:
         nodes, deadline = self._nodes(), time.monotonic() + WORKERS_SECONDS
         if nodes.waits_for:
             say(f"waiting up to {WORKERS_SECONDS:g} seconds for {nodes.waits_for} more nodes to join")
-        while nodes.waits_for and time.monotonic() < deadline and not stop.signal:
+        while nodes.waits_for and time.monotonic() < deadline and not stop.name:
             time.sleep(NODES_SECONDS)
             nodes = self._nodes()
         return nodes
 
     def _nodes(self) -> Nodes:
-        import ray
-
-        up = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        return Nodes(up=up, growth=self._growth)
+        return _nodes_of(self._growth)
 
 
 class Slots:
@@ -171,18 +167,57 @@ class Slots:
         return self._seen
 
 
+def _nodes_of(growth: Growth | None) -> Nodes:
+    import ray
+
+    return Nodes(up=[node["Resources"] for node in ray.nodes() if node["Alive"]], growth=growth)
+
+
 def _address(resources: Mapping[str, float]) -> str:
     """Ray gives each node a resource of its own, named by its address."""
     names = [name.removeprefix("node:") for name in resources if name.startswith("node:")]
     return min(names, key=lambda name: name.startswith("__"), default="?")
 
 
-def _check_answers(address: str | None) -> None:
-    """Raises ValueError if nobody listens at HOST:PORT, where Ray itself would try for many minutes."""
-    host, colon, port = (address or "").rpartition(":")
-    if not colon or not port.isdigit():  # 'auto', 'local', or a client's ray://
-        return
+def _known_to(choice: RayChoice) -> AbstractContextManager[None]:
+    """The token that this Ray knows its own by, in the environment."""
+    if choice.address is None:
+        check_temporary_folder()
+        return token_of_its_own()
+    return authentication({"RAY_AUTH_MODE": "token" if choice.wants_token else "disabled"})
+
+
+def _connect(choice: RayChoice) -> None:
+    """Raises ValueError, with Ray's reason, where Ray cannot be had."""
+    import ray
+
     try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-    except OSError as error:
-        raise ValueError(f"address={address}: no Ray cluster answers there: {error}") from None
+        with sessions_of_their_own():
+            ray.init(
+                address=choice.address or LOCAL,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                job_config=own_path(),
+            )
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        what = f"address={choice.address}: it cannot be joined" if choice.address else "no Ray can be started here"
+        raise ValueError(f"{what}: {reason}") from error
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it lists failed trials by names of its own
+
+
+def _leave() -> None:
+    """Ends a local Ray, and leaves one that was joined. One that is lost is not waited for."""
+    import ray
+    from ray._private import worker
+
+    if (node := worker._global_node) and node.head:
+        if node.dead_processes():
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        else:
+            # A local Ray's autoscaler: asked to end after the store that it reports to, it would be waited for a whole
+            # second, and killed then
+            node.kill_monitor(check_alive=False)
+    ray.shutdown()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.splits import Splits
-from results.command import SIGNALLED, StorageError
+from results.command import FAILED, SIGNALLED, StorageError
 from results.storage import shown
 from search.config import Export, resume_command
 from search.folder import writing
@@ -32,6 +32,8 @@ class Session:
     plan: Plan
     splits: Splits
     study: Study
+    ray: str
+    """Which Ray it is."""
     slots: Slots
     terminal: Terminal
     stop: Stop
@@ -52,7 +54,7 @@ class Session:
 
     def export_models(self) -> bool:
         """Writes the models as the run's `export` asks for; False if one could not be."""
-        if self.plan.config.export != Export.onnx or self.stop.signal:
+        if self.plan.config.export != Export.onnx or self.stop.name:
             return True
         from search.onnx_models import write_onnx_models
 
@@ -69,8 +71,10 @@ class Session:
         self.say(f"report: {shown(path)}")
 
     def exit_code(self, otherwise: int = 0) -> int:
-        """128 and the signal's number if one ended the session."""
-        return SIGNALLED + self.stop.signal if self.stop.signal else otherwise
+        """128 and the signal's number if one ended the session, 1 if Ray was lost."""
+        if self.stop.signal:
+            return SIGNALLED + self.stop.signal
+        return FAILED if self.stop.lost else otherwise
 
 
 @contextmanager
@@ -109,6 +113,7 @@ def open_session(
                     plan=plan,
                     splits=splits,
                     study=study,
+                    ray=str(cluster),
                     slots=slots,
                     terminal=terminal,
                     stop=stop,

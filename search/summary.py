@@ -39,6 +39,7 @@ def print_start(session: Session) -> None:
         f"data     {_data(session.splits)}",
         f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
         f"{config.sampler.value} + ASHA, seed {config.seed}",
+        f"ray      {session.ray}",
         f"slots    {slots.up} of {slots.slot}{coming}",
         f"run      {shown(plan.folder.path)}{_worked_on(plan)}",
     ]
@@ -70,7 +71,7 @@ def print_summary(terminal: Terminal, plan: Plan, splits: Splits, study: Study, 
         )
         terminal.say(outcome.failure)
         terminal.say(f"Once it is mended, to go on: {resume_command(plan.config)}")
-    if outcome.stop.signal or outcome.out_of_time:
+    if outcome.stop.name or outcome.out_of_time:
         reason = outcome.stop.name or "time_budget_seconds"
         terminal.say(f"Stopped by {reason}. To go on: {resume_command(plan.config)}")
 

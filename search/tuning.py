@@ -22,6 +22,7 @@ from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
 from search.job import Job
 from search.journal import TrialRecord
 from search.progress import Progress
+from search.ray_watch import watched
 from search.scheduler import StudyScheduler, Told
 from search.searcher import StudySearch, StudySearcher
 from search.signals import Stop
@@ -52,7 +53,7 @@ class Outcome:
     @property
     def is_whole(self) -> bool:
         """Whether nothing cut the session short."""
-        return not (self.stop.signal or self.out_of_time or self.failure)
+        return not (self.stop.name or self.out_of_time or self.failure)
 
 
 @dataclass
@@ -79,12 +80,14 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: T
     """Runs the study's trials to their ends, and keeps its tables and models up to date meanwhile."""
     outcome = Outcome(stop, first_report=sum(len(trial.reports) for trial in study.trials))
     try:
-        if not stop.signal:
-            _train(job, splits, study, slots, outcome, terminal)
+        if not stop.name:
+            with watched(stop):
+                _train(job, splits, study, slots, outcome, terminal)
     except BaseException:
-        with suppress(StorageError):  # the first error is the one to tell
-            job.write_tables(study, False)
-        raise
+        if not stop.lost:
+            with suppress(StorageError):  # the first error is the one to tell
+                job.write_tables(study, False)
+            raise
     job.write_tables(study, False)
     return outcome
 
@@ -238,7 +241,7 @@ class _Housekeeping(tune.Callback):
         self.has_told = False
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self.outcome.stop.signal and not self.has_told:
+        if self.outcome.stop.name and not self.has_told:
             self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")
             self.has_told = True
         self.slot_time.go_by()
@@ -267,7 +270,7 @@ class _StopWhen(tune.Stopper):
 
     def stop_all(self) -> bool:
         self.outcome.out_of_time = self.outcome.stop.is_due
-        if self.outcome.out_of_time or self.outcome.stop.signal or self.outcome.failure:
+        if self.outcome.out_of_time or self.outcome.stop.name or self.outcome.failure:
             self.slot_time.end()
             return True
         return False

@@ -1,0 +1,91 @@
+"""What a Ray of one's own needs of the machine: a folder for its files and sockets, a token, and a session of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MAX_SOCKET_PATH_BYTES = 107
+"""Of a unix socket on Linux; macOS takes 103."""
+SOCKET = "session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store"
+"""As Ray names it in its temporary folder."""
+
+
+def check_temporary_folder() -> None:
+    """Raises ValueError if Ray cannot have its temporary folder: not to be written, or too long for its sockets."""
+    from ray._common.utils import get_default_ray_temp_dir
+
+    folder = Path(get_default_ray_temp_dir())
+    other = "RAY_TMPDIR=FOLDER in the environment names another, short one"
+    too_long = len(os.fsencode(folder / SOCKET)) - MAX_SOCKET_PATH_BYTES
+    if too_long > 0:
+        raise ValueError(
+            f"{folder}: this temporary folder's name is {too_long} bytes too long for the sockets of Ray; {other}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{folder}: Ray cannot have its temporary folder there: {error.strerror}; {other}") from None
+
+
+@contextmanager
+def token_of_its_own() -> Iterator[None]:
+    """A token for a local Ray alone, in the environment, which only this user's processes can read.
+
+    Ray itself would write one into the home, where there may be none. Left alone where the environment has a say.
+    """
+    asked = any(name.startswith("RAY_AUTH_") for name in os.environ)
+    with authentication({} if asked else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+        yield
+
+
+@contextmanager
+def authentication(variables: dict[str, str]) -> Iterator[None]:
+    """These variables of Ray's in the environment, for a time; Ray, which keeps them in mind, reads them anew."""
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    os.environ.update(variables)
+    _read_anew()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        _read_anew()
+
+
+@contextmanager
+def sessions_of_their_own() -> Iterator[None]:
+    """Ray's processes that are started within it get no signal that is meant for this process's group or terminal.
+
+    A SIGTERM to the group would end them before what they still know has been kept. They go with this process all the
+    same, since the kernel kills them then.
+    """
+    from ray._private import services
+
+    shared: Any = services.ConsolePopen
+
+    class Alone(shared):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options, start_new_session=True)
+
+    services.ConsolePopen = Alone
+    try:
+        yield
+    finally:
+        services.ConsolePopen = shared
+
+
+def _read_anew() -> None:
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()

@@ -1,0 +1,66 @@
+"""Asks a Ray cluster who it is, in a process of its own: `python -P ray_probe.py HOST PORT` prints one JSON object.
+
+Ray's client blocks for 40 seconds where nobody answers, deaf to signals, and ends its process where it misses a token.
+Here an alarm ends it first: by SIGALRM, if the cluster takes longer to answer than it may.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+CONNECT_SECONDS, ANSWER_SECONDS = 2, 3
+"""Whole seconds, as alarms take them. The time to import Ray counts in neither."""
+
+
+def main(host: str, port: str) -> dict[str, Any]:
+    """What is to be known before joining: `problem`, or versions; `is_here`, `wants_token`, `takes_ours`."""
+    signal.alarm(CONNECT_SECONDS)
+    try:
+        with socket.create_connection((host, int(port))) as connection:
+            is_here = connection.getsockname()[0] == connection.getpeername()[0]
+    except (OSError, UnicodeError, OverflowError) as error:
+        return {"problem": f"no Ray cluster answers there: {error}"}
+    signal.alarm(0)
+    return {"is_here": is_here, **ask(f"{host}:{port}")}
+
+
+def ask(address: str) -> dict[str, Any]:
+    """Versions of the cluster; first without our token, so that one that wants none is not shown it."""
+    import ray
+    from ray._raylet import AuthenticationError, AuthenticationTokenLoader, Config
+
+    ours = ".".join(map(str, sys.version_info[:3]))
+    answer: dict[str, Any] = {"wants_token": False, "our_ray": ray.__version__, "our_python": ours}
+    signal.alarm(ANSWER_SECONDS)
+    try:
+        return {**answer, **versions(address)}
+    except AuthenticationError:
+        answer["wants_token"] = True
+    if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        return {**answer, "problem": "it wants a token, and you have none (~/.ray/auth_token, or RAY_AUTH_TOKEN)"}
+    os.environ["RAY_AUTH_MODE"] = "token"
+    Config.initialize("")  # which reads the environment anew
+    try:
+        return {**answer, **versions(address), "takes_ours": True}
+    except AuthenticationError:
+        return {**answer, "problem": "it wants another token than yours"}
+
+
+def versions(address: str) -> dict[str, str]:
+    from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
+    from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
+    from ray._raylet import GcsClient
+
+    client = GcsClient(address=address)
+    found = client.internal_kv_get(CLUSTER_METADATA_KEY, namespace=KV_NAMESPACE_CLUSTER, timeout=ANSWER_SECONDS)
+    told = json.loads(found or b"{}")
+    return {"ray": told.get("ray_version", "unknown"), "python": told.get("python_version", "unknown")}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

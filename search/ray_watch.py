@@ -1,0 +1,86 @@
+"""Whether the Ray of this process is still there: its head, and the node that this process has joined it by."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from search.signals import Stop
+
+LOOK_SECONDS = 0.5
+"""So often it is looked, and an interrupt repeated that something on its way has swallowed."""
+CONNECT_SECONDS = 2.0
+SILENT_LOOKS = 10
+"""After so many looks without an answer, a head is given up that does not even refuse: half a minute, a minute before Ray
+ends this process."""
+PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
+
+
+@contextmanager
+def watched(stop: Stop) -> Iterator[None]:
+    """Within it, Ray's loss is noted in `stop`, and KeyboardInterrupt raised in the main thread, wherever that waits.
+
+    An error that comes of the loss, ahead of that, has it noted too.
+    """
+    ended = threading.Event()
+    watch = threading.Thread(target=_watch, args=(stop, ended), daemon=True)
+    stop.waits_for_ray = True
+    watch.start()
+    try:
+        yield
+    except Exception:
+        stop.lost = stop.lost or _loss()
+        raise
+    finally:
+        stop.waits_for_ray = False
+        ended.set()
+
+
+def _watch(stop: Stop, ended: threading.Event) -> None:
+    silent = 0
+    while not ended.wait(LOOK_SECONDS):
+        try:
+            loss = stop.lost or _loss()
+            silent = 0
+        except TimeoutError:
+            silent += 1
+            loss = "the loss of Ray, whose head does not answer" if silent >= SILENT_LOOKS else None
+        if loss and not ended.is_set():
+            stop.lose(loss)
+
+
+def _loss() -> str | None:
+    """What has ended. A local Ray's processes are this one's children; others are known by their refusal."""
+    from ray._private import worker
+
+    node: Any = worker._global_node
+    if node is None:
+        return None
+    if node.head:
+        dead = {kind for kind, _ in node.dead_processes()}
+    else:
+        host, _, port = node.gcs_address.rpartition(":")
+        dead = {"raylet"} if _refuses(socket.AF_UNIX, node.raylet_socket_name) else set()
+        dead |= {"gcs_server"} if _refuses(socket.AF_INET, (host, int(port))) else set()
+    ended = [shown for kind, shown in PARTS.items() if kind in dead]
+    return f"the loss of Ray, whose {' and '.join(ended)} has ended" if ended else None
+
+
+def _refuses(family: int, address: Any) -> bool:
+    """Whether nobody listens there any more. Raises TimeoutError where nothing is heard at all."""
+    with socket.socket(family) as connection:
+        connection.settimeout(CONNECT_SECONDS)
+        try:
+            connection.connect(address)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except BlockingIOError:  # listens, and has too much to do
+            return False
+        except TimeoutError:
+            raise
+        except OSError as error:  # no route, say
+            raise TimeoutError(str(error)) from None
+        return False

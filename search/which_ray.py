@@ -1,0 +1,161 @@
+"""Which Ray a run uses: the one that was named, a running one of this user's, or one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search import ray_probe
+
+LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
+PROBE_SECONDS = ray_probe.CONNECT_SECONDS + ray_probe.ANSWER_SECONDS
+START_SECONDS = 120.0
+"""A probe that has not even been started by then never will be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayChoice:
+    """The cluster to join, at HOST:PORT, or a local Ray to start."""
+
+    address: str | None = None
+    wants_token: bool = False
+    not_joined: str = ""
+    """Which running cluster was found and why it was left alone."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A cluster that Ray itself would join: what names it, and the user who wrote that, where it is a file."""
+
+    address: str
+    named_by: str
+    writer: int | None = None
+
+
+class CannotJoin(ValueError):
+    """Why a cluster cannot be joined, to be read after "ADDRESS: "."""
+
+
+class OtherVersions(CannotJoin):
+    """It runs another Ray or Python than this process."""
+
+
+def choose_ray(asked: str | None) -> RayChoice:
+    """The Ray that `address=` asks for; without it, the one that is found running if it is this user's, else a local one.
+
+    A token of ours that a cluster takes makes it ours too. Raises ValueError where one was asked for and cannot be
+    joined, and never waits longer than 5 seconds for an answer.
+    """
+    if asked == LOCAL:
+        return RayChoice()
+    if asked not in (None, AUTO):
+        return _asked(asked, asked)
+    found = find_cluster()
+    if asked == AUTO:
+        if found is None:
+            raise ValueError("address=auto: no Ray cluster is noted on this machine, and RAY_ADDRESS names none")
+        return _asked(asked, found.address)
+    if found is None:
+        return RayChoice()
+    try:
+        answer = probe(found.address)
+        _check_ours(found, answer)
+    except CannotJoin as reason:
+        return RayChoice(not_joined=f"{found.address}, which {found.named_by} names, is not joined: {reason}")
+    return RayChoice(address=found.address, wants_token=answer["wants_token"])
+
+
+def find_cluster() -> Found | None:
+    """The cluster that Ray's own rule finds: RAY_ADDRESS names it, or the last `ray start` has noted it here."""
+    from ray._common.utils import get_ray_address_file
+
+    named = os.environ.get("RAY_ADDRESS", "")
+    if named == LOCAL:
+        return None
+    if named not in ("", AUTO):
+        return Found(named, "RAY_ADDRESS")
+    note = Path(get_ray_address_file(None))
+    try:
+        return Found(note.read_text().strip(), str(note), note.stat().st_uid)
+    except (OSError, UnicodeError):
+        return None
+
+
+def probe(address: str) -> dict[str, Any]:
+    """What a cluster says of itself. Raises CannotJoin if nobody answers, or one with other versions or tokens."""
+    if address.startswith(CLIENT):
+        raise CannotJoin(
+            "a search cannot run through Ray's client; take the address of the cluster itself, HOST:6379 as a rule, "
+            "or run the search on the head"
+        )
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdigit()):
+        raise CannotJoin("it is not HOST:PORT, auto or local")
+    answer = _ask(host.strip("[]"), port)
+    if problem := answer.get("problem"):
+        raise CannotJoin(problem)
+    for name, shown in ("ray", "Ray"), ("python", "Python"):
+        if answer[name] != answer[f"our_{name}"]:
+            raise OtherVersions(f"it runs {shown} {answer[name]}, and here it is {answer[f'our_{name}']}")
+    return answer
+
+
+def _asked(typed: str, address: str) -> RayChoice:
+    try:
+        return RayChoice(address=address, wants_token=probe(address)["wants_token"])
+    except CannotJoin as reason:
+        raise type(reason)(f"address={typed}: {reason}") from None
+
+
+def _ask(host: str, port: str) -> dict[str, Any]:
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-P", ray_probe.__file__, host, port]
+    # In a session of its own, so that Ctrl-C, which our caller notes, does not end it and look like a silent cluster
+    asked = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=START_SECONDS, start_new_session=True
+    )
+    if asked.returncode == -signal.SIGALRM:
+        raise CannotJoin(f"no Ray cluster answers there within {PROBE_SECONDS} seconds")
+    if asked.returncode:
+        raise CannotJoin(f"asking it failed: {(asked.stderr.strip().splitlines() or ['no reason'])[-1]}")
+    return json.loads(asked.stdout)
+
+
+def _check_ours(found: Found, answer: dict[str, Any]) -> None:
+    """Raises CannotJoin unless it takes our token, or the user whose process answers, or who noted it, is this one."""
+    if answer.get("takes_ours"):
+        return
+    owner = _listener(int(found.address.rpartition(":")[2])) if answer["is_here"] else None
+    owner = found.writer if owner is None else owner
+    way = f"address={found.address} joins it"
+    if owner is None:
+        raise CannotJoin(f"it asks for no token, so nobody can tell whose it is; {way}")
+    if owner != os.getuid():
+        raise CannotJoin(f"it is {_user(owner)}'s; {way}")
+
+
+def _listener(port: int) -> int | None:
+    """The user whose process on this machine listens at a port; None where the system does not tell.
+
+    Linux says so in /proc/net/tcp, to everybody: columns are local address, remote address, state, ..., user.
+    """
+    for table in Path("/proc/net/tcp"), Path("/proc/net/tcp6"):
+        lines = table.read_text().splitlines()[1:] if table.exists() else []
+        for _, local, _, state, _, _, _, user, *_ in map(str.split, lines):
+            if state == "0A" and int(local.rpartition(":")[2], 16) == port:
+                return int(user)
+    return None
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
