@@ -1,5 +1,9 @@
 """The tables of finished and running searches: what they hold, how they are written, read and drawn."""
 
-from results.all_runs import load
+from results.interrupts import take_interrupts
+
+take_interrupts()  # before the imports that take long
+
+from results.all_runs import load  # noqa: E402
 
 __all__ = ["load"]

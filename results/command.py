@@ -35,6 +35,8 @@ __all__ = [
 from results.output import lasting_output
 from results.wording import visible
 
+from results import interrupts
+
 Config = TypeVar("Config")
 
 FAILED = 1
@@ -60,6 +62,7 @@ def run_command(
     A ValueError is a user's mistake: one paragraph and exit code 2. A StorageError gives 1, and Ctrl-C 130.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    interrupts.begin()
     try:
         if any(argument in ("-h", "--help", "help") for argument in arguments):
             print(help_text(), flush=True)

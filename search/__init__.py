@@ -12,3 +12,7 @@ if "trainables" not in sys.modules:  # which finds the other packages beside it;
     sys.modules["trainables"] = module_from_spec(found)
     found.loader.exec_module(sys.modules["trainables"])
     del found
+
+from results.interrupts import take_interrupts  # noqa: E402
+
+take_interrupts()  # before the imports that take long

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,17 +17,20 @@ CONNECT_SECONDS = 2.0
 SILENT_LOOKS = 10
 """After so many looks without an answer, a head is given up that does not even refuse: half a minute, a minute before Ray
 ends this process."""
+GRACE_SECONDS = 2.0
+"""So long the main thread may take to come back when it is interrupted. In a call to a head that has gone it never does."""
 PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
 
 
 @contextmanager
-def watched(stop: Stop) -> Iterator[None]:
-    """Within it, Ray's loss is noted in `stop`, and KeyboardInterrupt raised in the main thread, wherever that waits.
+def watched(stop: Stop, give_up: Callable[[], None]) -> Iterator[None]:
+    """Within it, Ray's loss is noted in `stop`, and KeyboardInterrupt raised in the main thread.
 
-    An error that comes of the loss, ahead of that, has it noted too.
+    If that is stuck in a call to Ray, `give_up` is called in another thread instead, which has to end the process. An
+    error that comes of the loss, ahead of that, has it noted too.
     """
     ended = threading.Event()
-    watch = threading.Thread(target=_watch, args=(stop, ended), daemon=True)
+    watch = threading.Thread(target=_watch, args=(stop, ended, give_up), daemon=True)
     stop.waits_for_ray = True
     watch.start()
     try:
@@ -39,8 +43,8 @@ def watched(stop: Stop) -> Iterator[None]:
         ended.set()
 
 
-def _watch(stop: Stop, ended: threading.Event) -> None:
-    silent = 0
+def _watch(stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> None:
+    silent, lost_at = 0, None
     while not ended.wait(LOOK_SECONDS):
         try:
             loss = stop.lost or _loss()
@@ -49,7 +53,10 @@ def _watch(stop: Stop, ended: threading.Event) -> None:
             silent += 1
             loss = "the loss of Ray, whose head does not answer" if silent >= SILENT_LOOKS else None
         if loss and not ended.is_set():
+            lost_at = lost_at or time.monotonic()
             stop.lose(loss)
+            if time.monotonic() - lost_at > GRACE_SECONDS:
+                give_up()
 
 
 def _loss() -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.splits import Splits
-from results.command import FAILED, SIGNALLED, StorageError
+from results.command import StorageError
 from results.storage import shown
 from search.config import Export, resume_command
 from search.folder import writing
@@ -71,10 +71,9 @@ class Session:
         self.say(f"report: {shown(path)}")
 
     def exit_code(self, otherwise: int = 0) -> int:
-        """128 and the signal's number if one ended the session, 1 if Ray was lost."""
-        if self.stop.signal:
-            return SIGNALLED + self.stop.signal
-        return FAILED if self.stop.lost else otherwise
+        """What the reason to stop says, if there was one."""
+        code = self.stop.exit_code
+        return otherwise if code is None else code
 
 
 @contextmanager
@@ -100,8 +99,8 @@ def open_session(
     check_reports(plan, splits)
     with plan.folder.locked(), stop_signals() as stop:
         study = open_study(plan, splits)
-        kept = _kept(go_on or resume_command(config))
-        with kept, mirrored(plan, stop, say) as mirror, Cluster(config) as cluster:
+        stop.go_on = go_on or resume_command(config)
+        with _kept(stop.go_on), mirrored(plan, stop, say) as mirror, Cluster(config) as cluster:
             stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
             slots = cluster.slots(plan.task, terminal.say, stop)
             cluster.check_room(splits)

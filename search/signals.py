@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from results.command import FAILED, SIGNALLED
+
 NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 LOSS = signal.SIGUSR1
 """By which a thread interrupts the main one."""
@@ -25,6 +27,8 @@ class Stop:
     """By `time.monotonic`."""
     lost: str | None = None
     """What has become of Ray, where the session cannot go on without it."""
+    go_on: str = ""
+    """The command that goes on after it."""
     waits_for_ray: bool = False
     """Whether the main thread is in Ray's hands, and has to be interrupted when Ray is lost."""
     _previous: dict[int, Any] = field(default_factory=dict)
@@ -39,6 +43,13 @@ class Stop:
     def name(self) -> str | None:
         """What ends the session, apart from its time."""
         return NAMES[self.signal] if self.signal else self.lost
+
+    @property
+    def exit_code(self) -> int | None:
+        """128 and the signal's number, 1 where Ray was lost; None if nothing but its time ends the session."""
+        if self.signal:
+            return SIGNALLED + self.signal
+        return FAILED if self.lost else None
 
     def listen(self) -> None:
         """Notes the first signal; the second one raises KeyboardInterrupt. What was ignored before stays ignored."""

@@ -100,6 +100,10 @@ class Terminal:
             self.say((table.title, "italic"))
         self._console.print(fitted(table, self.width))
 
+    def show_cursor(self) -> None:
+        """Puts back the cursor that a live view hides, where the view can't be stopped."""
+        self._console.show_cursor()
+
     def joined(self, parts: Sequence[str]) -> str:
         """The parts in one line, parted by a character that the output can take."""
         return self._separator.join(parts)

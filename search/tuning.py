@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +16,7 @@ from ray import tune
 from ray.tune import TuneError
 
 from data.splits import Splits
-from results.command import StorageError
+from results.command import FAILED, StorageError
 from results.schema import Status
 from search.checkpoints import left_over, start_store
 from search.cluster import Slots
@@ -81,7 +83,7 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: T
     outcome = Outcome(stop, first_report=sum(len(trial.reports) for trial in study.trials))
     try:
         if not stop.name:
-            with watched(stop):
+            with watched(stop, lambda: _give_up(job, study, terminal, stop)):
                 _train(job, splits, study, slots, outcome, terminal)
     except BaseException:
         if not stop.lost:
@@ -90,6 +92,16 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: T
             raise
     job.write_tables(study, False)
     return outcome
+
+
+def _give_up(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
+    """Ends the process in order, while its main thread is stuck in a call to a Ray that has gone."""
+    with suppress(StorageError):
+        job.write_tables(study, False)
+    terminal.show_cursor()
+    terminal.say(f"Stopped by {stop.name}. What the journal holds is kept. To go on: {stop.go_on}")
+    sys.stdout.flush()
+    os._exit(FAILED if stop.exit_code is None else stop.exit_code)
 
 
 def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, terminal: Terminal) -> None:

@@ -59,6 +59,7 @@ class Run:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
+                process_group=0,  # so that a test can signal the whole group
             )
         try:
             yield process
