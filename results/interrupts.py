@@ -1,4 +1,4 @@
-"""Ctrl-C before a command listens for signals itself: while its modules are imported it ends at once, without a traceback.
+"""Ctrl-C before a command listens for signals itself: in the midst of imports it ends at once, and without a traceback.
 
 A KeyboardInterrupt in the midst of an import is swallowed there, or comes out as an ImportError of the module.
 """

@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING
 from data.splits import Splits
 from results.wording import count
 from search.config import RunConfig
-from search.local_ray import authentication, check_temporary_folder, sessions_of_their_own, token_of_its_own
+from search.local_ray import (
+    authentication,
+    check_temporary_folder,
+    name_a_home,
+    sessions_of_their_own,
+    token_of_its_own,
+)
 from search.signals import Stop
 from search.slots import Growth, Nodes, Slot
 from search.tasks import Task
+from search.waiting import free_of_all
 from search.which_ray import LOCAL, RayChoice, choose_ray
 
 if TYPE_CHECKING:
@@ -65,6 +72,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         os.environ.update(QUIET)
+        name_a_home()
         import ray
 
         if ray.is_initialized():
@@ -90,13 +98,11 @@ class Cluster:
         import ray
 
         assert self.choice is not None
-        total, free = ray.cluster_resources(), ray.available_resources()
         if self.choice.address is None:
             why = f"; {self.choice.not_joined}" if self.choice.not_joined else ""
-            return f"a local one, {total.get('CPU', 0):g} CPUs{why}"
-        parts = [f"{free.get(name, 0):g} of {total[name]:g} {name}s" for name in ("CPU", "GPU") if total.get(name)]
-        what = f"{count(len(self._nodes().up), 'node')}, {' and '.join(parts) or 'no CPUs'} free"
-        return f"joined {self.choice.address}: {what}; address=local for one of its own"
+            return f"a local one, {ray.cluster_resources().get('CPU', 0):g} CPUs{why}"
+        nodes = count(len(self._nodes().up), "node")
+        return f"joined {self.choice.address}: {nodes}, {free_of_all()}; address=local for one of its own"
 
     def slots(self, task: Task, say: Callable[[str], None], stop: Stop) -> Slots:
         """What a trial takes, and how many run side by side: now, and as nodes come and go.

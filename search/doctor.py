@@ -45,7 +45,6 @@ BYTES_A_PARAMETER = 12
 """In a checkpoint: the weight, and what Adam keeps of it."""
 LARGE_PARAMS = 10_000_000
 """Of a network where the task has no limit."""
-ANSWER_SECONDS = 5.0
 NAMED_WIDTH = 12
 
 
@@ -124,38 +123,23 @@ class _Told:
 def _examine_cluster(config: DoctorConfig, file: dict[str, Any], told: _Told) -> None:
     from search.checkup import Finding, Severity
     from search.cluster import Cluster
+    from search.which_ray import OtherVersions, choose_ray
 
-    if config.run.address is None and (absent := _no_cluster()):
-        told.tell([absent])
-        return
     try:
-        with Cluster(config.run):
-            _examine_nodes(config, file, told)
-    except RuntimeError as refusal:
-        if not str(refusal).startswith("Version mismatch"):
-            raise
+        choice = choose_ray(config.run.address)
+    except OtherVersions as refusal:
         cure = "have one Python and one Ray on all machines; constraints.txt has Ray's version"
         told.tell([Finding(Severity.broken, "here", _one_line(refusal), cure)])
-
-
-def _no_cluster() -> Finding | None:
-    """What is to be said where Ray's own rule finds no cluster that a search would join, or one that is gone."""
-    from ray._private.services import canonicalize_bootstrap_address
-
-    from search.checkup import Finding, Severity
-
-    no_address: Any = None  # which has Ray follow its rule; its type does not know that
-    address = canonicalize_bootstrap_address(no_address)
-    if address is None:
+        return
+    if choice.not_joined:
+        cause = f"{choice.not_joined}. A search would start a Ray of its own on this machine"
+        told.tell([Finding(Severity.warn, "cluster", cause, "`ray stop` here forgets one that is gone")])
+    elif choice.address is None and config.run.address is None:
         cause = "none is up here; a search would start a Ray of its own on this machine"
-        return Finding(Severity.ok, "cluster", cause, "address=local checks that one")
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-    except OSError as error:
-        cause = f"Ray has noted one at {address}, and nobody answers there ({error}): a search would wait for it"
-        return Finding(Severity.broken, "cluster", cause, "`ray stop` here forgets it; or address=HOST:PORT, or local")
-    return None
+        told.tell([Finding(Severity.ok, "cluster", cause, "address=local checks that one")])
+    else:
+        with Cluster(config.run, choice):
+            _examine_nodes(config, file, told)
 
 
 def _examine_nodes(config: DoctorConfig, file: dict[str, Any], told: _Told) -> None:

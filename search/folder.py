@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -75,10 +75,7 @@ class RunFolder:
                 f"{self.path}: cannot be the folder of a run: {error.strerror}; name others with runs_dir= and run="
             ) from None
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"run={self.name}: another process is running it; wait, or name another") from None
+            self._hold(lock, is_new)
             self._sweep()
             try:
                 yield
@@ -88,6 +85,19 @@ class RunFolder:
                 raise
             finally:
                 shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _hold(self, lock: IO[str], is_new: bool) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"run={self.name}: another process is running it; wait, or name another") from None
+        except OSError as error:
+            if is_new:
+                shutil.rmtree(self.path)
+            raise ValueError(
+                f"{self.path}: this file system has no locks, by which a run is held by one process at a time "
+                f"({error.strerror}); name a folder on another with runs_dir="
+            ) from None
 
     def write_config(self, facts: dict[str, Any]) -> None:
         """What the run was asked for, for people and for `search.config`, which reads it when the run goes on."""

@@ -1,4 +1,4 @@
-"""What a Ray of one's own needs of the machine: a folder for its files and sockets, a token, and a session of its own."""
+"""What a Ray needs where it starts: a home, a folder for its files and sockets, a token, sessions of its own."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def check_temporary_folder() -> None:
             pass
     except OSError as error:
         raise ValueError(f"{folder}: Ray cannot have its temporary folder there: {error.strerror}; {other}") from None
+
+
+def name_a_home() -> None:
+    """Gives this process a home where the system knows none, as for a container's free user id.
+
+    Ray Tune wants to know one when it is imported, and puts nothing there.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()
 
 
 @contextmanager
@@ -85,7 +96,8 @@ def sessions_of_their_own() -> Iterator[None]:
 
 
 def _read_anew() -> None:
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray import _raylet
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    engine: Any = _raylet
+    engine.Config.initialize("")
+    engine.AuthenticationTokenLoader.instance().reset_cache()

@@ -32,8 +32,10 @@ def main(host: str, port: str) -> dict[str, Any]:
 def ask(address: str) -> dict[str, Any]:
     """Versions of the cluster; first without our token, so that one that wants none is not shown it."""
     import ray
-    from ray._raylet import AuthenticationError, AuthenticationTokenLoader, Config
+    from ray import _raylet
+    from ray.exceptions import AuthenticationError
 
+    engine: Any = _raylet
     ours = ".".join(map(str, sys.version_info[:3]))
     answer: dict[str, Any] = {"wants_token": False, "our_ray": ray.__version__, "our_python": ours}
     signal.alarm(ANSWER_SECONDS)
@@ -41,10 +43,10 @@ def ask(address: str) -> dict[str, Any]:
         return {**answer, **versions(address)}
     except AuthenticationError:
         answer["wants_token"] = True
-    if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+    if not engine.AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
         return {**answer, "problem": "it wants a token, and you have none (~/.ray/auth_token, or RAY_AUTH_TOKEN)"}
     os.environ["RAY_AUTH_MODE"] = "token"
-    Config.initialize("")  # which reads the environment anew
+    engine.Config.initialize("")  # which reads the environment anew
     try:
         return {**answer, **versions(address), "takes_ours": True}
     except AuthenticationError:
@@ -52,11 +54,12 @@ def ask(address: str) -> dict[str, Any]:
 
 
 def versions(address: str) -> dict[str, str]:
+    from ray import _raylet
     from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
     from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
-    from ray._raylet import GcsClient
 
-    client = GcsClient(address=address)
+    engine: Any = _raylet
+    client = engine.GcsClient(address=address)
     found = client.internal_kv_get(CLUSTER_METADATA_KEY, namespace=KV_NAMESPACE_CLUSTER, timeout=ANSWER_SECONDS)
     told = json.loads(found or b"{}")
     return {"ray": told.get("ray_version", "unknown"), "python": told.get("python_version", "unknown")}

@@ -15,10 +15,10 @@ LOOK_SECONDS = 0.5
 """So often it is looked, and an interrupt repeated that something on its way has swallowed."""
 CONNECT_SECONDS = 2.0
 SILENT_LOOKS = 10
-"""After so many looks without an answer, a head is given up that does not even refuse: half a minute, a minute before Ray
-ends this process."""
+"""After so many looks a head is given up that does not even refuse: in half a minute. After a whole one Ray would end
+this process itself."""
 GRACE_SECONDS = 2.0
-"""So long the main thread may take to come back when it is interrupted. In a call to a head that has gone it never does."""
+"""So long the main thread may take to come back. From a call to a head that has gone it never does."""
 PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
 
 

@@ -31,6 +31,7 @@ from search.signals import Stop
 from search.slots import Slot
 from search.study import Study
 from search.terminal import Terminal
+from search.waiting import Waiting, nothing_free
 from trainables.trainable import TrialTrainable
 
 TABLES_SECONDS, TABLES_SHARE = 8.0, 0.02
@@ -251,8 +252,11 @@ class _Housekeeping(tune.Callback):
         self.outcome, self.progress = outcome, progress
         self.due = time.monotonic() + TABLES_SECONDS
         self.has_told = False
+        self.waiting = Waiting()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.waiting.is_due([trial.status for trial in trials]):
+            self.progress.tell(nothing_free(self.slot_time.slots.slot))
         if self.outcome.stop.name and not self.has_told:
             self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")
             self.has_told = True

@@ -48,7 +48,7 @@ class OtherVersions(CannotJoin):
 
 
 def choose_ray(asked: str | None) -> RayChoice:
-    """The Ray that `address=` asks for; without it, the one that is found running if it is this user's, else a local one.
+    """The Ray that `address=` asks for; without it, a running one that is this user's, else a local one.
 
     A token of ours that a cluster takes makes it ours too. Raises ValueError where one was asked for and cannot be
     joined, and never waits longer than 5 seconds for an answer.
@@ -92,8 +92,8 @@ def probe(address: str) -> dict[str, Any]:
     """What a cluster says of itself. Raises CannotJoin if nobody answers, or one with other versions or tokens."""
     if address.startswith(CLIENT):
         raise CannotJoin(
-            "a search cannot run through Ray's client; take the address of the cluster itself, HOST:6379 as a rule, "
-            "or run the search on the head"
+            "through Ray's client this machine is no node of the cluster, so checkpoints could not come into the run's "
+            "folder here. Run the search on the head, or on a machine that `ray start --address=HOST:PORT` has joined"
         )
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isdigit()):
