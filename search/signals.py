@@ -85,10 +85,11 @@ class Stop:
 
     def _leave_terminals(self) -> None:
         """Each write to a terminal that has gone would be an error, in the midst of an end in order."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
         for number in self._terminals:
             if not _is_terminal(number):
-                with open(os.devnull, "r+b") as nowhere:
-                    os.dup2(nowhere.fileno(), number)
+                os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
 @contextmanager
