@@ -13,8 +13,8 @@ from search.config import RunConfig, help_text, parse
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line says.
 
-    The exit code is 0; 2 for a user's mistake; 1 if the disk is full or all trials fail; 130 after Ctrl-C, 143 after
-    SIGTERM.
+    The exit code is 0; 2 for a user's mistake; 1 if the disk is full, all trials fail or Ray is lost; 130 after Ctrl-C,
+    143 after SIGTERM, 129 after SIGHUP.
     """
     return run_command("search.run", arguments, help_text=help_text, parse=parse, work=run)
 
