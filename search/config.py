@@ -113,7 +113,9 @@ class RunConfig:
     sigma: float | None = key(None, "standard deviation of the noise that a denoiser takes off", "the task's", above=0)
     weights: Weights = key(Weights.imagenet, "of references with a backbone: imagenet, downloaded; or random")
     max_failures: int = key(2, "restarts of a trial that fails, before it is given up", least=0)
-    address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
+    address: str | None = key(
+        None, "Ray cluster to use, or 'local'", "a running one of yours if there is one, else local"
+    )
     dry_run: bool = key(False, "train nothing: print the space, the rejections and a predicted time")
 
 

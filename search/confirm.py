@@ -62,7 +62,9 @@ class ConfirmConfig:
     data_dir: str | None = key(None, "folder of data files, where they have moved", "the run's")
     concurrency: int | None = key(None, "trainings side by side", "all slots", above=0)
     export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
-    address: str | None = key(None, "Ray cluster to use, or 'local'", "a running cluster if there is one, else local")
+    address: str | None = key(
+        None, "Ray cluster to use, or 'local'", "a running one of yours if there is one, else local"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

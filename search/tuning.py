@@ -97,12 +97,15 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: T
 
 def _give_up(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
     """Ends the process in order, while its main thread is stuck in a call to a Ray that has gone."""
-    with suppress(StorageError):
-        job.write_tables(study, False)
-    terminal.show_cursor()
-    terminal.say(f"Stopped by {stop.name}. What the journal holds is kept. To go on: {stop.go_on}")
-    sys.stdout.flush()
-    os._exit(FAILED if stop.exit_code is None else stop.exit_code)
+    said = f"Stopped by {stop.name}. What the journal holds is kept. To go on: {stop.go_on}"
+    try:
+        with suppress(StorageError):
+            job.write_tables(study, False)
+        terminal.show_cursor()
+        terminal.say(said)
+        sys.stdout.flush()
+    finally:
+        os._exit(FAILED if stop.exit_code is None else stop.exit_code)
 
 
 def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, terminal: Terminal) -> None:

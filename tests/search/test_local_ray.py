@@ -94,7 +94,7 @@ def test_a_file_system_without_locks_is_refused_and_no_folder_is_left(tmp_path, 
 
     monkeypatch.setattr(fcntl, "flock", without)
     folder = RunFolder(tmp_path / "a")
-    with pytest.raises(ValueError, match="/a: this file system has no locks.*runs_dir="), folder.locked():
+    with pytest.raises(ValueError, match=r"/a: this file system has no locks.*runs_dir="), folder.locked():
         pass
     assert list(tmp_path.iterdir()) == []
     folder.path.mkdir()
