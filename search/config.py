@@ -114,7 +114,7 @@ class RunConfig:
     weights: Weights = key(Weights.imagenet, "of references with a backbone: imagenet, downloaded; or random")
     max_failures: int = key(2, "restarts of a trial that fails, before it is given up", least=0)
     address: str | None = key(
-        None, "Ray cluster to use, or 'local'", "a running one of yours if there is one, else local"
+        None, "Ray cluster to use, or 'local'", "your running cluster if there is one, else local"
     )
     dry_run: bool = key(False, "train nothing: print the space, the rejections and a predicted time")
 

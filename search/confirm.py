@@ -63,7 +63,7 @@ class ConfirmConfig:
     concurrency: int | None = key(None, "trainings side by side", "all slots", above=0)
     export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
     address: str | None = key(
-        None, "Ray cluster to use, or 'local'", "a running one of yours if there is one, else local"
+        None, "Ray cluster to use, or 'local'", "your running cluster if there is one, else local"
     )
 
 

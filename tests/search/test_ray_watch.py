@@ -1,0 +1,72 @@
+"""The loss of Ray is noticed, wherever the main thread is."""
+
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from search import ray_watch
+from search.ray_watch import watched
+from search.signals import Stop, stop_signals
+
+LOSS = "the loss of Ray, whose GCS has ended"
+HANG_SECONDS = 600
+
+
+@pytest.fixture
+def lost(monkeypatch) -> None:
+    monkeypatch.setattr(ray_watch, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(ray_watch, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(ray_watch, "_loss", lambda: LOSS)
+
+
+def refuse_to_give_up() -> None:
+    raise AssertionError("the main thread can be reached")
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_main_thread_that_waits_is_interrupted(monkeypatch):
+    monkeypatch.setattr(ray_watch, "GRACE_SECONDS", HANG_SECONDS)
+    with stop_signals() as stop:
+        with pytest.raises(KeyboardInterrupt), watched(stop, refuse_to_give_up):
+            time.sleep(HANG_SECONDS)
+        assert stop.name == LOSS
+
+
+@pytest.mark.usefixtures("lost")
+def test_where_the_main_thread_is_stuck_another_ends_the_process():
+    gave_up = threading.Event()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # as good as a call that never comes back
+    try:
+        with stop_signals() as stop:
+            with watched(stop, gave_up.set):
+                assert gave_up.wait(HANG_SECONDS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+
+def test_an_error_that_comes_of_the_loss_is_known_by_it(monkeypatch):
+    monkeypatch.setattr(ray_watch, "LOOK_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr(ray_watch, "_loss", lambda: LOSS)
+    stop = Stop()
+    with pytest.raises(ConnectionError), watched(stop, refuse_to_give_up):
+        raise ConnectionError
+    assert stop.lost == LOSS
+
+
+def test_without_a_loss_nothing_is_noted():
+    stop = Stop()
+    with watched(stop, refuse_to_give_up):
+        pass
+    assert stop.name is None
+
+
+def test_a_head_refuses_once_nobody_listens(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        assert not ray_watch._refuses(socket.AF_INET, address)
+    assert ray_watch._refuses(socket.AF_INET, address)
+    assert ray_watch._refuses(socket.AF_UNIX, str(tmp_path / "raylet"))
