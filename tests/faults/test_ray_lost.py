@@ -20,6 +20,14 @@ def ray_processes(driver: int, name: str) -> list[psutil.Process]:
     return [process for process in psutil.Process(driver).children(recursive=True) if process.name() == name]
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Not even one that has ended and that nobody has asked how, as init does not in some containers."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def end(run: Run, how: Callable[[int], None], exit_code: int) -> list[psutil.Process]:
     """Does it to a driver whose first trial has ended an epoch; all processes that the driver had."""
     with run.started() as process:
@@ -53,7 +61,7 @@ def test_when_a_part_of_a_local_ray_is_killed_the_run_ends_in_order_and_goes_on(
     run = Run(tmp_path / "a", "local", SHORT)
     children = end(run, kill_part(part), exit_code=1)
     assert LOST[part] in run.output
-    assert wait_for(lambda: not any(child.is_running() for child in children))
+    assert wait_for(lambda: not any(map(is_alive, children)))
     check_goes_on(run)
     record(f"local Ray's {part} killed", 1, run)
 
@@ -88,7 +96,7 @@ def test_a_signal_to_the_whole_process_group_ends_the_run_in_order(tmp_path, num
 
     children = end(run, signal_group, exit_code=128 + number)
     assert "Stopped by " in run.output
-    assert wait_for(lambda: not any(child.is_running() for child in children))
+    assert wait_for(lambda: not any(map(is_alive, children)))
     check_goes_on(run)
     record(f"{number.name} to the process group", 1, run)
 
@@ -96,5 +104,5 @@ def test_a_signal_to_the_whole_process_group_ends_the_run_in_order(tmp_path, num
 def test_a_local_ray_ends_with_a_driver_that_is_killed(tmp_path):
     run = Run(tmp_path / "a", "local", SHORT)
     children = end(run, lambda driver: os.kill(driver, signal.SIGKILL), exit_code=-signal.SIGKILL)
-    assert {"gcs_server", "raylet"} <= {child.name() for child in children} or not children
-    assert wait_for(lambda: not any(child.is_running() for child in children))
+    assert children
+    assert wait_for(lambda: not any(map(is_alive, children)))
