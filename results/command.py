@@ -32,10 +32,9 @@ __all__ = [
     "run_command",
 ]
 
+from results import interrupts
 from results.output import lasting_output
 from results.wording import visible
-
-from results import interrupts
 
 Config = TypeVar("Config")
 

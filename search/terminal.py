@@ -76,9 +76,15 @@ class Terminal:
         """Whether what was printed can be printed over."""
         # Rich is told what is a terminal: it would take a file for one where FORCE_COLOR or TTY_COMPATIBLE is set
         self._console = Console(
-            file=file, width=width or _width(is_terminal, self.is_live), markup=False, emoji=False, highlight=False,
-            force_terminal=self.is_live, force_interactive=self.is_live, force_jupyter=False,
-        )  # fmt: skip
+            file=file,
+            width=width or _width(is_terminal, self.is_live),
+            markup=False,
+            emoji=False,
+            highlight=False,
+            force_terminal=self.is_live,
+            force_interactive=self.is_live,
+            force_jupyter=False,
+        )
 
     @property
     def width(self) -> int:
