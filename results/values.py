@@ -115,8 +115,10 @@ class Kind:
             if not isinstance(value, dict):
                 raise ValueError("expected names with values")
             return {str(name): each for name, each in value.items()}
-        if value is None and self.is_optional:
-            return None
+        if self.type is Any or (value is None and self.is_optional):
+            return value
+        if isinstance(value, list) and (self.takes_list or typing.get_origin(self.type) is list):
+            return [Kind(str).read_plain(item) for item in value]
         is_text = isinstance(value, str)
         if is_text if self.type is str else is_text or isinstance(value, bool | int | float):
             return value if is_text and self.type is str else self.read(str(value))

@@ -50,16 +50,15 @@ WORKERS_SECONDS = 60.0
 
 
 def own_path() -> JobConfig:
-    """Has workers look for our code where the driver has it, and not in the current folder, as Ray would have them.
+    """Keeps the current folder off the path of workers, where Ray puts it first, unless it is the checkout.
 
-    That is the user's, whose search.py would be taken for our package.
+    It is the user's, whose data.py would be taken for our package. Workers find us where their node has us installed.
     """
     from ray.job_config import JobConfig
 
     root = Path(__file__).parents[1]
-    is_installed = root.name in ("site-packages", "dist-packages")  # each node has its own, at its place on sys.path
     # _client_job: of all that Ray does by it, what concerns a driver is that the current folder is not added
-    return JobConfig(_client_job=True, _py_driver_sys_path=[] if is_installed else [str(root)])
+    return JobConfig(_client_job=True, _py_driver_sys_path=[str(root)] if Path.cwd() == root else [])
 
 
 class Cluster:

@@ -1,5 +1,6 @@
 """The Makefile's recipes, as far as they can be read without being run."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from search.config import parse
 from search.plan import Plan
 
 ROOT = Path(__file__).parents[1]
-
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "ARGS")}
+"""Without what `make test ARGS=...` hands on to each make that is started within it."""
 
 WITH_MAKE = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 HAS_VENV = f"""#!{sys.executable}
@@ -35,7 +37,9 @@ def set_up(folder: Path, python: str) -> tuple[int, str]:
     script.chmod(0o755)
     venv = folder / "venv"
     command = [shutil.which("make") or "make", f"PYTHON={script}", f"VENV={venv}", f"{venv}/installed"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     return done.returncode, done.stdout
 
 
@@ -57,7 +61,7 @@ def test_a_set_up_that_failed_says_why_and_is_not_taken_for_whole(tmp_path: Path
 @WITH_MAKE
 def test_the_documents_recipe_trains_one_network_on_all_training_pages():
     command = [shutil.which("make") or "make", "--dry-run", "documents", f"--assume-old={ROOT / '.venv/installed'}"]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
     line = next(line for line in printed.replace("\\\n", " ").splitlines() if "search.run" in line)
     words = shlex.split(line)
     config = parse(words[words.index("search.run") + 1 :])

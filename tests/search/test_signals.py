@@ -10,6 +10,7 @@ import pytest
 from results.command import FAILED
 from search.signals import stop_signals
 from tests.search.command import ROOT, environment
+from tests.waiting import HANG_SECONDS
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -74,15 +75,15 @@ with stop_signals() as stop:
 
 @pytest.mark.parametrize("module", ["search.run", "search.predict", "results.report"])
 def test_ctrl_c_while_a_command_is_imported_is_no_traceback(module, tmp_path):
-    """The signal comes from within the import itself: of OmegaConf, which each command needs."""
-    (tmp_path / "omegaconf.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    """The signal comes from within the import itself: of pandas, which each command needs."""
+    (tmp_path / "pandas.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     ended = subprocess.run(
         [sys.executable, "-m", module],
         cwd=ROOT,
         env={**environment(), "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=HANG_SECONDS,
         start_new_session=True,
     )
     assert (ended.returncode, ended.stderr) == (130, "stopped at once\n")

@@ -112,6 +112,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         task=task,
         goal=task.goal,
         dataset=task.dataset,
+        scale=task.laptop,
         space=task.space,
         budget=Budget(),
         num_trials=8,

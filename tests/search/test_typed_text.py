@@ -1,13 +1,14 @@
 """What is typed is what is meant: text keys take their text to the letter, in every command and back from a file."""
 
 import shlex
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.command import argument_of, command_line, entries_of, parse_into
+from results.command import argument_of, command_line, entries_of, parse_into, read_fields
 from results.report import ReportConfig
 from results.report import parse as parse_report
 from search.ablate import AblateKeys
@@ -81,6 +82,14 @@ def test_any_names_can_be_listed_in_quotes(names: list[str]):
 def test_a_list_with_nothing_beside_a_comma_is_refused(typed: str):
     with pytest.raises(ValueError, match="expected a list as"):
         parse_report([f"run={typed}"])
+
+
+def test_lists_and_values_come_back_from_the_configuration_of_an_ablation():
+    asked = AblateKeys(base="a/1", vary=["dropout", "off"], values={"dropout": [0, 0.5], "off": ["007"]}, seeds=2)
+    assert read_fields(AblateKeys, asdict(asked)) == asked
+    assert read_fields(AblateKeys, {"base": "a/1", "vary": "007", "values": [1, 2]}).vary == "007"
+    with pytest.raises(ValueError, match="vary"):
+        read_fields(AblateKeys, {"base": "a/1", "vary": [1, 2]})
 
 
 @given(data=TEXTS, warm_start=st.none() | TEXTS, fix=st.dictionaries(TEXTS, st.none() | st.booleans() | TEXTS))
