@@ -48,6 +48,8 @@ class Progress:
         self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
         self.reached: dict[int, float] = {}
         """The epochs of trials that report only at their end."""
+        self.is_waiting = False
+        """Whether no trial runs, though some have been handed out."""
         self.started = self.shown = time.monotonic()
         self.view = View(terminal) if terminal.is_live else None
 
@@ -106,10 +108,12 @@ class Progress:
         failed = sum(count for status, count in counts.items() if status.is_failure)
         up, most = self.slots.up, self.slots.most
         waiting = max(0, counts[Status.RUNNING] - up)
+        idle = counts[Status.RUNNING] - waiting if self.is_waiting else 0
         best = self.study.best
         return [
             f"{self._num_ended()}/{self.num_expected} trials",
-            f"{counts[Status.RUNNING] - waiting} running",
+            f"{counts[Status.RUNNING] - waiting - idle} running",
+            *([f"{idle} waiting to start"] if idle else []),
             *([f"{waiting} waiting for nodes ({up} of {most} slots are up)"] if waiting else []),
             f"{counts[Status.COMPLETE]} complete",
             *([f"{counts[Status.PRUNED]} pruned"] if self.shows_best else []),

@@ -258,7 +258,10 @@ class _Housekeeping(tune.Callback):
         self.waiting = Waiting()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self.waiting.is_due([trial.status for trial in trials]):
+        # The latest first: thousands may have ended
+        is_running = any(trial.status == "RUNNING" for trial in reversed(trials))
+        self.progress.is_waiting = bool(self.study.running()) and not is_running
+        if self.waiting.is_due(self.progress.is_waiting):
             self.progress.tell(nothing_free(self.slot_time.slots.slot))
         if self.outcome.stop.name and not self.has_told:
             self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from search.slots import Slot
@@ -17,10 +16,10 @@ class Waiting:
 
     since: float = field(default_factory=time.monotonic)
 
-    def is_due(self, statuses: Sequence[str]) -> bool:
-        """Whether to say so: every 15 seconds in which all of Ray Tune's trials that have not ended were PENDING."""
+    def is_due(self, is_waiting: bool) -> bool:
+        """Whether to say so: every 15 seconds in which trials were wanted and none ran, which is what it is told."""
         now = time.monotonic()
-        if "RUNNING" in statuses or "PENDING" not in statuses:
+        if not is_waiting:
             self.since = now
         if now - self.since < WAIT_SECONDS:
             return False
