@@ -42,9 +42,9 @@ test-browser: $(VENV)/installed
 test-gpu: $(VENV)/installed
 	$(BIN)/python -m pytest -m gpu -rs $(ARGS)
 
-# A real `ray up` on hosts made of namespaces; skipped, with the reason, where root or a tool is missing
+# A Ray of several nodes, and a real `ray up` on hosts made of namespaces; skipped, with the reason, where root or a tool is missing
 test-cluster: $(VENV)/installed
-	$(BIN)/python -m pytest tests/hosts -m hosts -rs --durations=10 $(ARGS)
+	$(BIN)/python -m pytest tests/hosts tests/search -m "hosts or nodes" -rs --durations=10 $(ARGS)
 
 # What is claimed of speed, against peers in the same run: half an hour on two quiet cores; ARGS="data_dir=FOLDER"
 bench: $(VENV)/installed

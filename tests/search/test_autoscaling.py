@@ -14,7 +14,7 @@ from tests.search.autoscaling import autoscaling_cluster
 from tests.search.command import ROOT, environment
 from tests.waiting import HANG_SECONDS
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.nodes]
 
 WAIT_FOR_THE_HEAD_ALONE = """
 import logging, sys, time, ray

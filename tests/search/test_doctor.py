@@ -279,6 +279,7 @@ def broken(folder: Path, small_disk: str | None) -> Iterator[Simulated]:
 
 
 @pytest.mark.ray
+@pytest.mark.nodes
 def test_each_node_that_is_really_broken_is_named_and_no_other(broken, folder, images, small_disk):
     code, findings, last = examined(broken, folder, "task=images", images, f"answer_seconds={HANG_SECONDS}")
     wrong = {node: (severity, text) for severity, node, text in findings if severity != "ok"}
@@ -299,6 +300,7 @@ def test_each_node_that_is_really_broken_is_named_and_no_other(broken, folder, i
 
 
 @pytest.mark.ray
+@pytest.mark.nodes
 def test_a_node_that_is_silent_is_named_in_time(folder):
     """What is said of the head, which on a busy machine may not answer in time either, is not looked at."""
     with simulated({"node_name": "head", "num_cpus": 1}, {"node_name": "silent", "is_silent": True}) as cluster:

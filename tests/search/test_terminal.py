@@ -247,7 +247,7 @@ def test_the_doctor_s_findings_are_lines_without_ends_of_ours(monkeypatch, capsy
 def on_80_columns(tmp_path_factory, cluster) -> tuple[Path, list[str]]:
     """The runs_dir, with brackets in its name, of a search on a terminal of 80 columns, and all that was shown."""
     runs_dir = tmp_path_factory.mktemp("runs") / "[red]x[" / "]:smile:s"
-    sizes = ("num_trials=3", "max_epochs=2", "train_examples=600", "val_examples=200", "confirm.top_k=1")
+    sizes = ("num_trials=2", "max_epochs=1", "train_examples=300", "val_examples=100", "confirm.top_k=1")
     command = [sys.executable, "-m", "search.run", cluster, "data=made", f"runs_dir={runs_dir}", "run=a[b]", *sizes]
     code, lines = run_on_terminal(
         [*command, "confirm.seeds=1"], 80, folder=ROOT, environment={**environment(), "FORCE_COLOR": "1"}
@@ -264,7 +264,7 @@ def test_a_search_on_80_columns_shows_scores_and_names_whole(on_80_columns):
     assert re.search(r"^ +\d +bertoldi +0\.\d{4} +9,682", text, re.MULTILINE)
     assert re.search(r"^ +finalist +mean +", text, re.MULTILINE)
     assert re.search(r"^ +bertoldi +0\.\d{4} +", text, re.MULTILINE)
-    assert re.search(r"^4/4 trials · .*best 0\.\d{4} \((trial \d|bertoldi)\)", text, re.MULTILINE)
+    assert re.search(r"^3/3 trials · .*best 0\.\d{4} \((trial \d|bertoldi)\)", text, re.MULTILINE)
     assert "…" not in text
     for line in lines:
         assert len(line) <= 80 or not line.startswith((" ", "━")), line
