@@ -26,9 +26,9 @@ documents: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Each task's default command, but for num_trials=2, on a few images; with TASKS=whole on all that stand in: hours
+# Whole commands; each task's default one, but for num_trials=2, on a few images, with TASKS=whole on all that stand in: hours
 test-tasks: $(VENV)/installed
-	$(BIN)/python -m pytest tests/contracts -m tasks -rs --durations=10 $(ARGS)
+	$(BIN)/python -m pytest tests/contracts tests/search -m tasks -n 2 -rs --durations=10 $(ARGS)
 
 # What takes minutes: processes killed, disks filled; ends with a table of what was done and survived
 test-faults: $(VENV)/installed

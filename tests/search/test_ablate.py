@@ -125,6 +125,7 @@ def test_help_names_its_keys_and_those_of_a_search_that_it_takes(capsys):
 
 
 @pytest.mark.ray
+@pytest.mark.tasks
 def test_it_trains_what_is_asked_and_goes_on_with_more_seeds_by_its_name_alone(tmp_path, cluster):
     where = ("run=a", f"runs_dir={tmp_path}", "data=made", cluster)
     code, output = run_command("search.ablate", *where, *LINE, "seeds=1", "max_epochs=1", "train_examples=300")

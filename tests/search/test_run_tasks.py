@@ -14,7 +14,7 @@ from data.images import own
 from search.predict import main as predict
 from tests.search.command import run
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.tasks]
 
 FEW = ("num_trials=2", "max_epochs=2", "concurrency=2")
 CONFIRMED = ("confirm.top_k=1", "confirm.seeds=1", "references=false", "report=true")

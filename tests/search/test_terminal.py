@@ -257,6 +257,7 @@ def on_80_columns(tmp_path_factory, cluster) -> tuple[Path, list[str]]:
 
 
 @pytest.mark.ray
+@pytest.mark.tasks
 def test_a_search_on_80_columns_shows_scores_and_names_whole(on_80_columns):
     runs_dir, lines = on_80_columns
     text = "\n".join(lines)
@@ -273,6 +274,7 @@ def test_a_search_on_80_columns_shows_scores_and_names_whole(on_80_columns):
 
 
 @pytest.mark.ray
+@pytest.mark.tasks
 def test_a_replay_s_texts_are_no_markup_either(on_80_columns, capsys):
     assert replay.main(["run=a[b]", "trial=0", f"runs_dir={on_80_columns[0]}"]) == 0
     assert "trial 0 of a[b]: " in capsys.readouterr().out

@@ -90,6 +90,7 @@ def test_an_installation_holds_the_packages_as_plain_files_with_all_that_they_re
 
 
 @pytest.mark.ray
+@pytest.mark.tasks
 def test_a_search_and_its_tables_from_a_folder_of_the_users(tmp_path, cluster):
     for name in PACKAGES:
         _folder(tmp_path / name)
