@@ -48,8 +48,8 @@ class Progress:
         self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
         self.reached: dict[int, float] = {}
         """The epochs of trials that report only at their end."""
-        self.is_waiting = False
-        """Whether no trial runs, though some have been handed out."""
+        self.num_workers: int | None = None
+        """Workers that the cluster has found room for; None before the first is asked for."""
         self.started = self.shown = time.monotonic()
         self.view = View(terminal) if terminal.is_live else None
 
@@ -108,12 +108,13 @@ class Progress:
         failed = sum(count for status, count in counts.items() if status.is_failure)
         up, most = self.slots.up, self.slots.most
         waiting = max(0, counts[Status.RUNNING] - up)
-        idle = counts[Status.RUNNING] - waiting if self.is_waiting else 0
+        without_room = counts[Status.RUNNING] - waiting - (self.num_workers or 0)
+        idle = 0 if self.num_workers is None else max(0, without_room)
         best = self.study.best
         return [
             f"{self._num_ended()}/{self.num_expected} trials",
             f"{counts[Status.RUNNING] - waiting - idle} running",
-            *([f"{idle} waiting to start"] if idle else []),
+            *([f"{idle} waiting for a free slot"] if idle else []),
             *([f"{waiting} waiting for nodes ({up} of {most} slots are up)"] if waiting else []),
             f"{counts[Status.COMPLETE]} complete",
             *([f"{counts[Status.PRUNED]} pruned"] if self.shows_best else []),

@@ -38,13 +38,23 @@ class StudyScheduler(FIFOScheduler):
         super().__init__()
         self.study, self.on_end, self.on_restart, self.on_lost = study, on_end, on_restart, on_lost
         self.on_silent_epoch = on_silent_epoch
+        self._controller: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the controller, which pickles its scheduler."""
+        return {**vars(self), "_controller": None}
+
+    @property
+    def num_workers(self) -> int:
+        """Workers that the cluster has found room for, also those that are still starting."""
+        return self._controller._actor_manager.num_live_actors if self._controller else 0
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Lets Tune keep the first of its own records of all trials, which it wants to find at its end, and no other.
 
         Nothing reads them, and of thousands of trials they would take 20 kB of memory for each, and seconds.
         """
-        controller = tune_controller._tune_controller  # a scheduler is given a wrapper
+        controller = self._controller = tune_controller._tune_controller  # a scheduler is given a wrapper
 
         def once(**options: Any) -> None:
             controller.checkpoint = lambda **options: None

@@ -155,7 +155,7 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
                 max_failures=job.max_failures,
                 raise_on_failed_trial=False,
                 trial_dirname_creator=lambda trial: str(trial.config["number"]),
-                callbacks=[_Housekeeping(job, study, slot_time, outcome, progress)],
+                callbacks=[_Housekeeping(job, study, slot_time, outcome, progress, lambda: scheduler.num_workers)],
                 stop=_StopWhen(outcome, slot_time),
                 verbose=0,
             )
@@ -250,18 +250,24 @@ class _Keeper:
 class _Housekeeping(tune.Callback):
     """Between Ray Tune's steps: the tables, the terminal, the clock."""
 
-    def __init__(self, job: Job, study: Study, slot_time: _SlotTime, outcome: Outcome, progress: Progress) -> None:
-        self.job, self.study, self.slot_time = job, study, slot_time
+    def __init__(
+        self,
+        job: Job,
+        study: Study,
+        slot_time: _SlotTime,
+        outcome: Outcome,
+        progress: Progress,
+        num_workers: Callable[[], int],
+    ) -> None:
+        self.job, self.study, self.slot_time, self.num_workers = job, study, slot_time, num_workers
         self.outcome, self.progress = outcome, progress
         self.due = time.monotonic() + TABLES_SECONDS
         self.has_told = False
         self.waiting = Waiting()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        # The latest first: thousands may have ended
-        is_running = any(trial.status == "RUNNING" for trial in reversed(trials))
-        self.progress.is_waiting = bool(self.study.running()) and not is_running
-        if self.waiting.is_due(self.progress.is_waiting):
+        self.progress.num_workers = self.num_workers()
+        if self.waiting.is_due(bool(self.study.running()) and not self.progress.num_workers):
             self.progress.tell(nothing_free(self.slot_time.slots.slot))
         if self.outcome.stop.name and not self.has_told:
             self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")

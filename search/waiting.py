@@ -12,12 +12,12 @@ WAIT_SECONDS = 15.0
 
 @dataclass
 class Waiting:
-    """How long trials have been waiting, none of them running."""
+    """How long trials have been waiting, with room for none of them."""
 
     since: float = field(default_factory=time.monotonic)
 
     def is_due(self, is_waiting: bool) -> bool:
-        """Whether to say so: every 15 seconds in which trials were wanted and none ran, which is what it is told."""
+        """Whether to say so: every 15 seconds in which there was room for none of the trials that wait."""
         now = time.monotonic()
         if not is_waiting:
             self.since = now

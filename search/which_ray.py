@@ -124,7 +124,9 @@ def _ask(host: str, port: str) -> dict[str, Any]:
     if asked.returncode == -signal.SIGALRM:
         raise CannotJoin(f"no Ray cluster answers there within {PROBE_SECONDS} seconds")
     if asked.returncode:
-        raise CannotJoin(f"asking it failed: {(asked.stderr.strip().splitlines() or ['no reason'])[-1]}")
+        raise CannotJoin(
+            f"no Ray cluster could be asked there: {(asked.stderr.strip().splitlines() or ['no reason'])[-1]}"
+        )
     return json.loads(asked.stdout)
 
 

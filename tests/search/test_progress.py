@@ -40,5 +40,7 @@ def test_a_trial_without_reports_is_as_far_as_it_says(study):
 def test_a_trial_that_nothing_is_free_for_is_not_said_to_run(study):
     progress = progress_of(study)
     assert "1 running" in progress._parts()
-    progress.is_waiting = True
-    assert progress._parts()[1:3] == ["0 running", "1 waiting to start"]
+    progress.num_workers = 1
+    assert "1 running" in progress._parts()
+    progress.num_workers = 0
+    assert progress._parts()[1:3] == ["0 running", "1 waiting for a free slot"]
