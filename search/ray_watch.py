@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from search.signals import Stop
@@ -26,8 +27,8 @@ PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
 def watched(stop: Stop, give_up: Callable[[], None]) -> Iterator[None]:
     """Within it, Ray's loss is noted in `stop`, and KeyboardInterrupt raised in the main thread.
 
-    If that is stuck in a call to Ray, `give_up` is called in another thread instead, which has to end the process. An
-    error that comes of the loss, ahead of that, has it noted too.
+    Where that is stuck in a call to Ray, or the next call would end the process, `give_up` is called in another thread
+    instead, which has to end the process in order. An error that comes of the loss, ahead of that, has it noted too.
     """
     ended = threading.Event()
     watch = threading.Thread(target=_watch, args=(stop, ended, give_up), daemon=True)
@@ -36,30 +37,43 @@ def watched(stop: Stop, give_up: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except Exception:
-        stop.lost = stop.lost or _loss()
+        loss = _loss()
+        stop.lost = stop.lost or (loss.what if loss else None)
         raise
     finally:
         stop.waits_for_ray = False
         ended.set()
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What has become of Ray, in words, and whether Ray ends this process itself at its next call to its raylet."""
+
+    what: str
+    ends_process: bool = False
+
+
 def _watch(stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> None:
     silent, lost_at = 0, None
     while not ended.wait(LOOK_SECONDS):
         try:
-            loss = stop.lost or _loss()
+            loss = Loss(stop.lost) if stop.lost else _loss()
             silent = 0
         except TimeoutError:
             silent += 1
-            loss = "the loss of Ray, whose head does not answer" if silent >= SILENT_LOOKS else None
-        if loss and not ended.is_set():
-            lost_at = lost_at or time.monotonic()
-            stop.lose(loss)
-            if time.monotonic() - lost_at > GRACE_SECONDS:
-                give_up()
+            loss = Loss("the loss of Ray, whose head does not answer") if silent >= SILENT_LOOKS else None
+        if not loss or ended.is_set():
+            continue
+        if loss.ends_process:
+            stop.lost = loss.what
+            give_up()
+        lost_at = lost_at or time.monotonic()
+        stop.lose(loss.what)
+        if time.monotonic() - lost_at > GRACE_SECONDS:
+            give_up()
 
 
-def _loss() -> str | None:
+def _loss() -> Loss | None:
     """What has ended. A local Ray's processes are this one's children; others are known by their refusal."""
     from ray._private import worker
 
@@ -73,7 +87,8 @@ def _loss() -> str | None:
         dead = {"raylet"} if _refuses(socket.AF_UNIX, node.raylet_socket_name) else set()
         dead |= {"gcs_server"} if _refuses(socket.AF_INET, (host, int(port))) else set()
     ended = [shown for kind, shown in PARTS.items() if kind in dead]
-    return f"the loss of Ray, whose {' and '.join(ended)} has ended" if ended else None
+    what = f"the loss of Ray, whose {' and '.join(ended)} has ended"
+    return Loss(what, ends_process="raylet" in dead) if ended else None
 
 
 def _refuses(family: int, address: Any) -> bool:

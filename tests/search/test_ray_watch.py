@@ -8,18 +8,18 @@ import time
 import pytest
 
 from search import ray_watch
-from search.ray_watch import watched
+from search.ray_watch import Loss, watched
 from search.signals import Stop, stop_signals
+from tests.waiting import HANG_SECONDS
 
 LOSS = "the loss of Ray, whose GCS has ended"
-HANG_SECONDS = 600
 
 
 @pytest.fixture
 def lost(monkeypatch) -> None:
     monkeypatch.setattr(ray_watch, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(ray_watch, "GRACE_SECONDS", 0.05)
-    monkeypatch.setattr(ray_watch, "_loss", lambda: LOSS)
+    monkeypatch.setattr(ray_watch, "_loss", lambda: Loss(LOSS))
 
 
 def refuse_to_give_up() -> None:
@@ -48,9 +48,27 @@ def test_where_the_main_thread_is_stuck_another_ends_the_process():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
 
+def test_where_ray_would_end_the_process_another_thread_does_so_in_order(monkeypatch):
+    monkeypatch.setattr(ray_watch, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(ray_watch, "_loss", lambda: Loss(LOSS, ends_process=True))
+    lost, gave_up = [], threading.Event()
+
+    def give_up() -> None:
+        lost.append(stop.lost)
+        gave_up.set()
+        ended.wait(HANG_SECONDS)  # as it does not come back
+
+    ended = threading.Event()
+    with stop_signals() as stop:
+        with watched(stop, give_up):
+            assert gave_up.wait(HANG_SECONDS), "without an interrupt of the main thread"
+        ended.set()
+    assert lost == [LOSS]
+
+
 def test_an_error_that_comes_of_the_loss_is_known_by_it(monkeypatch):
     monkeypatch.setattr(ray_watch, "LOOK_SECONDS", HANG_SECONDS)
-    monkeypatch.setattr(ray_watch, "_loss", lambda: LOSS)
+    monkeypatch.setattr(ray_watch, "_loss", lambda: Loss(LOSS))
     stop = Stop()
     with pytest.raises(ConnectionError), watched(stop, refuse_to_give_up):
         raise ConnectionError
