@@ -17,6 +17,7 @@ from results.wording import count
 from search.config import RunConfig
 from search.local_ray import (
     authentication,
+    check_shell,
     check_temporary_folder,
     name_a_home,
     sessions_of_their_own,
@@ -187,6 +188,7 @@ def _address(resources: Mapping[str, float]) -> str:
 def _known_to(choice: RayChoice) -> AbstractContextManager[None]:
     """The token that this Ray knows its own by, in the environment."""
     if choice.address is None:
+        check_shell()
         check_temporary_folder()
         return token_of_its_own()
     return authentication({"RAY_AUTH_MODE": "token" if choice.wants_token else "disabled"})

@@ -1,9 +1,10 @@
-"""What a Ray needs where it starts: a home, a folder for its files and sockets, a token, sessions of its own."""
+"""What a Ray needs where it starts: a shell, a home, a folder for files and sockets, a token, sessions of its own."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,12 @@ MAX_SOCKET_PATH_BYTES = 107
 """Of a unix socket on Linux; macOS takes 103."""
 SOCKET = "session_2026-12-31_23-59-59_999999_4194304/sockets/plasma_store"
 """As Ray names it in its temporary folder."""
+
+
+def check_shell() -> None:
+    """Raises ValueError where there is no bash: Ray starts each of Tune's workers by it, and would wait for ever."""
+    if not shutil.which("bash"):
+        raise ValueError("bash is not on this machine's PATH, and Ray starts its workers by it; install it, or add it")
 
 
 def check_temporary_folder() -> None:

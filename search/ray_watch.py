@@ -20,6 +20,8 @@ SILENT_LOOKS = 10
 this process itself."""
 GRACE_SECONDS = 2.0
 """So long the main thread may take to come back. From a call to a head that has gone it never does."""
+_connections: dict[str, socket.socket] = {}
+"""To raylets, by their sockets' paths."""
 PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
 
 
@@ -43,6 +45,9 @@ def watched(stop: Stop, give_up: Callable[[], None]) -> Iterator[None]:
     finally:
         stop.waits_for_ray = False
         ended.set()
+        watch.join()  # its signal would end the process once nobody listens for it
+        for raylet in list(_connections):
+            _connections.pop(raylet).close()
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,11 @@ def _watch(stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> N
             continue
         if loss.ends_process:
             stop.lost = loss.what
-            give_up()
+            return give_up()
         lost_at = lost_at or time.monotonic()
         stop.lose(loss.what)
         if time.monotonic() - lost_at > GRACE_SECONDS:
-            give_up()
+            return give_up()
 
 
 def _loss() -> Loss | None:
@@ -84,11 +89,38 @@ def _loss() -> Loss | None:
         dead = {kind for kind, _ in node.dead_processes()}
     else:
         host, _, port = node.gcs_address.rpartition(":")
-        dead = {"raylet"} if _refuses(socket.AF_UNIX, node.raylet_socket_name) else set()
+        dead = {"raylet"} if _has_ended(node.raylet_socket_name) else set()
         dead |= {"gcs_server"} if _refuses(socket.AF_INET, (host, int(port))) else set()
     ended = [shown for kind, shown in PARTS.items() if kind in dead]
     what = f"the loss of Ray, whose {' and '.join(ended)} has ended"
     return Loss(what, ends_process="raylet" in dead) if ended else None
+
+
+def _has_ended(raylet: str) -> bool:
+    """Whether nobody listens at a raylet's socket any more. One connection is kept: a raylet notes each that ends."""
+    if kept := _connections.pop(raylet, None):
+        if _is_open(kept):
+            _connections[raylet] = kept
+            return False
+        kept.close()
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(CONNECT_SECONDS)
+    try:
+        connection.connect(raylet)
+    except OSError as error:
+        connection.close()
+        return isinstance(error, ConnectionRefusedError | FileNotFoundError)  # else it has too much to do
+    _connections[raylet] = connection
+    return False
+
+
+def _is_open(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:  # nothing has been said, as usual
+        return True
+    except OSError:
+        return False
 
 
 def _refuses(family: int, address: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,13 @@ hypothesis.settings.register_profile(  # on a busy machine any example may take 
 )
 hypothesis.settings.load_profile("untimed")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not shutil.which("bash"):
+        for item in items:
+            if item.get_closest_marker("ray"):
+                item.add_marker(pytest.mark.skip(reason="Ray starts its workers by bash, which is not here"))
 
 
 @pytest.fixture(scope="session")

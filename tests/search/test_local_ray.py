@@ -10,7 +10,7 @@ import pytest
 
 from search import local_ray
 from search.folder import RunFolder
-from search.local_ray import check_temporary_folder, name_a_home, sessions_of_their_own, token_of_its_own
+from search.local_ray import check_shell, check_temporary_folder, name_a_home, sessions_of_their_own, token_of_its_own
 from search.waiting import WAIT_SECONDS, Waiting
 
 
@@ -123,3 +123,9 @@ def test_that_nothing_can_start_is_said_every_15_seconds_while_it_is_so(monkeypa
             said.append(second)
     assert said == [15, 30, 74]
     assert WAIT_SECONDS == 15.0
+
+
+def test_without_a_bash_the_reason_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="bash is not on this machine's PATH"):
+        check_shell()

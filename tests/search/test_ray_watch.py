@@ -51,19 +51,10 @@ def test_where_the_main_thread_is_stuck_another_ends_the_process():
 def test_where_ray_would_end_the_process_another_thread_does_so_in_order(monkeypatch):
     monkeypatch.setattr(ray_watch, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(ray_watch, "_loss", lambda: Loss(LOSS, ends_process=True))
-    lost, gave_up = [], threading.Event()
-
-    def give_up() -> None:
-        lost.append(stop.lost)
-        gave_up.set()
-        ended.wait(HANG_SECONDS)  # as it does not come back
-
-    ended = threading.Event()
-    with stop_signals() as stop:
-        with watched(stop, give_up):
-            assert gave_up.wait(HANG_SECONDS), "without an interrupt of the main thread"
-        ended.set()
-    assert lost == [LOSS]
+    gave_up = threading.Event()
+    with stop_signals() as stop, watched(stop, gave_up.set):
+        assert gave_up.wait(HANG_SECONDS), "without an interrupt of the main thread"
+    assert stop.lost == LOSS
 
 
 def test_an_error_that_comes_of_the_loss_is_known_by_it(monkeypatch):
@@ -82,9 +73,26 @@ def test_without_a_loss_nothing_is_noted():
     assert stop.name is None
 
 
-def test_a_head_refuses_once_nobody_listens(tmp_path):
+def test_a_head_refuses_once_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         assert not ray_watch._refuses(socket.AF_INET, address)
     assert ray_watch._refuses(socket.AF_INET, address)
-    assert ray_watch._refuses(socket.AF_UNIX, str(tmp_path / "raylet"))
+
+
+def test_a_raylet_has_ended_once_its_connection_does_and_nobody_listens(tmp_path):
+    path = str(tmp_path / "raylet")
+    assert ray_watch._has_ended(path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        assert not ray_watch._has_ended(path)
+        accepted, _ = server.accept()
+        assert not ray_watch._has_ended(path)
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()  # the same connection still
+        accepted.close()
+        assert not ray_watch._has_ended(path), "it listens, and a connection can be made anew"
+        server.accept()[0].close()
+    assert ray_watch._has_ended(path)
