@@ -110,13 +110,14 @@ def _has_ended(raylet: str) -> bool:
     except OSError as error:
         connection.close()
         return isinstance(error, ConnectionRefusedError | FileNotFoundError)  # else it has too much to do
+    connection.setblocking(False)
     _connections[raylet] = connection
     return False
 
 
 def _is_open(connection: socket.socket) -> bool:
     try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        return connection.recv(1, socket.MSG_PEEK) != b""
     except BlockingIOError:  # nothing has been said, as usual
         return True
     except OSError:
