@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_rays_processes_are_started_in_sessions_of_their_own():
     from ray._private import services
 
     with sessions_of_their_own():
-        process = services.ConsolePopen(["sleep", "600"])
+        process = services.ConsolePopen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         assert os.getsid(process.pid) == process.pid
     finally:
