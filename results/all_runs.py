@@ -47,26 +47,27 @@ def load(task: str | None = None, root: Path | str | None = None, table: str = "
     if table not in SCHEMAS:
         raise ValueError(f"there is no table {table!r}: it must be one of {', '.join(SCHEMAS)}")
     place = runs_at(root, key="root")
-    names = _names(place, table)
+    remote = Remote(place) if is_remote(place) else None
+    names = _names(place, remote, table)
     if names is None:
         raise ValueError(
             f"no runs at {place}: there is no such folder; `python -m search.run task={task or 'tiny10k'}` makes a "
             "run, and root= names another folder of runs"
         )
-    found = list(_readable(place, names, table))
+    found = list(_readable(place, remote, names, table))
     _warn_of_copies(found)
     return frame(_concatenate([_of_task(each.table, task) for each in found], table))
 
 
-def _names(root: str, table: str) -> list[str] | None:
+def _names(root: str, remote: Remote | None, table: str) -> list[str] | None:
     """The runs that have the table, by their folders' names below root, "" for root itself; None without such a root.
 
     Hidden folders hold no runs.
     """
     file = f"{table}.parquet"
-    if is_remote(root):
+    if remote:
         with explained(root):
-            found = [name.split("/") for name in Remote(root).files()]
+            found = [name.split("/") for name in remote.files()]
         return sorted("/".join(parts[:-1]) for parts in found if len(parts) <= 2 and parts[-1] == file) or (
             [] if found else None
         )
@@ -76,39 +77,39 @@ def _names(root: str, table: str) -> list[str] | None:
     return own + sorted(p.parent.name for p in Path(root).glob(f"*/{file}") if not p.parent.name.startswith("."))
 
 
-def _readable(root: str, names: list[str], table: str) -> Iterator[Found]:
+def _readable(root: str, remote: Remote | None, names: list[str], table: str) -> Iterator[Found]:
     """The tables that can be read; a warning for each other one. Raises ValueError if there are others alone."""
     faults: list[ValueError] = []
     for name in names:
         try:
-            yield _found(root, name, table)
+            yield _found(root, remote, name, table)
         except ValueError as fault:
             faults.append(fault)
     if faults and len(faults) == len(names):
         more = f" ({len(faults) - 1} more tables cannot be read either)" if len(faults) > 1 else ""
         raise ValueError(f"{faults[0]}{more}") from faults[0]
     for fault in faults:
-        warnings.warn(f"left out, as it cannot be read: {fault}", stacklevel=4)
+        warnings.warn(f"left out, as it cannot be read: {fault}", stacklevel=3)
 
 
-def _found(root: str, name: str, table: str) -> Found:
+def _found(root: str, remote: Remote | None, name: str, table: str) -> Found:
     place = f"{root.rstrip('/')}/{name}" if name else root
     own_name = os.path.basename(os.path.abspath(root))
     run = f"{own_name}/{name}" if name == own_name else name or own_name  # a run within one of the same name
-    content, beginning = _contents(place, f"{table}.parquet")
+    content, beginning = _contents(place, remote, f"{name}/" if name else "", f"{table}.parquet")
     read = decoded(content, f"{place}/{table}.parquet", table)
     return Found(place, named(read, run), beginning or _digest(read))
 
 
-def _contents(place: str, file: str) -> tuple[bytes, bytes]:
+def _contents(place: str, remote: Remote | None, prefix: str, file: str) -> tuple[bytes, bytes]:
     """A file of a run's folder, and the first record of the run's journal, empty where there is none.
 
-    Raises ValueError that names the file if it cannot be read.
+    In a bucket the folder lies at `prefix` below `remote`. Raises ValueError that names the file if it cannot be read.
     """
-    if is_remote(place):
-        remote = Remote(place)
+    if remote:
         with explained(f"{place}/{file}"):
-            content, journal = remote.read(file), remote.read(JOURNAL, FIRST_RECORD_BYTES) or b""
+            content = remote.read(prefix + file)
+            journal = remote.read(prefix + JOURNAL, FIRST_RECORD_BYTES) or b""
         if content is None:
             raise ValueError(f"{place}/{file}: there is no such file")
         return content, _first_line(journal)

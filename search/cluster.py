@@ -195,7 +195,7 @@ def _known_to(choice: RayChoice) -> AbstractContextManager[None]:
 
 
 def _connect(choice: RayChoice) -> None:
-    """Raises ValueError, with Ray's reason, where Ray cannot be had."""
+    """Connects to the chosen Ray. Raises ValueError, with Ray's reason, if it cannot be started or joined."""
     import ray
 
     try:

@@ -192,7 +192,7 @@ def goal_of(task: tasks.Task, config: RunConfig) -> Goal:
 
 
 def new_name(kind: str) -> str:
-    """A name for a run that has none: what it is, when it was begun, and what no other has, begun wherever it was.
+    """A unique name for a new run: its kind, the time in UTC, and eight random hex digits.
 
     The time alone is not enough: a script begins several in one second, and a bucket takes runs of many machines.
     """

@@ -98,14 +98,14 @@ class Plan:
     def load_data(self, say: Callable[[str], None]) -> Splits:
         """The task's dataset, in the number that is asked for, or at most the scale's.
 
-        Raises ValueError if it cannot be had, if a file is damaged, or if there are fewer examples than asked for.
+        Raises ValueError if it is not available, if a file is damaged, or if there are fewer examples than asked for.
         """
         asked = {name: getattr(self.config, name) for name in NUM_EXAMPLES}
         limits = {name: getattr(self.scale, name) if asked[name] is None else None for name in NUM_EXAMPLES}
         return self.load_all_data(say).limited(**asked).at_most(**limits)
 
     def load_all_data(self, say: Callable[[str], None]) -> Splits:
-        """The whole of the task's dataset. Raises ValueError if it cannot be had, or if a file is damaged."""
+        """The task's whole dataset. Raises ValueError if it is not available, or if a file is damaged."""
         assert self.config.data_dir is not None
         try:
             return self.dataset.load(self.config.data, Path(self.config.data_dir), say)

@@ -74,7 +74,7 @@ class Terminal:
         is_terminal = stream is not None and stream.isatty()
         self.is_live = is_terminal and _can_be_printed_over()
         """Whether what was printed can be printed over."""
-        # Rich is told what is a terminal: it would take a file for one where FORCE_COLOR or TTY_COMPATIBLE is set
+        # Rich would treat a file as a terminal if FORCE_COLOR or TTY_COMPATIBLE is set
         self._console = Console(
             file=file,
             width=width or _width(is_terminal, self.is_live),

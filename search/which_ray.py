@@ -17,7 +17,7 @@ from search import ray_probe
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
 PROBE_SECONDS = ray_probe.CONNECT_SECONDS + ray_probe.ANSWER_SECONDS
 START_SECONDS = 120.0
-"""A probe that has not even been started by then never will be."""
+"""A probe that has not started after this time is taken as failed."""
 
 
 @dataclass(frozen=True, kw_only=True)

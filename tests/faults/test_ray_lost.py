@@ -1,4 +1,4 @@
-"""The Ray of a search is killed, or its whole process group is told to end: tables, and the command that goes on."""
+"""A search ends in order, with its tables, when its Ray is killed or its process group gets a signal."""
 
 import os
 import signal
