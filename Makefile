@@ -32,7 +32,7 @@ test-tasks: $(VENV)/installed
 
 # What takes minutes: processes killed, disks filled; ends with a table of what was done and survived
 test-faults: $(VENV)/installed
-	$(BIN)/python -m pytest -m faults -rs --durations=10 $(ARGS)
+	$(BIN)/python -m pytest -m faults -n 2 --dist loadfile -rs --durations=10 $(ARGS)
 
 # The report in a headless Chromium, if there is one
 test-browser: $(VENV)/installed

@@ -16,6 +16,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.results.bucket import Bucket
 
+FAULT = "fault"
+"""The property of a test that holds its row in the table of faults; pytest-xdist hands properties on from its workers."""
+
 hypothesis.settings.register_profile(  # on a busy machine any example may take long
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -28,6 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("ray"):
                 item.add_marker(pytest.mark.skip(reason="Ray starts its workers by bash, which is not here"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Here, since pytest-xdist's controller loads no conftest of a folder below."""
+    passed = [report for report in terminalreporter.getreports("passed") if report.when == "call"]
+    rows = [row for report in passed for name, row in report.user_properties if name == FAULT]
+    if rows:
+        terminalreporter.section("faults")
+        terminalreporter.line("| fault | injected | survived | epochs cut off | whole epochs repeated |")
+        terminalreporter.line("|---|---|---|---|---|")
+        for row in rows:
+            terminalreporter.line("| " + " | ".join(map(str, row)) + " |")
 
 
 @pytest.fixture(scope="session")

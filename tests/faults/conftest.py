@@ -11,9 +11,9 @@ import pytest
 from ray.cluster_utils import Cluster
 
 import results
+from tests.conftest import FAULT
 from tests.faults.observed import Run
 
-TABLE = pytest.StashKey[list[tuple[str, int, int, int, int]]]()
 ARGUMENTS = ("num_trials=5", "max_epochs=3", "train_examples=600", "seed=7")
 
 
@@ -69,22 +69,12 @@ def read_until_it_ends(run: Run, process: subprocess.Popen[str]) -> dict[str, se
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Callable[..., None]:
+def record(record_property: Callable[[str, object], None]) -> Callable[..., None]:
     """Adds a row to the table of faults, once a test has found that they were survived."""
 
     def add(fault: str, injected: int, *runs: Run, alike: int = 0) -> None:
         """`alike` epochs look repeated without being so."""
         cut_off, repeated = sum(run.cut_off() for run in runs), sum(run.repeated() for run in runs) - alike
-        request.config.stash.setdefault(TABLE, []).append((fault, injected, injected, cut_off, repeated))
+        record_property(FAULT, [fault, injected, injected, cut_off, repeated])
 
     return add
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(TABLE, [])
-    if rows:
-        terminalreporter.section("faults")
-        terminalreporter.line("| fault | injected | survived | epochs cut off | whole epochs repeated |")
-        terminalreporter.line("|---|---|---|---|---|")
-        for row in rows:
-            terminalreporter.line("| " + " | ".join(map(str, row)) + " |")
