@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.results.bucket import Bucket
 
 FAULT = "fault"
-"""The property of a test that holds its row in the table of faults; pytest-xdist hands properties on from its workers."""
+"""The property of a test that holds its row in the table of faults; pytest-xdist hands it on from its workers."""
 
 hypothesis.settings.register_profile(  # on a busy machine any example may take long
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
