@@ -19,10 +19,10 @@ Differences are paired: a seed gives all strategies the same luck for the same c
 search/config.py and the task say. Intervals are two standard errors; since among eleven strategies one is often two
 above 0 by chance, one counts as clearly better only from three on.
 
-`part=tpe` asks the same of TPE's own settings (search/tpe.py), and of random draws beside them.
+`part=tpe` asks the same of TPE's own settings (search/engines/tpe.py), and of random draws beside them.
 
 `part=long` asks whether a long history that TPE sees but in part (search/proposals.py), draws that are prepared ahead,
-and fewer samples a draw (search/tpe.py) make searches of 500 trials worse: with ASHA, and without.
+and fewer samples a draw (search/engines/tpe.py) make searches of 500 trials worse: with ASHA, and without.
 """
 
 from __future__ import annotations

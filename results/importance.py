@@ -45,6 +45,7 @@ def importance(journal: Path, scores: Mapping[int, float], direction: Direction)
 
 
 def _trials(journal: Path) -> list:
+    from optuna import load_study
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -52,7 +53,8 @@ def _trials(journal: Path) -> list:
         raise ValueError(f"{journal}: there is no such file, so the space that was searched is not known")
     try:
         storage = JournalStorage(JournalFileBackend(str(journal)))
-        return [trial for study in storage.get_all_studies() for trial in storage.get_all_trials(study._study_id)]
+        studies = [load_study(study_name=study.study_name, storage=storage) for study in storage.get_all_studies()]
+        return [trial for study in studies for trial in study.get_trials(deepcopy=False)]
     except Exception as error:  # Optuna meets what is damaged with whatever its replay comes to
         raise ValueError(f"{journal}: not a journal of Optuna's, or damaged: {error!r}") from error
 

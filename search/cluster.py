@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from data.splits import Splits
 from results.wording import count
 from search.config import RunConfig
+from search.engines.ray import end_local_processes, sessions_of_their_own
 from search.local_ray import (
     authentication,
     check_shell,
     check_temporary_folder,
     name_a_home,
-    sessions_of_their_own,
     token_of_its_own,
 )
 from search.signals import Stop
@@ -218,13 +218,6 @@ def _connect(choice: RayChoice) -> None:
 def _leave() -> None:
     """Ends a local Ray, and leaves one that was joined. One that is lost is not waited for."""
     import ray
-    from ray._private import worker
 
-    if (node := worker._global_node) and node.head:
-        if node.dead_processes():
-            node.kill_all_processes(check_alive=False, allow_graceful=False)
-        else:
-            # A local Ray's autoscaler: asked to end after the store that it reports to, it would be waited for a whole
-            # second, and killed then
-            node.kill_monitor(check_alive=False)
+    end_local_processes()
     ray.shutdown()

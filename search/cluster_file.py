@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import io
 import json
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +15,7 @@ from typing import Any
 import yaml
 
 from search.checkup import Finding, Severity, count
+from search.engines.ray import check_cluster_config, with_defaults
 
 INSTALL_BOTO3 = "pip install -e '.[cluster]' -c constraints.txt"
 SHOWN = 160
@@ -47,7 +44,7 @@ def check_cluster_file(path: str, config: Config) -> list[Finding]:
     filled = _filled(config)
     wrong = list(_by_schema(filled)) or list(_by_ray(filled))
     if not wrong:
-        prepared = _prepared(filled)
+        prepared = with_defaults(filled)
         wrong = [finding for check in CHECKS for finding in check(prepared, Path(path).expanduser().parent)]
     if not wrong:
         mounted = count(len(config.get("file_mounts") or {}), "mounted path")
@@ -97,22 +94,11 @@ def _by_schema(config: Config) -> Wrong:
 
 def _by_ray(config: Config) -> Wrong:
     """What Ray says beyond its schema. It raises whatever comes."""
-    from ray.autoscaler._private.util import validate_config
-
     try:
-        validate_config(_prepared(config))
+        check_cluster_config(config)
     except Exception as error:
         told = error.args[0] if error.args and isinstance(error.args[0], str) else error
         yield Severity.broken, f"Ray cannot use it: {_short(str(told))}", "correct it; `ray up` ends in the same way"
-
-
-def _prepared(config: Config) -> dict[str, Any]:
-    """With Ray's defaults filled in, without what Ray prints meanwhile."""
-    from ray.autoscaler._private.util import prepare_config
-
-    logging.getLogger("ray.autoscaler._private.util").setLevel(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return prepare_config(copy.deepcopy(dict(config)))  # Ray changes what it is given
 
 
 def _mounts(config: Config, folder: Path) -> Wrong:

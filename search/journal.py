@@ -16,10 +16,10 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.schema import Status
+from search.engines.optuna import FrozenStudy, study_id, trial_id
 from search.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
 from spaces.goal import Metric
 from spaces.recipe import Candidate
@@ -89,8 +89,8 @@ class Journal:
     def __init__(self, path: Path, storage: BaseStorage, study: FrozenStudy, identity: dict[str, Any]) -> None:
         self.identity = identity
         """What the run was begun with, as far as it makes rows comparable."""
-        self._path, self._storage, self._study_id = path, storage, study._study_id
-        self._trial_ids = [trial._trial_id for trial in self._read()]
+        self._path, self._storage, self._study_id = path, storage, study_id(study)
+        self._trial_ids = [trial_id(trial) for trial in self._read()]
 
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric) -> Journal:
@@ -109,9 +109,9 @@ class Journal:
             studies = storage.get_all_studies()
         study = studies[0]
         is_ours = study.study_name == name or (path.parent / "config.yaml").exists()  # the folder may have been renamed
-        if is_ours and not study.user_attrs and not storage.get_n_trials(study._study_id):
+        if is_ours and not study.user_attrs and not storage.get_n_trials(study_id(study)):
             header = {"format": FORMAT, "identity": identity}  # new, or killed before this was written
-            storage.set_study_user_attr(study._study_id, HEADER, header)
+            storage.set_study_user_attr(study_id(study), HEADER, header)
         else:
             _check_same(path.parent, _identity(path, studies), identity)
         return cls(path, storage, study, identity)

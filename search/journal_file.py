@@ -14,10 +14,8 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
-
 from results.command import StorageError
+from search.engines.optuna import UnlockedFile
 from search.folder import writing
 
 RECORD = b'{"op_code":'
@@ -26,19 +24,16 @@ DAMAGED = "the journal is damaged"
 PUT_BACK = "Put the file back as it was, or give another run="
 
 
-class JournalFile(JournalFileBackend):
-    """Optuna's file of records, under the run's own lock: Optuna's own would stall us for 30 s after a kill."""
+class JournalFile(UnlockedFile):
+    """Optuna's file of records, under the run's lock."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path), lock_obj=_NoLock())
+        super().__init__(path)
         self.path = path
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         for record in super().read_logs(log_number_from):
             yield _share_words(record)
-        # Optuna keeps where each record begins, 2 kB a trial, but goes on only from the last, or from the first
-        last = max(self._log_number_offset)
-        self._log_number_offset = {0: 0, last: self._log_number_offset[last]}
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Writes records whole or not at all. Raises StorageError, the file being as it was, if the disk is full."""
@@ -110,11 +105,3 @@ def _is_record(line: bytes) -> bool:
         return line.startswith(RECORD) and isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
-
-
-class _NoLock(BaseJournalFileLock):
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass

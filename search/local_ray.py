@@ -1,4 +1,4 @@
-"""What a Ray needs where it starts: a shell, a home, a folder for files and sockets, a token, sessions of its own."""
+"""What a Ray needs where it starts: a shell, a home, a folder for files and sockets, a token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from search.engines.ray import read_tokens_anew, temporary_folder
 
 MAX_SOCKET_PATH_BYTES = 107
 """Of a unix socket on Linux; macOS takes 103."""
@@ -25,9 +26,7 @@ def check_shell() -> None:
 
 def check_temporary_folder() -> None:
     """Raises ValueError if Ray cannot have its temporary folder: not to be written, or too long for its sockets."""
-    from ray._common.utils import get_default_ray_temp_dir
-
-    folder = Path(get_default_ray_temp_dir())
+    folder = temporary_folder()
     other = "RAY_TMPDIR=FOLDER in the environment names another, short one"
     too_long = len(os.fsencode(folder / SOCKET)) - MAX_SOCKET_PATH_BYTES
     if too_long > 0:
@@ -69,7 +68,7 @@ def authentication(variables: dict[str, str]) -> Iterator[None]:
     """These variables of Ray's in the environment, for a time; Ray, which keeps them in mind, reads them anew."""
     before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     os.environ.update(variables)
-    _read_anew()
+    read_tokens_anew()
     try:
         yield
     finally:
@@ -77,34 +76,4 @@ def authentication(variables: dict[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        _read_anew()
-
-
-@contextmanager
-def sessions_of_their_own() -> Iterator[None]:
-    """Ray's processes that are started within it get no signal that is meant for this process's group or terminal.
-
-    A SIGTERM to the group would end them before what they still know has been kept. They go with this process all the
-    same, since the kernel kills them then.
-    """
-    from ray._private import services
-
-    shared: Any = services.ConsolePopen
-
-    class Alone(shared):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options, start_new_session=True)
-
-    services.ConsolePopen = Alone
-    try:
-        yield
-    finally:
-        services.ConsolePopen = shared
-
-
-def _read_anew() -> None:
-    from ray import _raylet
-
-    engine: Any = _raylet
-    engine.Config.initialize("")
-    engine.AuthenticationTokenLoader.instance().reset_cache()
+        read_tokens_anew()

@@ -23,6 +23,8 @@ from typing import Any
 
 import psutil
 
+from search.engines import ray as ray_internals
+
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "optuna", "frugal")
 CODE = ("search", "spaces", "trainables", "data", "results")
 USABLE_GPUS = """
@@ -83,7 +85,8 @@ def ask_nodes(answer_seconds: float) -> tuple[list[NodeFacts], dict[str, str]]:
     from ray import cloudpickle
     from ray.exceptions import GetTimeoutError, RayError
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    for module in sys.modules[__name__], ray_internals:
+        cloudpickle.register_pickle_by_value(module)
     up = _named(node for node in ray.nodes() if node["Alive"])
     asked = {name: _on(node["NodeID"], look, node["Resources"].get("GPU", 0) > 0) for name, node in up.items()}
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=answer_seconds)
@@ -228,9 +231,6 @@ def _usable_gpus() -> tuple[list[int], str]:
 
 def _memory(raylet: Any) -> tuple[int, int]:
     """All there is, and what is free or held by Ray's workers on this node."""
-    from ray._common.utils import get_system_memory
-    from ray._private.utils import get_used_memory
-
     held = 0
     for worker in raylet.children() if raylet else []:
         try:
@@ -238,8 +238,8 @@ def _memory(raylet: Any) -> tuple[int, int]:
         except psutil.Error:  # it has ended meanwhile
             continue
         held += memory.rss - getattr(memory, "shared", 0)
-    total = get_system_memory()
-    return total, total - get_used_memory() + held
+    total, used = ray_internals.memory_bytes()
+    return total, total - used + held
 
 
 def _disks(raylet: Any) -> list[dict[str, Any]]:

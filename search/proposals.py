@@ -15,8 +15,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.schema import Status
+from search.engines.tpe import MOST_GOOD, OneHistoryTPE
 from search.journal import STATES, TrialRecord, direction
-from search.tpe import MOST_GOOD, OneHistoryTPE
 from spaces.goal import Metric
 from spaces.space import Params, Space
 

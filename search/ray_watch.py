@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from search.engines.ray import connected_node
 from search.signals import Stop
 
 LOOK_SECONDS = 0.5
@@ -80,9 +81,7 @@ def _watch(stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> N
 
 def _loss() -> Loss | None:
     """What has ended. A local Ray's processes are this one's children; others are known by their refusal."""
-    from ray._private import worker
-
-    node: Any = worker._global_node
+    node = connected_node()
     if node is None:
         return None
     if node.head:

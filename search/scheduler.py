@@ -11,6 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from results.command import StorageError
 from results.schema import Status
+from search.engines.ray import controller_of, keep_first_checkpoint_only, num_live_workers
 from search.failures import cause_of, in_one_line, is_lost_node, is_out_of_memory, last_error
 from search.study import Study
 
@@ -47,21 +48,11 @@ class StudyScheduler(FIFOScheduler):
     @property
     def num_workers(self) -> int:
         """Workers that the cluster has found room for, also those that are still starting."""
-        return self._controller._actor_manager.num_live_actors if self._controller else 0
+        return num_live_workers(self._controller) if self._controller else 0
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Lets Tune keep the first of its own records of all trials, which it wants to find at its end, and no other.
-
-        Nothing reads them, and of thousands of trials they would take 20 kB of memory for each, and seconds.
-        """
-        controller = self._controller = tune_controller._tune_controller  # a scheduler is given a wrapper
-
-        def once(**options: Any) -> None:
-            controller.checkpoint = lambda **options: None
-            type(controller).checkpoint(controller, **options)
-
-        if "checkpoint" not in vars(controller):
-            controller.checkpoint = once
+        self._controller = controller_of(tune_controller)
+        keep_first_checkpoint_only(self._controller)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The oldest that waits. At each event Tune's own would look through all trials for it, ended ones too."""

@@ -20,6 +20,7 @@ from results.command import FAILED, StorageError
 from results.schema import Status
 from search.checkpoints import left_over, start_store
 from search.cluster import Slots
+from search.engines.ray import forget_statistics
 from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
 from search.job import Job
 from search.journal import TrialRecord
@@ -281,8 +282,7 @@ class _Housekeeping(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.slot_time.end()
-        trial.run_metadata.metric_n_steps.clear()  # Tune keeps each trial for good, and 13 kB of statistics with it
-        trial.run_metadata.metric_analysis.clear()
+        forget_statistics(trial)
 
     on_trial_error = on_trial_complete
 

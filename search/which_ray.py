@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search import ray_probe
+from search.engines import ray_probe
+from search.engines.ray import cluster_note
 
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
 PROBE_SECONDS = ray_probe.CONNECT_SECONDS + ray_probe.ANSWER_SECONDS
@@ -74,14 +75,12 @@ def choose_ray(asked: str | None) -> RayChoice:
 
 def find_cluster() -> Found | None:
     """The cluster that Ray's own rule finds: RAY_ADDRESS names it, or the last `ray start` has noted it here."""
-    from ray._common.utils import get_ray_address_file
-
     named = os.environ.get("RAY_ADDRESS", "")
     if named == LOCAL:
         return None
     if named not in ("", AUTO):
         return Found(named, "RAY_ADDRESS")
-    note = Path(get_ray_address_file(None))
+    note = cluster_note()
     try:
         return Found(note.read_text().strip(), str(note), note.stat().st_uid)
     except (OSError, UnicodeError):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from trainables.optim import leave_compiler_out
+from trainables.engine import has_bfloat16_instructions, leave_compiler_out
+from trainables.optim import OPTIMIZERS
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
@@ -29,8 +30,7 @@ def fastest_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware computes in it, else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    # Without these instructions oneDNN emulates bfloat16, which is slower than float32
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    return torch.bfloat16 if has_bfloat16_instructions() else torch.float32
 
 
 def prepare_process(num_threads: int = 1) -> None:
@@ -39,7 +39,7 @@ def prepare_process(num_threads: int = 1) -> None:
     To be called once in a process that trains. Memory is kept where the C library is glibc.
     """
     torch.set_num_threads(num_threads)
-    leave_compiler_out()
+    leave_compiler_out(kind for kind, _ in OPTIMIZERS.values())
     if libc := _glibc():
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
         libc.mallopt(M_TRIM_THRESHOLD, 2**30)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -46,17 +45,6 @@ def make_optimizer(
 def is_recordable(recipe: Recipe, device: torch.device) -> bool:
     """Whether the optimizer's step can be replayed: on a CPU, where it counts its steps within one operation."""
     return device.type == "cuda" or "fused" in OPTIMIZERS[recipe.optimizer][1]
-
-
-def leave_compiler_out() -> None:
-    """Takes off PyTorch's optimizers what imports its compiler, for over a second, to tell it to leave them alone.
-
-    For the whole process, which must then compile no training.
-    """
-    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
-        setattr(torch.optim.Optimizer, name, inspect.unwrap(getattr(torch.optim.Optimizer, name)))
-    for kind, _ in OPTIMIZERS.values():
-        kind.step = torch.no_grad()(inspect.unwrap(kind.step))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

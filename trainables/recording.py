@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from trainables.engine import OperationMode, overload_name, tree_map
 
 Replay = Callable[[], None]
 
@@ -96,7 +96,7 @@ class _OnCpu(Recording):
         return recorder.program() if recorder.is_fixed else None
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(OperationMode):
     """Writes down each operation beneath autograd, its arguments being earlier results or tensors from before."""
 
     def __init__(self) -> None:
@@ -106,10 +106,6 @@ class _Recorder(TorchDispatchMode):
         """Whether no value decided on what came after it."""
         self.inputs: dict[fx.Node, Any] = {}
         self.results = WeakTensorKeyDictionary()  # weak, so that memory is free again when it would be without us
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # it would be imported for that, in seconds
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -121,7 +117,7 @@ class _Recorder(TorchDispatchMode):
         if func.namespace == "profiler":
             return result
         self.is_fixed &= not _values_decide(func, args)
-        if keyword.iskeyword(func._overloadname):  # random_.from: fx writes Python, where that is no name
+        if keyword.iskeyword(overload_name(func)):  # random_.from: fx writes Python, where that is no name
             node = self.graph.call_function(operator.call, (self._input(func), *node_args), node_kwargs)
         else:
             node = self.graph.call_function(func, node_args, node_kwargs)

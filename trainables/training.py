@@ -20,6 +20,7 @@ from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
 from trainables.answers import Arrays, answer_arrays
 from trainables.build import build
+from trainables.engine import move_towards
 from trainables.features import num_fixed_layers, through_fixed_layers
 from trainables.goals import DeviceSplit, Scores, Work, work_for
 from trainables.inference import autocast, predict
@@ -220,7 +221,7 @@ class Training:
         if self.recipe.ema_decay is None:
             return
         decay = min(self.recipe.ema_decay, (1 + self.num_steps) / (10 + self.num_steps))
-        torch._foreach_lerp_(*self.averaged, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+        move_towards(*self.averaged, 1 - decay)
 
     def _averaged(self) -> tuple[list[Tensor], list[Tensor]]:
         """Averages, and beside each the weights that it follows."""

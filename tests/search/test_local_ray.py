@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from search import local_ray
+from search.engines.ray import sessions_of_their_own
 from search.folder import RunFolder
-from search.local_ray import check_shell, check_temporary_folder, name_a_home, sessions_of_their_own, token_of_its_own
+from search.local_ray import check_shell, check_temporary_folder, name_a_home, token_of_its_own
 from search.waiting import WAIT_SECONDS, Waiting
 
 

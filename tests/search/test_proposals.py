@@ -9,11 +9,12 @@ import pytest
 from optuna.samplers._tpe.sampler import _split_trials
 
 from results.schema import Status
-from search import proposals, tpe
+from search import proposals
+from search.engines import tpe
+from search.engines.tpe import OneHistoryTPE
 from search.journal import TrialRecord
 from search.proposals import BEST, LATEST, MAX_DRAWS, Proposals, suggest_value
 from search.tasks import tiny10k
-from search.tpe import OneHistoryTPE
 from spaces.goal import Metric
 from spaces.space import Params, Space
 from tests.search.toy import TOY, open_study, report, toy_candidate

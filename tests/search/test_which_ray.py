@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from search import ray_probe, which_ray
+from search import which_ray
+from search.engines import ray_probe
 from search.which_ray import RayChoice, choose_ray
 
 HERE = {

@@ -1,0 +1,48 @@
+"""Private names of Optuna: the numbers under which a storage keeps studies and trials, and its file of records."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial
+
+__all__ = ["FrozenStudy", "UnlockedFile", "study_id", "trial_id"]
+
+
+def study_id(study: FrozenStudy) -> int:
+    """The number under which a storage keeps a study."""
+    return study._study_id
+
+
+def trial_id(trial: FrozenTrial) -> int:
+    """The number under which a storage keeps a trial, among those of all its studies."""
+    return trial._trial_id
+
+
+class UnlockedFile(JournalFileBackend):
+    """Optuna's file of records, for a caller that holds a lock itself, and with bounded memory.
+
+    Optuna's own lock would stall the caller for 30 s after a process that held it was killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), lock_obj=_NoLock())
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        yield from super().read_logs(log_number_from)
+        # Optuna keeps where each record begins, 2 kB a trial, but goes on only from the last, or from the first
+        last = max(self._log_number_offset)
+        self._log_number_offset = {0: 0, last: self._log_number_offset[last]}
+
+
+class _NoLock(BaseJournalFileLock):
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
