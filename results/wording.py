@@ -21,9 +21,10 @@ def number(value: float) -> str:
     return f"{value:.4f}" if 0.1 <= abs(value) < 1000 else f"{value:.4g}"
 
 
-def count(n: int, what: str) -> str:
-    """1 trial, 2 trials."""
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
+def count(n: float, what: str) -> str:
+    """1 trial, 2 trials, 0.25 GPUs."""
+    number = f"{n:,}" if isinstance(n, int) else f"{n:g}"
+    return f"{number} {what}" + ("" if n == 1 else "s")
 
 
 def in_epochs(epochs: float) -> str:

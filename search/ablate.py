@@ -16,7 +16,7 @@ from results.ablation import Effect, effects, told
 from results.command import FAILED, entries_of, key, keys_help, parse_into, read_fields, run_command
 from results.statistics import mean
 from results.storage import shown, working_folder
-from results.wording import number
+from results.wording import count, number
 from search import tasks
 from search.config import MOST_SEEDS, RunConfig, ablate_command, new_name
 from search.config import parse as parse_run
@@ -119,8 +119,9 @@ def run(config: AblateConfig) -> int:
         job = ablation.job(session.splits)
         session.terminal.say(
             ("ablation", "bold"),
-            f": {keys.base} and {len(job.given) // keys.seeds - 1} variants, {keys.seeds} seeds each, "
-            f"{plan.max_epochs} epochs on {len(session.splits.train):,} images of {session.splits.name} "
+            f": {keys.base} and {count(len(job.given) // keys.seeds - 1, 'variant')}, "
+            f"{count(keys.seeds, 'seed')} each, {count(plan.max_epochs, 'epoch')} on "
+            f"{len(session.splits.train):,} images of {session.splits.name} "
             f"({session.splits.origin}), scored on {len(session.splits.val):,} validation images\n"
             f"run      {shown(plan.folder.path)}",
         )

@@ -100,7 +100,7 @@ class Cluster:
         assert self.choice is not None
         if self.choice.address is None:
             why = f"; {self.choice.not_joined}" if self.choice.not_joined else ""
-            return f"a local one, {ray.cluster_resources().get('CPU', 0):g} CPUs{why}"
+            return f"a local one, {count(ray.cluster_resources().get('CPU', 0), 'CPU')}{why}"
         nodes = count(len(self._nodes().up), "node")
         return f"joined {self.choice.address}: {nodes}, {free_of_all()}; address=local for one of its own"
 
@@ -115,7 +115,7 @@ class Cluster:
         nodes.check_fits(slot)
         asked, most = config.concurrency, nodes.most_slots(slot)
         if asked is not None and asked > most:
-            raise ValueError(f"concurrency={asked}: the cluster has {most} slots of {slot}")
+            raise ValueError(f"concurrency={asked}: the cluster has {count(most, 'slot')}, each of {slot}")
         return Slots(slot, asked, partial(_nodes_of, self._growth))  # not ourselves: Tune pickles it
 
     def check_room(self, splits: Splits) -> None:
@@ -137,7 +137,7 @@ class Cluster:
         """The nodes; where only machines themselves know what they have, once those are there that the file names."""
         nodes, deadline = self._nodes(), time.monotonic() + WORKERS_SECONDS
         if nodes.waits_for:
-            say(f"waiting up to {WORKERS_SECONDS:g} seconds for {nodes.waits_for} more nodes to join")
+            say(f"waiting up to {WORKERS_SECONDS:g} seconds for {count(nodes.waits_for, 'more node')} to join")
         while nodes.waits_for and time.monotonic() < deadline and not stop.name:
             time.sleep(NODES_SECONDS)
             nodes = self._nodes()

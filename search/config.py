@@ -17,6 +17,7 @@ from data.cache import default_data_dir
 from results.command import argument_of, check_name, check_ranges, command_line, key, keys_help, parse_into, read_fields
 from results.runs_at import RULE, is_default, runs_at
 from results.storage import at_home, bring
+from results.wording import count
 from search import tasks
 from spaces.goal import Denoise, Goal
 from spaces.network import short_number
@@ -165,7 +166,8 @@ def _in_words(scale: tasks.Scale) -> str:
     macs = f", up to {short_number(scale.max_macs)} MACs" if scale.max_macs else ""
     grace = f", {scale.grace_epochs} of grace" if scale.grace_epochs > 1 else ""
     pinned = "".join(f", fix.{name}={str(value).lower()}" for name, value in scale.fix.items())
-    return f"{scale.num_trials} trials of up to {scale.max_epochs} epochs{grace} on {images}{macs}{pinned}"
+    trials = f"{count(scale.num_trials, 'trial')} of up to {count(scale.max_epochs, 'epoch')}"
+    return f"{trials}{grace} on {images}{macs}{pinned}"
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

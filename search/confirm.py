@@ -13,7 +13,7 @@ from results.runs_at import RULE, runs_at
 from results.schema import Status
 from results.statistics import mean, paired_difference
 from results.storage import shown
-from results.wording import number
+from results.wording import count, number
 from search.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, confirm_command
 from search.config import parse as parse_run
 from search.finalists import Confirmation, finalists_of
@@ -121,10 +121,9 @@ def confirm(session: Session) -> bool:
         study = _open_study(confirmation)
         held_out = confirmation.held_out()
         names = ", ".join(finalist.name for finalist in confirmation.finalists)
-        num_seeds = "1 seed" if seeds == 1 else f"{seeds} seeds"
         terminal.say(
             ("\nconfirmation", "bold"),
-            f": {names}; {num_seeds} each, on {len(held_out.train):,} images; scored once, on "
+            f": {names}; {count(seeds, 'seed')} each, on {len(held_out.train):,} images; scored once, on "
             f"{len(held_out.val):,} {confirmation.scored_on} images",
         )
         outcome = session.train(confirmation.job(study), study, held_out)

@@ -19,6 +19,7 @@ from data.splits import Images
 from results.command import key, keys_help, parse_into, run_command
 from results.own_files import check_output
 from results.storage import copied, is_remote
+from results.wording import count
 from search.predict_inputs import Form, Inputs, Progress, form_of, refuse
 from search.predict_outputs import write_images, write_labels
 from search.predict_record import Outputs
@@ -107,11 +108,14 @@ def predict(config: PredictConfig) -> list[str]:
         pixels = _outputs(ensemble, inputs.images)
         write_images(outputs, pixels, inputs, source=source, target=output, values=values)
         written = [outputs.shown(path) for path in (output, values) if path]
-        return [f"{len(inputs.names):,} images written: {', '.join(written)}"]
+        return [f"{count(len(inputs.names), 'image')} written: {', '.join(written)}"]
     probabilities = _all(ensemble, inputs.images)
     labels = [ensemble.label_names[label] for label in probabilities.argmax(1)]
     write_labels(outputs, output, form.header, inputs.names, labels, probabilities.max(1, initial=0))
-    return [f"{len(labels):,} images labelled: {outputs.shown(output)}", *_score(ensemble, source, inputs, labels)]
+    return [
+        f"{count(len(labels), 'image')} labelled: {outputs.shown(output)}",
+        *_score(ensemble, source, inputs, labels),
+    ]
 
 
 def _score(ensemble: Ensemble, source: Path, inputs: Inputs, labels: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from data.splits import Splits
+from results.wording import count
 from search.plan import Plan
 from search.survey import Survey, predict_epochs, survey, time_epoch
 from search.terminal import Column, Table, Terminal
@@ -79,9 +80,9 @@ def _time_line(plan: Plan, seen: Survey) -> str:
     slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
     total = epochs * seconds / slots
     return (
-        f"predicted time: {total / 60:.0f} minutes on {slots} slots of this machine's CPU: about {epochs:.0f} epochs "
-        f"of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed on a few "
-        "batches; ASHA as on random scores"
+        f"predicted time: {total / 60:.0f} minutes on {count(slots, 'slot')} of this machine's CPU: about "
+        f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
+        "on a few batches; ASHA as on random scores"
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from results.wording import count
+
 Resources = Mapping[str, float]
 """Of a node, as Ray counts them: {"CPU": 4, "GPU": 1, ...}."""
 
@@ -31,7 +33,7 @@ class Slot:
         return min(counts)
 
     def __str__(self) -> str:
-        return f"{self.gpus:g} GPUs and {self.cpus:g} CPUs" if self.gpus else f"{self.cpus:g} CPUs"
+        return " and ".join(([count(self.gpus, "GPU")] if self.gpus else []) + [count(self.cpus, "CPU")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,4 +118,4 @@ class Nodes:
 
 
 def _in_words(node: Resources) -> str:
-    return f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs"
+    return f"{count(node.get('CPU', 0), 'CPU')}, {count(node.get('GPU', 0), 'GPU')}"

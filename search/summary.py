@@ -15,7 +15,7 @@ from results.command import command_line
 from results.runs_at import VARIABLE, is_default
 from results.schema import Status
 from results.storage import is_remote, shown
-from results.wording import number
+from results.wording import count, number
 from search.config import resume_command
 from search.plan import Plan
 from search.session import Session
@@ -37,15 +37,16 @@ def print_start(session: Session) -> None:
     coming = f", {slots.most} once all workers have come" if slots.most > slots.up else ""
     lines = [
         f"data     {_data(session.splits)}",
-        f"search   {config.num_trials} trials of up to {plan.max_epochs} epochs, {', '.join(limits)}, "
-        f"{config.sampler.value} + ASHA, seed {config.seed}",
+        f"search   {count(plan.num_trials, 'trial')} of up to {count(plan.max_epochs, 'epoch')}, "
+        f"{', '.join(limits)}, {config.sampler.value} + ASHA, seed {config.seed}",
         f"ray      {session.ray}",
-        f"slots    {slots.up} of {slots.slot}{coming}",
+        f"slots    {slots.up}, each of {slots.slot}{coming}",
         f"run      {shown(plan.folder.path)}{_worked_on(plan)}",
     ]
     if study.trials:
         ended = sum(trial.status != Status.RUNNING for trial in study.trials)
-        lines.append(f"resumed  {ended} trials had ended, {len(study.running())} go on from their last checkpoint")
+        going_on = f"{len(study.running())} going on from their last checkpoint"
+        lines.append(f"resumed  {count(ended, 'trial')} had ended, {going_on}")
     lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
     session.terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
     for line in lines:
@@ -126,7 +127,7 @@ def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
     stopped = counts.pop(Status.RUNNING)
     named = [f"{count} {status.lower()}" for status, count in counts.items() if count]
     named += [f"{stopped} stopped"] if stopped else []
-    lines = [f"{len(study.trials)} trials" + (f": {', '.join(named)}" if named else "")]
+    lines = [count(len(study.trials), "trial") + (f": {', '.join(named)}" if named else "")]
     if study.num_draws:
         reasons = ", ".join(f"{count} {reason}" for reason, count in study.rejected.most_common())
         rejected = f"{study.rejected.total()} of {study.num_draws} draws rejected ({1 - study.acceptance():.0%})"

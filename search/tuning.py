@@ -20,7 +20,7 @@ from results.command import FAILED, StorageError
 from results.schema import Status
 from search.checkpoints import left_over, start_store
 from search.cluster import Slots
-from search.engines.ray import forget_statistics
+from search.engines.ray import forget_statistics, is_local
 from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
 from search.job import Job
 from search.journal import TrialRecord
@@ -268,7 +268,9 @@ class _Housekeeping(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.progress.num_workers = self.num_workers()
-        if self.waiting.is_due(bool(self.study.running()) and not self.progress.num_workers):
+        # In a local Ray only our own workers can be what takes the CPUs: they are about to start
+        is_waiting = bool(self.study.running()) and not self.progress.num_workers and not is_local()
+        if self.waiting.is_due(is_waiting):
             self.progress.tell(nothing_free(self.slot_time.slots.slot))
         if self.outcome.stop.name and not self.has_told:
             self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")

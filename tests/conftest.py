@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ hypothesis.settings.register_profile(  # on a busy machine any example may take 
 )
 hypothesis.settings.load_profile("untimed")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As a shell has it for what it starts in the background: tests, and the processes they start, are to hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

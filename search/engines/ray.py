@@ -25,6 +25,12 @@ def connected_node() -> Any:
     return worker._global_node
 
 
+def is_local() -> bool:
+    """Whether the Ray that this process is connected to was started by it, so that nobody else uses it."""
+    node = connected_node()
+    return node is not None and node.head
+
+
 def end_local_processes() -> None:
     """Ends those processes of a local Ray that `ray.shutdown` would wait for; a Ray that was joined is left alone.
 

@@ -328,7 +328,7 @@ def test_a_cluster_that_is_fit_is_told_so_beside_its_file(healthy, folder):
     told = [(node, severity) for severity, node, _ in findings if node != "machines.yaml"]
     assert told == [("here", "ok"), ("here", "ok"), ("head", "ok"), ("10.0.0.2", "warn"), ("cluster", "ok")]
     assert "has not joined" in findings[-2][2]
-    assert findings[-1][2] == "1 node, 2 slots of 1 CPUs each"
+    assert findings[-1][2] == "1 node, 2 slots of 1 CPU each"
     assert code == 0, findings
     assert not (folder / "runs").exists()
 

@@ -238,9 +238,9 @@ def cluster() -> Iterator[Cluster]:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("cpus_per_trial=9999", r"cpus_per_trial=9999 .*: no node has room for a trial; there are [0-9]+ CPUs, "),
+        ("cpus_per_trial=9999", r"cpus_per_trial=9999 .*: no node has room for a trial; there are [0-9]+ CPUs?, "),
         ("gpus_per_trial=9999", r"gpus_per_trial=9999: no node has room for a trial; there are .* [0-9]+ GPUs"),
-        ("concurrency=9999", r"concurrency=9999: the cluster has [0-9]+ slots of 1 CPUs"),
+        ("concurrency=9999", r"concurrency=9999: the cluster has [0-9]+ slots?, each of 1 CPU"),
     ],
 )
 def test_more_than_the_cluster_has_is_refused_with_what_it_has(cluster: Cluster, argument: str, message: str):
