@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from data.splits import Splits
 from results.wording import count
 from search.config import RunConfig
-from search.engines.ray import end_local_processes, sessions_of_their_own
+from search.engines.ray import end_local_processes, on_loopback, sessions_of_their_own
 from search.local_ray import (
     authentication,
     check_shell,
@@ -48,6 +48,10 @@ QUIET = {
 NODES_SECONDS = 2.0
 """Ray is asked for its nodes at most so often."""
 WORKERS_SECONDS = 60.0
+PATIENT = {"health_check_failure_threshold": 100}
+"""Of a local Ray, which by default gives up its only node after a minute in which a busy machine lets it answer nothing.
+
+Its end is seen at once by other means (`search.ray_watch`)."""
 
 
 def own_path() -> JobConfig:
@@ -199,7 +203,7 @@ def _connect(choice: RayChoice) -> None:
     import ray
 
     try:
-        with sessions_of_their_own():
+        with sessions_of_their_own(), nullcontext() if choice.address else on_loopback():
             ray.init(
                 address=choice.address or LOCAL,
                 include_dashboard=False,
@@ -207,6 +211,7 @@ def _connect(choice: RayChoice) -> None:
                 logging_level=logging.ERROR,
                 configure_logging=True,
                 job_config=own_path(),
+                **({} if choice.address else {"_system_config": PATIENT}),
             )
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -68,6 +68,25 @@ def sessions_of_their_own() -> Iterator[None]:
         services.ConsolePopen = shared
 
 
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """A Ray that is started within it listens on this machine's loopback alone, so that no other machine reaches it.
+
+    Ray's processes listen on all interfaces unless their node's address is the loopback one. `ray.init` replaces a
+    loopback `_node_ip_address` by a public one; it keeps to loopback only where it takes clusters to be switched off,
+    as it does by default on macOS.
+    """
+    from ray._private import ray_constants
+
+    constants: Any = ray_constants
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before
+
+
 def read_tokens_anew() -> None:
     """Has Ray, which keeps them in mind, read its variables of the environment again, the token's among them."""
     from ray import _raylet

@@ -1,8 +1,13 @@
-"""Joining Ray."""
+"""Joining Ray, and starting one."""
 
+import ipaddress
+import signal
 import socket
+import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from ray.cluster_utils import Cluster as SimulatedCluster
 
@@ -11,6 +16,11 @@ from search.cluster import Cluster, Slots
 from search.config import RunConfig
 from search.run import main
 from search.slots import Nodes, Slot
+from tests.search.command import start
+from tests.waiting import HANG_SECONDS
+
+NUM_BEFORE_REPORTS = 10
+"""Records in a journal by which some trial has reported."""
 
 
 def test_an_address_where_nobody_listens_is_told_at_once(tmp_path, capsys):
@@ -19,6 +29,36 @@ def test_an_address_where_nobody_listens_is_told_at_once(tmp_path, capsys):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         assert main([f"address={address}", "data=made", f"runs_dir={tmp_path}"]) == 2
     assert f"address={address}: no Ray cluster answers there" in capsys.readouterr().err
+
+
+@pytest.mark.ray
+def test_no_process_of_a_local_search_listens_to_other_machines(tmp_path):
+    with start(tmp_path, "run=a", "num_trials=100", "max_epochs=30") as search:
+        _wait_for_reports(tmp_path / "a" / "journal.log")
+        processes = [psutil.Process(search.pid), *psutil.Process(search.pid).children(recursive=True)]
+        listening = {
+            (process.name(), connection.laddr.ip)
+            for process in processes
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        search.send_signal(signal.SIGINT)
+        search.communicate()
+    assert {"gcs_server", "raylet"} <= {name for name, _ in listening}
+    assert {each for each in listening if not _is_loopback(each[1])} == set()
+
+
+def _wait_for_reports(journal: Path) -> None:
+    deadline = time.monotonic() + HANG_SECONDS
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > NUM_BEFORE_REPORTS):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _is_loopback(host: str) -> bool:
+    address = ipaddress.ip_address(host)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 @pytest.mark.ray
