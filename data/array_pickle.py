@@ -1,16 +1,23 @@
 """Arrays in pickles, read without running anything that a pickle may ask for."""
 
 import copyreg
+import io
 import math
 import pickle
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from data.pickle_bounds import ClosedFunction, check_pickle
 from data.splits import DataError
+
+MAX_OBJECTS = 10_000
+"""In the pickle of an array of numbers, which takes some fifty."""
+MAX_OBJECTS_OF_OBJECTS = 10_000_000
+MAX_TEXT_BYTES = 10**9
+"""Of an array of text, all as long as the longest."""
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -21,7 +28,7 @@ def read_array(path: Path) -> np.ndarray:
     """
     try:
         with path.open("rb") as file:
-            return _load(file).to_numpy()
+            return _load(file, MAX_OBJECTS).to_numpy()
     except _Refused as refused:
         raise DataError(f"{path}: expected a pickle of one NumPy array of numbers; {refused}") from None
     except Exception as error:  # damaged bytes can make an unpickler raise anything
@@ -37,14 +44,15 @@ def read_objects(file: BinaryIO) -> np.ndarray:
     ValueError for anything else: that is named, and not run.
     """
     try:
-        return _load(file).objects_to_numpy()
+        return _load(io.BytesIO(file.read()), MAX_OBJECTS_OF_OBJECTS).objects_to_numpy()
     except _Refused as refused:
         raise ValueError(f"an array of objects; expected text or whole numbers alone; {refused}") from None
     except Exception as error:  # damaged bytes can make an unpickler raise anything
         raise ValueError(f"an array of objects that cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _load(file: BinaryIO) -> "_Array":
+def _load(file: BinaryIO, max_objects: int) -> "_Array":
+    check_pickle(file, max_objects)
     # An extension that this process has met before would be handed out without asking find_class.
     copyreg.clear_extension_cache()
     # Python 2 wrote its arrays as text; "bytes" leaves them as they are.
@@ -96,6 +104,8 @@ class _Array:
         kinds = {type(value) for value in objects}
         if kinds not in ({str}, {bytes}, {int}, {bool}):
             raise _Refused(f"found {', '.join(sorted(kind.__name__.strip('_').lower() for kind in kinds))}")
+        if kinds <= {str, bytes} and 4 * len(objects) * max(map(len, objects)) > MAX_TEXT_BYTES:
+            raise _Refused("found text that is too long")
         array = np.array(objects)
         if array.dtype.kind == "O":
             raise _Refused("found numbers of more than 64 bits")
@@ -117,21 +127,6 @@ class _Dtype:
         if not re.fullmatch(r"[biuf]\d{1,2}", self.code) or self.byte_order not in tuple("<>=|"):
             raise _Refused(f"found one of dtype {self.code[:20]!a}")
         return np.dtype(self.byte_order + self.code)
-
-
-class _Callable:
-    """A function or class that pickled arrays ask for, closed to whatever else a pickle may do with it."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
-
-    def __setstate__(self, state: object) -> None:
-        raise _Refused("refused: it changes a function")
 
 
 def _ndarray(*args: object) -> None:
@@ -163,19 +158,19 @@ def _bytes() -> bytes:
 
 _NUMPY = ("numpy.core", "numpy._core")  # before and since NumPy 2
 _ADMITTED = {
-    ("numpy", "ndarray"): _Callable(_ndarray),
-    ("numpy", "dtype"): _Callable(_Dtype),
-    **{(f"{package}.multiarray", "_reconstruct"): _Callable(_reconstruct) for package in _NUMPY},
-    **{(f"{package}.numeric", "_frombuffer"): _Callable(_frombuffer) for package in _NUMPY},
+    ("numpy", "ndarray"): ClosedFunction(_ndarray),
+    ("numpy", "dtype"): ClosedFunction(_Dtype),
+    **{(f"{package}.multiarray", "_reconstruct"): ClosedFunction(_reconstruct) for package in _NUMPY},
+    **{(f"{package}.numeric", "_frombuffer"): ClosedFunction(_frombuffer) for package in _NUMPY},
     # how protocols 0 to 2 write bytes
-    ("_codecs", "encode"): _Callable(_encode),
-    ("builtins", "bytes"): _Callable(_bytes),
-    ("__builtin__", "bytes"): _Callable(_bytes),
+    ("_codecs", "encode"): ClosedFunction(_encode),
+    ("builtins", "bytes"): ClosedFunction(_bytes),
+    ("__builtin__", "bytes"): ClosedFunction(_bytes),
 }
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str) -> _Callable:
+    def find_class(self, module_name: str, global_name: str) -> ClosedFunction:
         if (module_name, global_name) not in _ADMITTED:
             raise _Refused(f"refused: it asks for {ascii(f'{module_name}.{global_name}')[1:-1][:100]}")
         return _ADMITTED[module_name, global_name]
@@ -189,6 +184,6 @@ def _text(code: str | bytes) -> str:
 
 
 def _kind(found: object) -> str:
-    if isinstance(found, _Callable):
+    if isinstance(found, ClosedFunction):
         return "a function"
     return "nothing" if found is None else f"a {type(found).__name__.strip('_').lower()}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, overload
 
 import numpy as np
@@ -19,10 +18,8 @@ import torch
 from torch import Tensor
 
 from spaces.recipe import Candidate
-from trainables.build import build
 from trainables.inference import batches, predict
-
-FORMAT = 1
+from trainables.model_file import FORMAT, read_model_file
 
 Shape = tuple[int, ...]
 """(channels, height, width) of one image, or (features,)."""
@@ -115,24 +112,6 @@ def model_bytes(candidate: Candidate, weights: dict[str, Tensor], facts: dict[st
 
 
 def load_model(path: str | Path) -> Model:
-    """The model of a file. Raises ValueError, which names the file, where it is none or of another format."""
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-        if held["format"] != FORMAT:
-            raise ValueError(f"a model of format {held['format']}; this version of Frugal reads format {FORMAT}")
-        candidate = Candidate.from_json(held["candidate"])
-        module = build(candidate.network, device="meta")  # not drawn or downloaded: the file has all weights
-        module.load_state_dict(held["weights"], assign=True)
-        facts = held["facts"]
-    except FileNotFoundError:
-        raise ValueError(
-            f"{path}: there is no such file; a finished run keeps its best model in models/best.pt"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    except UnpicklingError:  # torch's own words propose to let the file run code
-        raise ValueError(f"{path}: not a model that Frugal saved, nor weights alone") from None
-    except Exception as error:  # what a foreign file makes torch.load raise is not documented
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: not a model that Frugal saved ({type(error).__name__}: {reason})") from None
+    """The model of a file. Raises ValueError, which names the file, where it is none, or one that does not fit."""
+    candidate, module, facts = read_model_file(path)
     return Model(candidate, module.to(memory_format=torch.channels_last).eval(), facts)

@@ -27,6 +27,7 @@ from trainables.inference import autocast, predict
 from trainables.machine import fastest_precision
 from trainables.optim import is_recordable, learning_rate, load_state, make_optimizer, set_learning_rate
 from trainables.recording import recording
+from trainables.tensor_file import read_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +167,7 @@ class Training:
 
     def load(self, state: bytes) -> None:
         """Goes on where `save` was called, for the same candidate, data and seed."""
-        loaded = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        loaded = read_tensors(io.BytesIO(state), self.device)  # not torch.load: the run's folder may be another's
         self.module.load_state_dict(loaded["module"], strict=False)  # fixed layers came with the module
         load_state(self.optimizer, loaded["optimizer"])
         for name, value in (self.average or {}).items():
