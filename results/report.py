@@ -155,7 +155,7 @@ def _sent(config: ReportConfig, path: Path) -> str:
 
 def _put(content: str, path: Path) -> Path:
     with replacing(path) as file:
-        file.write(content.encode())
+        file.write(content.encode(errors="replace"))  # half of a pair, as YAML can write it, is no character
     return path
 
 

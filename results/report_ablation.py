@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from results import tables
 from results.ablation import Effect, effects, told
 from results.columns import distinct, floats, records
 from results.plots_of_ablation import ablation
-from results.report_page import Column, Section, figure, page, paragraph, table
+from results.report_page import Column, Section, figure, page, paragraph, part, table
 from results.statistics import mean
 from results.wording import count, in_epochs, number
 
@@ -22,33 +22,34 @@ def ablation_page(folder: Path) -> str:
     found = tables.frame(tables.read_run(folder, "ablation"))
     if found.empty:
         raise ValueError(f"{folder}: no training of this ablation has come to its end yet")
-    sections = [_section(str(name), rows) for name, rows in found.groupby("parameter", sort=False)]
+    groups = enumerate(found.groupby("parameter", sort=False))
+    sections = [_section(place, str(name), rows) for place, (name, rows) in groups]
     return page(f"{folder.name}: ablation of {found['base'].iloc[0]}", _head(folder, found), sections)
 
 
-def _head(folder: Path, found: pd.DataFrame) -> str:
+def _head(folder: Path, found: pd.DataFrame) -> Markup:
     first = records(found)[0]
     seeds, epochs = len(distinct(found, "seed")), float(floats(found, "epochs").max())
-    title = f"{first['base']}, one choice varied at a time"
-    html = f'<p class="kicker">Frugal: ablation {escape(folder.name)} of task {escape(str(first["task"]))}</p>'
-    html += f"<h1>{escape(title)}</h1>"
-    html += paragraph(
+    told = (
         f"Each variant differs from the base in one choice alone, and was trained {in_epochs(epochs)} with the same "
         f"{count(seeds, 'seed')} on {first['dataset']}; scores are on validation images; test images are untouched. "
         "Differences are means over pairs of equal seeds with 95% intervals by Student's t: they say how far the mean "
         "of more seeds may lie, not what another recipe or length of training would give. Each comparison stands for "
-        "itself: of twenty without any effect, about one is apart by chance.",
-        "verdict",
+        "itself: of twenty without any effect, about one is apart by chance."
     )
-    notice = (
-        paragraph(f"These are results on {first['dataset']}, a stand-in, and not on the original data.", "notice")
-        if first["dataset_origin"] == "made"
-        else ""
+    html = part(
+        "header",
+        kicker=f"Frugal: ablation {folder.name} of task {first['task']}",
+        title=f"{first['base']}, one choice varied at a time",
+        sentences=[told],
     )
-    return f"<header>{html}</header>{notice}"
+    if first["dataset_origin"] != "made":
+        return html
+    notice = f"These are results on {first['dataset']}, a stand-in, and not on the original data."
+    return html + paragraph(notice, "notice")
 
 
-def _section(name: str, rows: pd.DataFrame) -> Section:
+def _section(place: int, name: str, rows: pd.DataFrame) -> Section:
     found = effects(rows)
     columns = [
         Column(name, is_number=False),
@@ -58,8 +59,10 @@ def _section(name: str, rows: pd.DataFrame) -> Section:
     ]
     caption = f"Validation score by {name}, mean over seeds"
     seen = "; ".join(f"{each.value}: {told(each.gap)}" for each in found if not each.is_base)
-    html = figure(ablation(rows), f"{name}-plot", f"Differences from the base. {seen or 'The base alone'}.")
-    return Section(f"vary-{name}", name, html + table(columns, [_cells(each) for each in found], caption))
+    anchor = f"choice-{place}"
+    html = figure(ablation(rows), f"{anchor}-plot", f"Differences from the base. {seen or 'The base alone'}.")
+    cells = [_cells(each) for each in found]
+    return Section(anchor, name, html + table(columns, cells, caption, name=f"{anchor}-table"))
 
 
 def _cells(effect: Effect) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from results import plots
 from results.columns import floats
 from results.report_confirmed import interval, stand_in_notice
-from results.report_page import Column, Html, Section, figure, page, paragraph, table
+from results.report_page import Column, Section, figure, page, paragraph, part, table
 from results.run_record import RunRecord
 from results.statistics import mean
 from results.storage import shown
@@ -42,8 +41,7 @@ def comparison(runs: Sequence[RunRecord]) -> str:
         else f"They are of {len(groups)} tasks or datasets. Scores on one dataset are none on another, so that each "
         "has its own table and figure, and nothing is said across them."
     )
-    head = f'<header><p class="kicker">Frugal</p><h1>{len(runs)} runs compared</h1><p class="verdict">{escape(names)}. '
-    head += f"{escape(told)}</p></header>"
+    head = part("header", kicker="Frugal", title=f"{len(runs)} runs compared", sentences=[f"{names}. {told}"])
     sections = [_group(place, members) for place, members in enumerate(groups.values())]
     return page(f"{names}: compared", head, [*sections, _reports(runs)])
 
@@ -53,7 +51,7 @@ def _group(place: int, runs: list[RunRecord]) -> Section:
     dataset = f"{first.first('dataset') or 'unknown data'} ({first.first('dataset_origin') or 'unknown'})"
     boards = pd.concat([run.leaderboard for run in runs], ignore_index=True)
     caption = f"{first.task} on {dataset}, fingerprint {first.first('dataset_fingerprint') or 'unknown'}"
-    rows = table(_COLUMNS, [_row(run) for run in runs], caption, name=f"runs-{place}")
+    rows = table(_COLUMNS, [_row(run) for run in runs], caption, name=f"runs-{place}", is_sortable=True)
     drawn = plots.compare(boards, score_name=first.score_name)
     best = "; ".join(f"{run.name}: {_best(run)}" for run in runs)
     seen = f"{first.score_name.capitalize()} by parameters of completed trials, a colour a run. Best of each: {best}."
@@ -79,8 +77,8 @@ def _row(run: RunRecord) -> list:
         run.name,
         f"trial {run.best['trial']}, {run.best['num_params']:,} parameters" if run.best else "none yet",
         number(run.best["score"]) if run.best else None,
-        _lines(searched) or "not confirmed",
-        _lines(published) or "none",
+        part("lines", texts=searched or ["not confirmed"]),
+        part("lines", texts=published or ["none"]),
         str(len(run.leaderboard)),
         str(config.get("max_epochs", "")),
         ", ".join(filter(None, limits)) or "no limit",
@@ -88,16 +86,10 @@ def _row(run: RunRecord) -> list:
     ]
 
 
-def _lines(texts: list[str]) -> Html | None:
-    return Html("<br>".join(escape(text) for text in texts)) if texts else None
-
-
 def _best(run: RunRecord) -> str:
     return f"{number(run.best['score'])} with {run.best['num_params']:,} parameters" if run.best else "none yet"
 
 
 def _reports(runs: Sequence[RunRecord]) -> Section:
-    items = "".join(
-        f"<li>{escape(run.name)}: <code>{escape(shown(run.folder / 'report.html'))}</code></li>" for run in runs
-    )
-    return Section("reports", "Their own reports", f"<ul>{items}</ul>")
+    pages = [(run.name, shown(run.folder / "report.html")) for run in runs]
+    return Section("reports", "Their own reports", part("files", pairs=pages))

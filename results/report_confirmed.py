@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from results import analysis, plots
 from results.columns import has, known, records
-from results.report_page import Column, Section, code, figure, missing, paragraph, picture, table
+from results.report_page import Column, Section, figure, heading, joined, missing, paragraph, part, picture, table
 from results.run_record import RunRecord
 from results.statistics import Mean, mean, paired_difference
 from results.wording import number
@@ -20,19 +20,17 @@ from results.wording import number
 _DIGIT_WIDTH = 112  # CSS pixels of a small image
 
 
-def head(run: RunRecord) -> str:
+def head(run: RunRecord) -> Markup:
     """The page's title: which network, how good, how large, and the command that uses it."""
     title, told, command = _verdict(run)
     kicker = f"Frugal: run {run.name} of task {run.task}"
-    html = f'<p class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1>'
-    html += "".join(f'<p class="verdict">{escape(sentence)}</p>' for sentence in told)
-    html += f"<p>To apply it to images of your own:{code(command)}</p>" if command else ""
-    return f"<header>{html}</header>{stand_in_notice(run)}"
+    html = part("header", kicker=kicker, title=title, sentences=told, command=command)
+    return html + stand_in_notice(run)
 
 
-def stand_in_notice(run: RunRecord) -> str:
+def stand_in_notice(run: RunRecord) -> Markup:
     if run.first("dataset_origin") != "made":
-        return ""
+        return joined([])
     return paragraph(
         f"These are results on {run.first('dataset')}, a stand-in that was made here, and not on the original data: no "
         f"score on this page is one on the data that {run.task} is named for.",
@@ -62,7 +60,7 @@ def finalists(run: RunRecord) -> Section:
         "finalists",
         title,
         figure(drawn, "finalists-plot", f"{axis.capitalize()}, a dot a seed, diamonds for means: {seen}.")
-        + table(columns, cells, caption)
+        + table(columns, cells, caption, name="finalists-table")
         + paragraph(_how_scored(run), "quiet"),
     )
 
@@ -79,7 +77,7 @@ def mistakes(run: RunRecord) -> Section | None:
     name = _name(predictions.iloc[0].to_dict())
     counts = analysis.confusion(predictions)
     html = figure(plots.confusion(counts), "confusion", _confusion_seen(counts, predictions, name))
-    return Section("mistakes", title, html + "<h3>Worst mistakes</h3>" + _worst(run, predictions, name))
+    return Section("mistakes", title, html + heading("Worst mistakes") + _worst(run, predictions, name))
 
 
 def pictures(run: RunRecord) -> Section | None:
@@ -92,11 +90,11 @@ def pictures(run: RunRecord) -> Section | None:
         why = "Images are kept when a finalist is confirmed, and there are none here. To have them:"
         return Section("pictures", title, missing(why, run.command("search.confirm")))
     error_name = str(samples.get("error_name", "error"))
-    html = ""
-    for kind, heading in (("worst", "Worst"), ("typical", "Typical")):
+    html = joined([])
+    for kind, name in (("worst", "Worst"), ("typical", "Typical")):
         places = np.flatnonzero(samples["kind"] == kind)
         if len(places):
-            html += f"<h3>{heading}</h3>" + "".join(_triple(run, int(place), error_name) for place in places)
+            html += heading(name) + joined(_triple(run, int(place), error_name) for place in places)
     told = (
         f"Of {samples.get('finalist', 'the best finalist')}, on {samples.get('scored_on', 'test')} images: the "
         f"largest errors, and errors around the median ({error_name})."
@@ -250,7 +248,7 @@ def _confusion_seen(counts: pd.DataFrame, predictions: pd.DataFrame, name: str) 
     return told + (f"Most often: {', '.join(pairs)}." if pairs else "")
 
 
-def _worst(run: RunRecord, predictions: pd.DataFrame, name: str) -> str:
+def _worst(run: RunRecord, predictions: pd.DataFrame, name: str) -> Markup:
     samples = run.samples
     if samples is None or not len(samples["kind"]):
         return missing("No images of mistakes were kept. To have them:", run.command("search.confirm"))
@@ -261,37 +259,35 @@ def _worst(run: RunRecord, predictions: pd.DataFrame, name: str) -> str:
         if kind == "worst" and index in answers
     ]
     lead = f"The images with the least probability for their label, mean over the seeds of {name}."
-    return paragraph(lead) + f'<div class="mistakes">{"".join(shown)}</div>'
+    return paragraph(lead) + part("mistakes", figures=shown)
 
 
-def _mistake(image: np.ndarray, answers: pd.DataFrame) -> str:
+def _mistake(image: np.ndarray, answers: pd.DataFrame) -> Markup:
     first = answers.iloc[0]
     label = first["label_name"] if known(first["label_name"]) else first["label"]
     answered = records(answers)
     wrong = [row for row in answered if row["predicted"] != row["label"]]
     taken = Counter(_answer(row) for row in wrong or answered).most_common(1)[0][0]
     sure = np.mean([row["probability"] for row in answered if _answer(row) == taken])
-    told = f"{len(wrong)} of {len(answers)} seeds wrong"
+    told = f"{sure:.0%} sure, {len(wrong)} of {len(answers)} seeds wrong"
     alt = f"image {first['index']}: a {label} taken for a {taken}"
-    caption = f"label <b>{escape(str(label))}</b>, predicted <b>{escape(taken)}</b><br>{sure:.0%} sure, {told}"
-    return f"<figure>{picture(image, alt, _DIGIT_WIDTH)}<figcaption>{caption}</figcaption></figure>"
+    return part("mistake", image=picture(image, alt, _DIGIT_WIDTH), label=label, taken=taken, told=told)
 
 
 def _answer(row: dict[str, Any]) -> str:
     return str(row["predicted_name"] if known(row["predicted_name"]) else row["predicted"])
 
 
-def _triple(run: RunRecord, place: int, error_name: str) -> str:
+def _triple(run: RunRecord, place: int, error_name: str) -> Markup:
     assert run.samples is not None
     given, made, true = (run.samples[f"{what}_{place}"] for what in ("input", "output", "target"))
     index = int(run.samples["index"][place])
     is_same = given.shape == true.shape and np.array_equal(given, true)  # an autoencoder's
     names = ("given", "made", "true") if is_same else ("noisy", "cleaned", "true")
-    cells = "".join(
-        f"<div>{picture(image, f'image {index}, {what}')}<span>{what}</span></div>"
+    images = [
+        (picture(image, f"image {index}, {what}"), what)
         for what, image in zip(names, (given, made, true), strict=True)
         if not (is_same and what == "true")
-    )
-    error = escape(f"{error_name} {float(run.samples['error'][place]):.4g}") if "error" in run.samples else ""
-    small = " small" if given.shape[-1] < 128 else ""
-    return f'<figure class="triple{small}"><div>{cells}</div><figcaption>image {index}: {error}</figcaption></figure>'
+    ]
+    error = f"{error_name} {float(run.samples['error'][place]):.4g}" if "error" in run.samples else ""
+    return part("triple", images=images, caption=f"image {index}: {error}", is_small=given.shape[-1] < 128)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
+from markupsafe import Markup
 
 from results import analysis, plots
 from results.columns import floats, records, rows
 from results.importance import EVALUATOR, FEWEST, importance, num_best
-from results.report_page import Section, figure, missing, paragraph
+from results.report_page import Section, figure, missing, paragraph, part
 from results.run_record import RunRecord
 from results.style import COLOURS
 from results.wording import count, in_epochs, number, span
@@ -26,11 +27,10 @@ _SIZES = (("num_params", "parameters"), ("num_macs", "MACs"))
 def size(run: RunRecord) -> Section:
     name = run.score_name
     seen_params, seen_macs = (_front_seen(run, column, what) for column, what in _SIZES)
-    html = '<div class="pair">'
-    html += figure(plots.score_by_params(run.leaderboard, score_name=name), "by-params", seen_params)
-    html += figure(plots.score_by_macs(run.leaderboard, score_name=name), "by-macs", seen_macs) + "</div>"
+    first = figure(plots.score_by_params(run.leaderboard, score_name=name), "by-params", seen_params)
+    second = figure(plots.score_by_macs(run.leaderboard, score_name=name), "by-macs", seen_macs)
     note = "Double-click a figure for all of its points; those far below the median are outside at first."
-    return Section("size", "Score against size", html + paragraph(note, "quiet"))
+    return Section("size", "Score against size", part("pair", first=first, second=second) + paragraph(note, "quiet"))
 
 
 def learning(run: RunRecord) -> Section:
@@ -105,8 +105,8 @@ def effects(run: RunRecord, order: list[str]) -> Section:
     lead = f"Mean of {_fair_scores(run)}, with its 95% interval. {_CONFOUNDED}"
     html = paragraph(lead) + _effects_figure(found, shown, "effects-plot", axis, run.direction)
     if further:
-        html += f"<details><summary>{count(len(further), 'further parameter')}</summary>"
-        html += _effects_figure(found, further, "effects-more", axis, run.direction) + "</details>"
+        more = _effects_figure(found, further, "effects-more", axis, run.direction)
+        html += part("folded", summary=count(len(further), "further parameter"), content=more)
     return Section("effects", title, html)
 
 
@@ -131,7 +131,7 @@ def _fair_scores(run: RunRecord) -> str:
     )
 
 
-def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: str, direction: str) -> str:
+def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: str, direction: str) -> Markup:
     shown = found.loc[found["parameter"].isin(names)].copy()
     shown["parameter"] = pd.Categorical(shown["parameter"], names)
     shown = shown.sort_values("parameter", kind="stable").astype({"parameter": str})

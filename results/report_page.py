@@ -1,35 +1,49 @@
-"""The page itself: sections, tables, figures and pictures as HTML, in one file that asks nothing of any network."""
+"""The page itself: sections, tables, figures and pictures as HTML, in one file that asks nothing of any network.
+
+All HTML comes from the templates, which escape whatever they are given. A part that they made is `Markup`, which they
+take as it is; no other module makes any.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
-import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from results.style import DARK
 
-# Whatever a page holds, no browser may fetch anything for it
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
-    "base-uri 'none'; form-action 'none'"
+_HERE = Path(__file__).parent
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
+_TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
+
+_STYLE_ID = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
+"""Plotly adds a style for its maps unless an element has this id. A report has no maps, and its policy forbids it."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its heading, and its HTML."""
+    """A part of the page: its anchor, which is no user's text, its heading, and its HTML."""
 
     anchor: str
     title: str
-    html: str
+    html: Markup
 
 
 @dataclass(frozen=True)
@@ -42,98 +56,71 @@ class Column:
     sorts: bool = True
 
 
-def page(title: str, head: str, sections: Sequence[Section]) -> str:
-    """A whole document. `title` is text, `head` and the sections are HTML."""
-    here = Path(__file__).parent
-    links = "".join(f'<li><a href="#{_id(part.anchor)}">{escape(part.title)}</a></li>' for part in sections)
-    body = "\n".join(
-        f'<section id="{_id(part.anchor)}" aria-labelledby="{_id(part.anchor)}-title">'
-        f'<h2 id="{_id(part.anchor)}-title">{escape(part.title)}</h2>\n{part.html}\n</section>'
-        for part in sections
-    )
+def page(title: str, head: Markup, sections: Sequence[Section]) -> str:
+    """A whole document."""
     from plotly.offline import get_plotlyjs
 
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>{(here / "report.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<nav aria-label="Contents"><ol>{links}</ol></nav>
-<main>
-{head}
-<noscript><p class="notice">Figures need JavaScript, which is off here; the tables do not.</p></noscript>
-{body}
-</main>
-{_json_script("dark", DARK)}
-<script>{get_plotlyjs()}</script>
-<script>{(here / "report.js").read_text(encoding="utf-8")}</script>
-</body>
-</html>
-"""
+    scripts = [get_plotlyjs(), (_HERE / "report.js").read_text(encoding="utf-8")]
+    style = (_HERE / "report.css").read_text(encoding="utf-8")
+    return _TEMPLATES.get_template("page.html").render(
+        title=title,
+        head=head,
+        sections=sections,
+        dark=DARK,
+        policy=_policy(scripts, style),
+        style=Markup(style),  # these are files of Frugal's and Plotly's, with nothing of a run in them
+        unneeded_styles=_STYLE_ID.findall(scripts[0]),
+        scripts=[Markup(script) for script in scripts],
+    )
 
 
-def figure(drawn: go.Figure, name: str, seen: str) -> str:
+def part(name: str, /, **values: Any) -> Markup:
+    """A macro of parts.html with these values, which are escaped unless another part made them."""
+    return getattr(_TEMPLATES.get_template("parts.html").module, name)(**values)
+
+
+def joined(parts: Iterable[Markup]) -> Markup:
+    """Parts one after the other."""
+    return Markup("").join(parts)
+
+
+def figure(drawn: go.Figure, name: str, seen: str) -> Markup:
     """A figure with a sentence of what is to be seen in it, which is its text alternative too."""
     plain = go.Figure(drawn).update_layout(title=None, margin={"t": 16 if not _has_top_axis(drawn) else 48})
-    content = plain.to_json()
-    assert content is not None
-    name = _id(name)
-    height = drawn.layout.height or 480  # type: ignore[attr-defined]
-    return (
-        f'<figure class="chart"><div class="plot" role="img" aria-labelledby="{name}-seen" '
-        f'data-figure="{name}-data" id="{name}" style="height:{height}px"></div>'
-        f'<figcaption id="{name}-seen">{escape(seen)}</figcaption>'
-        f'<script type="application/json" id="{name}-data">{_within_script(content)}</script></figure>'
-    )
+    content = htmlsafe_json_dumps(plain, dumps=_json)  # nothing in it ends its script element
+    return part("figure", name=name, seen=seen, height=int(drawn.layout.height or 480), drawn=content)  # type: ignore[attr-defined]
 
 
-def table(columns: Sequence[Column], cells: Sequence[Sequence[Any]], caption: str, *, name: str = "") -> str:
-    """A table of text, or of (text, number to sort by); None is empty. With a name its headings sort it."""
-    heads = "".join(_head(column, is_sortable=bool(name)) for column in columns)
-    lines = []
-    for row in cells:
-        ends = [_cell(value, column) for value, column in zip(row, columns, strict=True)]
-        lines.append(f"<tr>{''.join(ends)}</tr>")
-    kind = ' class="sortable"' if name else ""
-    told = _id(f"{name or 'table-' + columns[0].name}-caption")
-    # Not in a caption element: within a box that scrolls, that is as wide as the table
-    return (
-        f'<p class="quiet" id="{told}">{escape(caption)}</p>'
-        f'<div class="box" role="region" tabindex="0" aria-labelledby="{told}"><table{kind} aria-labelledby="{told}">'
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+def table(
+    columns: Sequence[Column], cells: Sequence[Sequence[Any]], caption: str, *, name: str, is_sortable: bool = False
+) -> Markup:
+    """A table of text, of parts, or of (text, number to sort by); None is empty. `name` is no user's text."""
+    assert all(len(row) == len(columns) for row in cells)
+    rows = [[value if isinstance(value, tuple) else (value, None) for value in row] for row in cells]
+    return part("table", name=name, columns=columns, rows=rows, caption=caption, is_sortable=is_sortable)
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> str:
+def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
     """Names with what is to be said of each, as text."""
-    return (
-        '<dl class="facts">'
-        + "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in pairs)
-        + "</dl>"
-    )
+    return part("facts", pairs=pairs)
 
 
-def paragraph(text: str, kind: str = "") -> str:
-    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+def paragraph(text: str, kind: str = "") -> Markup:
+    """A paragraph of text, of a CSS class."""
+    return part("paragraph", text=text, kind=kind)
 
 
-def missing(why: str, command: str = "") -> str:
+def missing(why: str, command: str = "") -> Markup:
     """A sentence in place of what is not there, and the command that brings it."""
-    return f'<p class="missing">{escape(why)}{code(command)}</p>'
+    return part("missing", why=why, command=command)
 
 
-def code(command: str) -> str:
-    return f'<code class="command">{escape(command)}</code>' if command else ""
+def heading(text: str) -> Markup:
+    """A heading within a section."""
+    return part("heading", text=text)
 
 
-def picture(image: np.ndarray, alt: str, width: int = 0) -> str:
+def picture(image: np.ndarray, alt: str, width: int = 0) -> Markup:
     """A uint8 image [H, W] or [3, H, W] as PNG within the page; `width` in CSS pixels, by default as wide as fits."""
     from PIL import Image  # only pages with pictures
 
@@ -142,57 +129,34 @@ def picture(image: np.ndarray, alt: str, width: int = 0) -> str:
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
     content = base64.b64encode(file.getvalue()).decode()
     height, wide = (int(side) for side in pixels.shape[:2])
-    style = f' style="width:{width}px"' if width else ""
-    size = f'width="{wide}" height="{height}"{style}'
-    small = ' class="pixels"' if wide < 128 else ""
-    return f'<img{small} src="data:image/png;base64,{content}" alt="{escape(alt)}" {size}>'
+    size = {"width": wide, "height": height, "shown_width": width, "is_small": wide < 128}
+    return part("picture", png=content, alt=alt, **size)
 
 
-def json_data(name: str, value: Any) -> str:
+def json_data(name: str, value: Any) -> Markup:
     """Data that the page's script reads by its id."""
-    return _json_script(name, value)
+    return part("json_data", name=name, value=value)
 
 
-def _id(text: str) -> str:
-    """An id for an element, of whatever a user may have called it: no blanks, and nothing that ends an attribute."""
-    return "".join(each if each.isalnum() or each in "-_" else f".{ord(each):x}." for each in text)
+def _json(drawn: go.Figure) -> str:
+    content = drawn.to_json()
+    assert content is not None
+    return content
 
 
-def _json_script(name: str, value: Any) -> str:
-    content = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return f'<script type="application/json" id="{name}">{_within_script(content)}</script>'
+def _policy(scripts: Sequence[str], style: str) -> str:
+    """What a browser may do for the page: run and apply what is named here, show pictures that it holds, fetch nothing.
 
-
-def _within_script(content: str) -> str:
-    """JSON that cannot end the script element that it stands in."""
-    return content.replace("<", "\\u003c")
-
-
-def _head(column: Column, *, is_sortable: bool) -> str:
-    kind = ' class="number"' if column.is_number else ""
-    meaning = f' title="{escape(column.meaning)}"' if column.meaning else ""
-    if not is_sortable or not column.sorts:
-        return f'<th scope="col"{kind}{meaning}>{escape(column.name)}</th>'
+    Plotly makes an empty style element, which it fills by rules, and sets style attributes.
+    """
     return (
-        f'<th scope="col" aria-sort="none"{kind}{meaning}><button type="button">{escape(column.name)}'
-        '<span class="arrow" aria-hidden="true"></span></button></th>'
+        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src-elem {_hash(style)} {_hash('')}; "
+        "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
-def _cell(value: Any, column: Column) -> str:
-    text, key = value if isinstance(value, tuple) else (value, None)
-    kind = ' class="number"' if column.is_number else ""
-    sort = f' data-v="{key}"' if key is not None else ""
-    if isinstance(text, Html):
-        return f"<td{kind}{sort}>{text.content}</td>"
-    return f"<td{kind}{sort}>{'' if text is None else escape(str(text))}</td>"
-
-
-@dataclass(frozen=True)
-class Html:
-    """HTML in a table's cell."""
-
-    content: str
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
 def _has_top_axis(drawn: go.Figure) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results import analysis, plots
 from results.columns import distinct, floats, has, known, records, rows
-from results.report_page import Column, Html, Section, facts, figure, json_data, missing, paragraph, table
+from results.report_page import Column, Section, facts, figure, heading, json_data, missing, paragraph, part, table
 from results.run_record import RunRecord
 from results.schema import Status
 from results.wording import clock, count, in_epochs, number, share
@@ -36,9 +36,8 @@ def asked(run: RunRecord) -> Section:
         ("Objective", f"{run.score_name}, {run.direction}d"),
         ("Confirmation", f"{confirm['top_k']} best, {confirm['seeds']} seeds" if confirm.get("top_k") else "not asked"),
     ]
-    pinned = paragraph(f"Pinned: {fixed}.") if fixed else ""
-    html = facts(pairs) + pinned + "<h3>Data and machines</h3>" + facts(_places(run))
-    return Section("asked", "What was asked", html)
+    html = facts(pairs) + (paragraph(f"Pinned: {fixed}.") if fixed else "")
+    return Section("asked", "What was asked", html + heading("Data and machines") + facts(_places(run)))
 
 
 def leaderboard(run: RunRecord) -> Section:
@@ -67,7 +66,9 @@ def leaderboard(run: RunRecord) -> Section:
     return Section(
         "leaderboard",
         "Leaderboard",
-        paragraph(told) + table(columns, cells, caption, name="trials") + json_data("params", _details(board)),
+        paragraph(told)
+        + table(columns, cells, caption, name="trials", is_sortable=True)
+        + json_data("params", _details(board)),
     )
 
 
@@ -146,9 +147,7 @@ def _row(trial: dict[str, Any], place: int, columns: list[Column], metrics: list
         "published as": trial["reference"] if known(trial["reference"]) else None,
         **{name.removeprefix("metric_"): _score(trial[name]) for name in metrics},
     }
-    label = f"show choices of trial {trial['trial']}"
-    button = f'<button type="button" class="more" aria-expanded="false" aria-label="{label}" data-row="{place}">'
-    values["choices"] = Html(button + "show</button>")
+    values["choices"] = part("more_button", trial=trial["trial"], place=place)
     return [values[column.name] for column in columns]
 
 

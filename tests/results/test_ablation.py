@@ -83,8 +83,8 @@ def test_the_page_shows_each_choice_and_says_what_it_does_not_mean(tmp_path):
     assert "bertoldi, one choice varied at a time" in page.text
     assert "test images are untouched" in page.text
     assert [attrs["id"] for _, attrs in page.elements if attrs.get("class") == "plot"] == [
-        "dropout-plot",
-        "pooling-plot",
+        "choice-0-plot",
+        "choice-1-plot",
     ]
     assert "0: +0.01 (+0.01 to +0.01), apart" in page.text
     assert "stand-in" not in page.text

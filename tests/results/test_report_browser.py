@@ -6,6 +6,7 @@ import pytest
 
 from results.report import main, write_report
 from tests.results.browser import Browser, find_chromium, opened
+from tests.results.hostile import FOLDER, HOSTILE, copied, spoil
 from tests.results.synthetic import make_run, write_samples
 from tests.results.test_ablation import write_ablation
 
@@ -37,6 +38,7 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     folders = {"small": make_run(runs / "small"), "images": make_run(runs / "images")}
     (folders["images"] / "predictions.parquet").unlink()
     write_samples(folders["images"], side=300)
+    folders["bare"] = make_run(runs / "bare", num_trials=2, confirmed=False)
     folders["ablation"] = write_ablation(runs / "ablation")
     folders["large"] = make_run(runs / "large", num_trials=2000, max_epochs=18)
     assert main(["run=[small,large]", f"runs_dir={runs}", f"output={runs / 'both.html'}"]) == 0
@@ -131,3 +133,26 @@ def test_mistakes_and_pictures_are_shown(browser, pages):
     for name, expected in (("small", 1), ("images", 12)):
         browser.open(pages[name])
         assert browser.run("[...document.images].filter(image => image.naturalWidth > 0).length") == expected
+
+
+def test_nothing_of_a_hostile_run_is_run(browser, pages, tmp_path):
+    """The policy lets the figures be drawn, and no problem is told of: nothing was even tried."""
+    for name in ("small", "ablation"):
+        folder = spoil(copied(pages[name].parent, tmp_path / f"{name}{FOLDER}"), HOSTILE)
+        browser.open(write_report(folder))
+        browser.draw_all()
+        browser.run("document.querySelectorAll('button.more').forEach(button => button.click())")
+        browser.run("document.querySelectorAll('*').forEach(e => e.dispatchEvent(new Event('mouseover')))")
+        assert browser.run("typeof hit") == "undefined"
+        assert browser.run("document.querySelectorAll('iframe, base, [onmouseover], [autofocus]').length") == 0
+
+
+def test_a_script_that_is_not_in_the_policy_does_not_run(browser, pages, tmp_path):
+    """Were there a way to put one into a page, it would still be of no use."""
+    content = pages["bare"].read_text(encoding="utf-8")
+    page = tmp_path / "page.html"
+    page.write_text(content.replace("<main>", "<main><script>hit = 1</script><svg onload='hit = 1'></svg>"), "utf-8")
+    browser.open(page)
+    assert browser.run("typeof hit") == "undefined"
+    assert sum("violates the following Content Security Policy" in problem for problem in browser.problems) == 2
+    browser.problems.clear()
