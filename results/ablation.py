@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from results.columns import known, records
+from results.columns import distinct, known, records
+from results.comparable import listed
 from results.statistics import Mean, paired_difference
 
 AS_THE_BASE = "as the base"
@@ -25,7 +26,14 @@ class Effect:
 
 
 def effects(rows: pd.DataFrame) -> list[Effect]:
-    """The values of one parameter, in the order of the table, from its rows of ablation.parquet."""
+    """The values of one parameter, in the order of the table, from its rows of one ablation.parquet.
+
+    Raises ValueError for rows of several runs, whose seeds are no pairs.
+    """
+    if len(runs := distinct(rows, "run")) > 1:
+        raise ValueError(
+            f"rows of {len(runs)} ablations, {listed(runs)}: an effect is one ablation's; give its rows alone"
+        )
     base = _scores(rows.loc[rows["is_base"].to_numpy(dtype=bool)])
     values = rows["value"].fillna(AS_THE_BASE)
     found = []

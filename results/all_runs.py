@@ -7,20 +7,19 @@ import os
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results.comparable import left_apart
+from results.conditions import BEGINNING_BYTES, Conditions
 from results.runs_at import runs_at
 from results.schema import SCHEMAS
 from results.storage import JOURNAL, Remote, explained, is_remote
-from results.tables import decoded, frame, named
-
-FIRST_RECORD_BYTES = 4096
-"""More than the first record of a journal takes."""
+from results.tables import beginning, completed, decoded, frame, named
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ def load(task: str | None = None, root: Path | str | None = None, table: str = "
     differ in their parameters the columns are their union, and what a run does not have is <NA>. A run that has no
     such table yet is left out; without any run the frame is empty, with the table's columns.
 
-    Warns of each table that cannot be read, which is left out, and of copies of one run, which all count.
+    Warns of each table that cannot be read, which is left out, of copies of one run, which all count, and of runs of
+    one task whose scores do not compare: `results.comparable` gives the rows that compare with a run's.
     Raises ValueError if there is no such table or folder, if no table of a folder can be read, or if the types of two
     runs do not go together.
     """
@@ -54,9 +54,11 @@ def load(task: str | None = None, root: Path | str | None = None, table: str = "
             f"no runs at {place}: there is no such folder; `python -m search.run task={task or 'tiny10k'}` makes a "
             "run, and root= names another folder of runs"
         )
-    found = list(_readable(place, remote, names, table))
+    read = list(_readable(place, remote, names, table))
+    found = [replace(each, table=_of_task(each.table, task)) for each in read]
     _warn_of_copies(found)
-    return frame(_concatenate([_of_task(each.table, task) for each in found], table))
+    _warn_of_others([each.table for each in found if each.table.num_rows])
+    return frame(_concatenate([each.table for each in found], table))
 
 
 def _names(root: str, remote: Remote | None, table: str) -> list[str] | None:
@@ -96,32 +98,28 @@ def _found(root: str, remote: Remote | None, name: str, table: str) -> Found:
     place = f"{root.rstrip('/')}/{name}" if name else root
     own_name = os.path.basename(os.path.abspath(root))
     run = f"{own_name}/{name}" if name == own_name else name or own_name  # a run within one of the same name
-    content, beginning = _contents(place, remote, f"{name}/" if name else "", f"{table}.parquet")
+    content, journal = _contents(place, remote, f"{name}/" if name else "", f"{table}.parquet")
     read = decoded(content, f"{place}/{table}.parquet", table)
-    return Found(place, named(read, run), beginning or _digest(read))
+    return Found(place, named(completed(read, journal), run), _first_line(journal) or _digest(read))
 
 
 def _contents(place: str, remote: Remote | None, prefix: str, file: str) -> tuple[bytes, bytes]:
-    """A file of a run's folder, and the first record of the run's journal, empty where there is none.
+    """A file of a run's folder, and the beginning of the run's journal, empty where there is none.
 
     In a bucket the folder lies at `prefix` below `remote`. Raises ValueError that names the file if it cannot be read.
     """
     if remote:
         with explained(f"{place}/{file}"):
             content = remote.read(prefix + file)
-            journal = remote.read(prefix + JOURNAL, FIRST_RECORD_BYTES) or b""
+            journal = remote.read(prefix + JOURNAL, BEGINNING_BYTES) or b""
         if content is None:
             raise ValueError(f"{place}/{file}: there is no such file")
-        return content, _first_line(journal)
+        return content, journal
     try:
         content = Path(place, file).read_bytes()  # at once: a writer may replace the file meanwhile
     except OSError as error:
         raise ValueError(f"{place}/{file}: cannot be read: {error.strerror}") from error
-    try:
-        with Path(place, JOURNAL).open("rb") as journal:
-            return content, _first_line(journal.read(FIRST_RECORD_BYTES))
-    except OSError:
-        return content, b""
+    return content, beginning(Path(place, JOURNAL))
 
 
 def _first_line(journal: bytes) -> bytes:
@@ -147,6 +145,21 @@ def _warn_of_copies(found: list[Found]) -> None:
             warnings.warn(
                 f"{first} and {', '.join(others)} are copies of one run: its rows are here once for each, under the "
                 "names of their folders",
+                stacklevel=3,
+            )
+
+
+def _warn_of_others(tables: list[pa.Table]) -> None:
+    """Names, for each task, the runs whose scores do not compare with those of its last run by name."""
+    runs = [table.slice(0, 1).to_pylist()[0] for table in tables]
+    by_task = {row["task"]: [other for other in runs if other["task"] == row["task"]] for row in runs}
+    for task, (*others, last) in by_task.items():
+        here = Conditions.of_row(last)
+        apart = {row["run"]: told for row in others if (told := Conditions.of_row(row).differences(here))}
+        if apart:
+            warnings.warn(
+                f"not all scores of task {task} compare. Beside run {last['run']}, {left_apart(apart)}. "
+                "results.comparable(table, run) gives the rows that compare with a run's",
                 stacklevel=3,
             )
 

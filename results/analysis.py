@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.columns import distinct, floats, known, rows, searched
+from results.comparable import check_comparable
 from results.schema import Status
 from results.statistics import mean
 
@@ -19,10 +20,13 @@ LARGE = 40  # trials from which a numeric parameter is cut into four groups, not
 
 
 def direction_of(leaderboard: pd.DataFrame) -> Direction:
-    """maximize or minimize, as the ranks have it; maximize where no two trials tell."""
+    """maximize or minimize, as the ranks have it; maximize where no two trials of a run tell."""
     ranked = rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["rank", "score"]).sort_values(by="rank")
-    scores = floats(ranked, "score")
-    return "minimize" if len(scores) > 1 and scores[0] < scores[-1] else "maximize"
+    for _, of_run in ranked.groupby("run"):  # each has ranks of its own
+        scores = floats(of_run, "score")
+        if scores[0] != scores[-1]:
+            return "minimize" if scores[0] < scores[-1] else "maximize"
+    return "maximize"
 
 
 def is_on_front(leaderboard: pd.DataFrame, column: str, direction: Direction) -> np.ndarray:
@@ -41,7 +45,8 @@ def is_on_front(leaderboard: pd.DataFrame, column: str, direction: Direction) ->
 
 def at_equal_epochs(leaderboard: pd.DataFrame, curves: pd.DataFrame, epochs: float) -> pd.DataFrame:
     """The searched trials with their score after so many epochs as `score`; those that did not come so far are left
-    out, and so are references, which are no points of the space."""
+    out, and so are references, which are no points of the space. Raises ValueError for runs that do not compare."""
+    check_comparable(leaderboard)
     reached = curves.dropna(subset=["epoch", "val_score"])
     reached = reached.loc[floats(reached, "epoch") >= epochs - 1e-9].sort_values("step")
     first = reached.groupby(["run", "trial"], as_index=False).first()[["run", "trial", "val_score"]]
@@ -55,8 +60,9 @@ def effects(scored: pd.DataFrame, parameters: Sequence[str] | None = None) -> pd
 
     `scored` is a leaderboard, best as `at_equal_epochs` makes it. Names, switches and few numbers are groups as they
     are; other numbers are cut into three or four groups of about equal size. A parameter with one group, or with
-    fewer than FEWEST trials, is left out.
+    fewer than FEWEST trials, is left out. Raises ValueError for runs that do not compare.
     """
+    check_comparable(scored)
     columns = [f"param_{name.removeprefix('param_')}" for name in parameters] if parameters else param_columns(scored)
     found = [row for column in columns for row in _effect(scored, column)]
     return pd.DataFrame(found, columns=["parameter", "group", "n", "mean", "low", "high"])

@@ -1,5 +1,5 @@
 """The tables drawn. Each function takes frames and returns a plotly figure; a table without anything to draw gives an
-empty figure that says so."""
+empty figure that says so. Scores of several runs are drawn only where they compare: a ValueError says what does not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from results.analysis import direction_of, is_on_front
 from results.columns import distinct, floats, rows
+from results.comparable import check_comparable
 from results.plots_of_choices import effects, importance
 from results.plots_of_finalists import confusion, finalists
 from results.schema import Status
@@ -67,6 +68,7 @@ def learning_curves(
     curves: pd.DataFrame, leaderboard: pd.DataFrame, *, score_name: str = "validation score"
 ) -> go.Figure:
     """Validation score by epoch, a line a trial, coloured by how the trial ended."""
+    check_comparable(leaderboard)
     figure = new_figure("Learning curves", "epoch", score_name)
     endings = leaderboard[["run", "trial", "status"]]
     reports = curves.dropna(subset=["epoch", "val_score"]).merge(endings, on=["run", "trial"])
@@ -139,8 +141,9 @@ def slot_time(times: pd.DataFrame) -> go.Figure:
 def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
     """Score against parameters of several runs' completed trials, a colour a run, each with its Pareto front.
 
-    Runs are comparable on one dataset only; what is given here is drawn together.
+    Raises ValueError if their scores do not compare; `results.comparable` gives those that do.
     """
+    check_comparable(leaderboard)
     figure = new_figure("Runs by size", "parameters (number of weights)", score_name)
     complete = rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["score", "num_params"])
     if complete.empty:
@@ -165,6 +168,7 @@ def choices(
     By default those parameters that are names or switches and took more than one value. A parameter may be given
     with or without `param_`. Raises ValueError on one that the leaderboard does not have.
     """
+    check_comparable(leaderboard)
     title = "Scores by choice<br><sup>Descriptive, not causal: trials differ in other respects too. {}</sup>"
     note = "Completed and pruned trials, each with its last score."
     scored = rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
@@ -193,6 +197,7 @@ def choices(
 
 
 def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str], score_name: str) -> go.Figure:
+    check_comparable(leaderboard)
     title, short, meaning = names
     scored = leaderboard.dropna(subset=["score", column])
     figure = new_figure(title, f"{short} ({meaning})", score_name)

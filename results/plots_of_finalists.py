@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.columns import floats, known, records
+from results.columns import distinct, floats, known, records
+from results.comparable import check_comparable
 from results.statistics import Mean, mean
 from results.style import BLACK, BLUE, PAPER, RED, new_figure, plain, say
 
@@ -15,7 +16,11 @@ _MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
 
 
 def finalists(table: pd.DataFrame, *, score_name: str = "test score") -> go.Figure:
-    """The score of each seed as a dot, and the mean over seeds with its 95% interval, a line a finalist."""
+    """The score of each seed as a dot, and the mean over seeds with its 95% interval, a line a finalist.
+
+    Raises ValueError for finalists of several runs whose scores do not compare.
+    """
+    check_comparable(table)
     by_name = scores_by_name(table)
     figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(by_name)))
     if not by_name:
@@ -67,9 +72,15 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
 
 
 def scores_by_name(table: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """By finalist, in the order of the search's ranks with references last, the scores of the seeds."""
+    """By finalist, in the order of the search's ranks with references last, the scores of the seeds.
+
+    Finalists of several runs are named with their runs.
+    """
     scored = table.dropna(subset=["test_score"]).sort_values(by=["place", "trial", "seed"], na_position="last")
-    names = [_name(row) for row in records(scored, "trial", "reference")]
+    several = len(distinct(scored, "run")) > 1
+    names = [
+        _name(row) + (f" of {row['run']}" if several else "") for row in records(scored, "run", "trial", "reference")
+    ]
     found: dict[str, dict[int, float]] = {}
     for name, seed, score in zip(names, scored["seed"], floats(scored, "test_score"), strict=True):
         found.setdefault(name, {})[int(seed)] = float(score)

@@ -25,8 +25,9 @@ REPORT = "report.html"
 USAGE = "python -m results.report run=NAME"
 PROMISE = """
 Writes a run's report, RUN/report.html, from its tables, journal and pictures as they stand: also while it goes on.
-Several runs, run=[A,B], are compared on one page, each only with those of its own task and dataset. A page is one file,
-needs no network, and shows itself in light or dark, as its reader's system does."""
+Several runs, run=[A,B], are compared on one page, each only with those of its own task, goal, dataset, epochs and
+numbers of images. A page is one file, needs no network, and shows itself in light or dark, as its reader's system
+does."""
 
 _LONGEST_NAME = 200
 """Bytes of a page's name. File systems take 255, encrypted ones fewer."""

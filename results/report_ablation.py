@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from results import tables
 from results.ablation import Effect, effects, told
-from results.columns import distinct, floats, records
+from results.columns import distinct, floats, known, records
 from results.plots_of_ablation import ablation
 from results.report_page import Column, Section, figure, page, paragraph, part, table
 from results.statistics import mean
@@ -30,6 +30,7 @@ def ablation_page(folder: Path) -> str:
 def _head(folder: Path, found: pd.DataFrame) -> Markup:
     first = records(found)[0]
     seeds, epochs = len(distinct(found, "seed")), float(floats(found, "epochs").max())
+    goal = first["goal"] if known(first["goal"]) else "unknown"
     told = (
         f"Each variant differs from the base in one choice alone, and was trained {in_epochs(epochs)} with the same "
         f"{count(seeds, 'seed')} on {first['dataset']}; scores are on validation images; test images are untouched. "
@@ -39,7 +40,7 @@ def _head(folder: Path, found: pd.DataFrame) -> Markup:
     )
     html = part(
         "header",
-        kicker=f"Frugal: ablation {folder.name} of task {first['task']}",
+        kicker=f"Frugal: ablation {folder.name} of task {first['task']}, goal {goal}",
         title=f"{first['base']}, one choice varied at a time",
         sentences=[told],
     )

@@ -1,4 +1,4 @@
-"""The page that compares several runs: only those of one task and dataset are put side by side."""
+"""The page that compares several runs: only those whose scores compare are put side by side."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from results import plots
 from results.columns import floats
+from results.comparable import left_apart
 from results.report_confirmed import interval, stand_in_notice
 from results.report_page import Column, Section, figure, page, paragraph, part, table
 from results.run_record import RunRecord
@@ -30,37 +31,60 @@ _COLUMNS = (
 
 
 def comparison(runs: Sequence[RunRecord]) -> str:
-    """The page. Runs of different tasks or datasets stand in groups of their own."""
-    groups: dict[tuple, list[RunRecord]] = {}
-    for run in runs:
-        groups.setdefault((run.task, run.first("dataset_fingerprint"), run.score_name), []).append(run)
+    """The page. Runs whose scores do not compare stand in groups of their own."""
+    groups = _groups(runs)
     names = ", ".join(run.name for run in runs)
-    told = (
-        "All are of one task on one dataset, so that their scores compare."
-        if len(groups) == 1
-        else f"They are of {len(groups)} tasks or datasets. Scores on one dataset are none on another, so that each "
-        "has its own table and figure, and nothing is said across them."
-    )
+    told = _told(groups)
     head = part("header", kicker="Frugal", title=f"{len(runs)} runs compared", sentences=[f"{names}. {told}"])
-    sections = [_group(place, members) for place, members in enumerate(groups.values())]
+    sections = [_group(place, members) for place, members in enumerate(groups)]
     return page(f"{names}: compared", head, [*sections, _reports(runs)])
+
+
+def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Runs that compare with each other, in the order of their first ones."""
+    groups: list[list[RunRecord]] = []
+    for run in runs:
+        for group in groups:
+            if not any(run.conditions.differences(other.conditions) for other in group):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return groups
+
+
+def _told(groups: Sequence[Sequence[RunRecord]]) -> str:
+    """Which runs are compared, and what keeps the others apart from the first."""
+    if len(groups) == 1:
+        return (
+            "All are of one task and goal on one dataset, over as many epochs on as many images, so that their scores "
+            "compare."
+        )
+    (first, *_), *others = groups
+    apart = {run.name: run.conditions.differences(first.conditions) for group in others for run in group}
+    return (
+        f"Their scores do not all compare, so that they stand in {len(groups)} groups, each with its own table and "
+        f"figure, and nothing is said across them. Beside {first.name}, {left_apart(apart)}."
+    )
 
 
 def _group(place: int, runs: list[RunRecord]) -> Section:
     first = runs[0]
     dataset = f"{first.first('dataset') or 'unknown data'} ({first.first('dataset_origin') or 'unknown'})"
     boards = pd.concat([run.leaderboard for run in runs], ignore_index=True)
-    caption = f"{first.task} on {dataset}, fingerprint {first.first('dataset_fingerprint') or 'unknown'}"
+    caption = (
+        f"{first.task}, goal {first.goal}, on {dataset}, fingerprint {first.first('dataset_fingerprint') or 'unknown'}"
+    )
     rows = table(_COLUMNS, [_row(run) for run in runs], caption, name=f"runs-{place}", is_sortable=True)
     drawn = plots.compare(boards, score_name=first.score_name)
     best = "; ".join(f"{run.name}: {_best(run)}" for run in runs)
     seen = f"{first.score_name.capitalize()} by parameters of completed trials, a colour a run. Best of each: {best}."
     lead = paragraph(
         "Scores in the search are of one training each, on the images by which networks were chosen; confirmed ones "
-        "are means over seeds. Runs may differ in epochs and images as well as in what they searched."
+        "are means over seeds. Runs may differ in what they searched, and in their budgets."
     )
     html = stand_in_notice(first) + lead + rows + figure(drawn, f"compare-{place}", seen)
-    return Section(f"group-{place}", f"{first.task} on {first.first('dataset') or 'unknown data'}", html)
+    return Section(f"group-{place}", f"{first.task} ({first.goal}) on {first.first('dataset') or 'unknown data'}", html)
 
 
 def _row(run: RunRecord) -> list:

@@ -23,7 +23,7 @@ _DIGIT_WIDTH = 112  # CSS pixels of a small image
 def head(run: RunRecord) -> Markup:
     """The page's title: which network, how good, how large, and the command that uses it."""
     title, told, command = _verdict(run)
-    kicker = f"Frugal: run {run.name} of task {run.task}"
+    kicker = f"Frugal: run {run.name} of task {run.task}, goal {run.goal}"
     html = part("header", kicker=kicker, title=title, sentences=told, command=command)
     return html + stand_in_notice(run)
 

@@ -28,6 +28,7 @@ def asked(run: RunRecord) -> Section:
     fixed = ", ".join(f"{name}={_plain(value)}" for name, value in (config.get("fix") or {}).items())
     pairs = [
         ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
+        ("Goal", run.goal),
         ("Trials asked for", f"{config.get('num_trials', 'unknown')}, and published networks if they fit"),
         ("Budget", ", ".join(filter(None, limits)) or "no limit"),
         ("A whole trial", in_epochs(config["max_epochs"]) if config.get("max_epochs") else "unknown"),
@@ -105,12 +106,8 @@ def _asha(config: dict[str, Any]) -> str:
 
 def _places(run: RunRecord) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in (run.config.get("versions") or {}).items())
-    used = run.config | (run.config.get("dataset") or {})  # which says so itself since a scale's number is "at most"
-    examples = [
-        f"{used[name]:,} {what}"
-        for name, what in (("train_examples", "for training"), ("val_examples", "for validation"))
-        if used.get(name)
-    ]
+    numbers = ((run.conditions.train_examples, "for training"), (run.conditions.val_examples, "for validation"))
+    examples = [f"{number:,} {what}" for number, what in numbers if number]
     return [
         ("Dataset", f"{run.first('dataset') or 'unknown'} ({run.first('dataset_origin') or 'unknown'})"),
         ("Its fingerprint", str(run.first("dataset_fingerprint") or "unknown")),

@@ -17,6 +17,7 @@ from results import tables
 from results.analysis import Direction, at_equal_epochs, direction_of
 from results.columns import known, records, rows, searched
 from results.command import argument_of
+from results.conditions import CONDITIONS, Conditions
 from results.plots_of_finalists import scores_by_name
 from results.runs_at import is_default
 from results.schema import Status
@@ -43,6 +44,16 @@ class RunRecord:
     @property
     def task(self) -> str:
         return str(self.config.get("task") or self.first("task") or "unknown task")
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """What its scores have in common with those of runs that they compare with."""
+        return Conditions.of_row({name: self.first(name) for name in (*CONDITIONS, "dataset")})
+
+    @property
+    def goal(self) -> str:
+        """What its networks are trained for, with its settings."""
+        return self.conditions.goal or "unknown"
 
     @property
     def score_name(self) -> str:

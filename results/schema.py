@@ -31,6 +31,15 @@ class Status(StrEnum):
 # mean something else. In the same commit, let `brought_up` turn older columns into the new ones.
 VERSION_KEY = b"frugal.schema"
 _UTC = pa.timestamp("us", tz="UTC")
+_CONDITIONS = [  # of the run; with the task, they say whether two rows' scores compare: see results/conditions.py
+    ("dataset", pa.string()),
+    ("dataset_origin", pa.string()),  # original, or made: a stand-in, whose results are no results on the original
+    ("dataset_fingerprint", pa.string()),
+    ("goal", pa.string()),  # what networks are trained for, with its settings: classify, denoise sigma=0.3
+    ("max_epochs", pa.int64()),  # of a whole trial
+    ("train_examples", pa.int64()),  # images that the search trained on, and those that it validated on
+    ("val_examples", pa.int64()),
+]
 
 LEADERBOARD = pa.schema(
     [
@@ -59,9 +68,7 @@ LEADERBOARD = pa.schema(
         ("error", pa.string()),
         ("started_at", _UTC),
         ("ended_at", _UTC),
-        ("dataset", pa.string()),
-        ("dataset_origin", pa.string()),  # original, or made: a stand-in, whose results are no results on the original
-        ("dataset_fingerprint", pa.string()),
+        *_CONDITIONS,
         ("candidate_json", pa.string()),
     ],
     metadata={VERSION_KEY: b"leaderboard/2"},
@@ -71,7 +78,6 @@ CURVES = pa.schema(
     [
         ("run", pa.string()),
         ("task", pa.string()),
-        ("dataset_origin", pa.string()),
         ("trial", pa.int64()),
         ("step", pa.int64()),
         ("epoch", pa.float64()),
@@ -80,6 +86,7 @@ CURVES = pa.schema(
         ("val_score", pa.float64()),
         ("learning_rate", pa.float64()),
         ("seconds", pa.float64()),
+        *_CONDITIONS,
     ],
     metadata={VERSION_KEY: b"curves/2"},
 )
@@ -101,9 +108,7 @@ FINALISTS = pa.schema(
         ("scored_on", pa.string()),  # test; or validation, where the dataset has no test images with answers
         ("train_seconds", pa.float64()),
         ("model_path", pa.string()),  # from the run's folder
-        ("dataset", pa.string()),
-        ("dataset_origin", pa.string()),
-        ("dataset_fingerprint", pa.string()),
+        *_CONDITIONS,
         ("candidate_json", pa.string()),
     ],
     metadata={VERSION_KEY: b"finalists/1"},
@@ -125,9 +130,7 @@ PREDICTIONS = pa.schema(
         ("probability", pa.float32()),  # of what was predicted
         ("label_probability", pa.float32()),  # of what would have been right
         ("scored_on", pa.string()),
-        ("dataset", pa.string()),
-        ("dataset_origin", pa.string()),
-        ("dataset_fingerprint", pa.string()),
+        *_CONDITIONS,
     ],
     metadata={VERSION_KEY: b"predictions/1"},
 )
@@ -149,9 +152,7 @@ ABLATION = pa.schema(
         ("num_macs", pa.int64()),
         ("train_seconds", pa.float64()),
         ("trial", pa.int64()),  # in the run's journal; a base that has a value in several parameters was trained once
-        ("dataset", pa.string()),
-        ("dataset_origin", pa.string()),
-        ("dataset_fingerprint", pa.string()),
+        *_CONDITIONS,
         ("candidate_json", pa.string()),
     ],
     metadata={VERSION_KEY: b"ablation/1"},

@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, began
 from results.files import replacing
 from results.schema import Status, brought_up, curves_schema, finalists_schema, leaderboard_schema
-from results.storage import Remote, explained, is_remote
+from results.storage import JOURNAL, Remote, explained, is_remote
 
 BATCH_ROWS = 5_000
 
@@ -109,7 +110,31 @@ def read(path: Path | str, table: str) -> pa.Table:
 
 def read_run(folder: Path, table: str) -> pa.Table:
     """A table of the run in a folder, under the folder's name. Raises ValueError as `read` does."""
-    return named(read(folder / f"{table}.parquet", table), os.path.basename(os.path.abspath(folder)))
+    found = completed(read(folder / f"{table}.parquet", table), beginning(folder / JOURNAL))
+    return named(found, os.path.basename(os.path.abspath(folder)))
+
+
+def beginning(journal: Path) -> bytes:
+    """The first records of a journal, empty where it cannot be read."""
+    try:
+        with journal.open("rb") as file:
+            return file.read(BEGINNING_BYTES)
+    except OSError:
+        return b""
+
+
+def completed(table: pa.Table, journal: bytes) -> pa.Table:
+    """The table with its run's conditions from the beginning of the run's journal, where it has none of its own.
+
+    Tables had no goal, epochs and numbers of images once. What the journal does not say stays null.
+    """
+    known = Conditions.of_identity(began(journal))
+    for name in CONDITIONS:
+        value = getattr(known, name)
+        if value is not None and table[name].null_count == len(table):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(name), pa.repeat(value, len(table)))
+    return table
 
 
 def decoded(content: bytes, path: Path | str, table: str) -> pa.Table:

@@ -107,10 +107,9 @@ class Ablation:
         return self.base.name if each.is_base else f"{each.parameter}={each.value_text}"
 
     def _row(self, each: Variant, seed: int, training: TrialRecord, splits: Splits) -> dict[str, Any]:
-        origin, report, network = self.plan.origin(splits), training.reports[-1], each.candidate.network
+        report, network = training.reports[-1], each.candidate.network
         return {
-            "run": origin.run,
-            "task": origin.task,
+            **self.plan.origin(splits).columns(),
             "base": self.base.name,
             "parameter": each.parameter,
             "value": each.value_text,
@@ -124,9 +123,6 @@ class Ablation:
             "num_macs": network.num_macs,
             "train_seconds": sum(report["seconds"] for report in training.reports),
             "trial": training.number,
-            "dataset": origin.dataset,
-            "dataset_origin": origin.dataset_origin,
-            "dataset_fingerprint": origin.dataset_fingerprint,
             "candidate_json": each.candidate.to_json(),
         }
 

@@ -151,7 +151,7 @@ def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study
     rows = confirmation.rows(study)
     if not rows:
         return
-    name = confirmation.plan.task.objective.name.removeprefix("validation ")
+    name = confirmation.plan.objective_text.removeprefix("validation ")
     table = Table(COLUMNS, title=f"{confirmation.scored_on} {name}, mean over seeds")
     scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in confirmation.finalists}
     for finalist in confirmation.finalists:

@@ -27,7 +27,16 @@ class Origin:
     dataset: str
     dataset_origin: str
     dataset_fingerprint: str
+    goal: str
+    """As `results.conditions.goal_text` writes it."""
+    max_epochs: int
+    train_examples: int
+    val_examples: int
     classes: tuple[str, ...] | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """What each row of a table says of it."""
+        return {name: value for name, value in vars(self).items() if name != "classes"}
 
     def facts(self) -> dict[str, Any]:
         """What a model file says of it."""
@@ -73,8 +82,7 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
     last = reports[-1] if reports else {}
     best = study.best_report(trial)
     return {
-        "run": origin.run,
-        "task": origin.task,
+        **origin.columns(),
         "trial": trial.number,
         "status": Status.STOPPED if is_stopped else trial.status,
         "score": last.get("val_score"),
@@ -96,9 +104,6 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "error": trial.error,
         "started_at": trial.started_at,
         "ended_at": trial.ended_at,
-        "dataset": origin.dataset,
-        "dataset_origin": origin.dataset_origin,
-        "dataset_fingerprint": origin.dataset_fingerprint,
         "metrics": last.get("metrics", {}),
         "params": trial.params,
         "candidate_json": trial.candidate.to_json(),
@@ -107,8 +112,8 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
 
 def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:
     columns = ("step", "epoch", "train_loss", "val_loss", "val_score", "learning_rate", "seconds")
+    same = origin.columns()
     for trial in study.trials:
         for report in trial.reports:
             row = {name: report[name] for name in columns}
-            facts = {"run": origin.run, "task": origin.task, "dataset_origin": origin.dataset_origin}
-            yield {**facts, "trial": trial.number, **row, **report["metrics"]}
+            yield {**same, "trial": trial.number, **row, **report["metrics"]}

@@ -165,11 +165,10 @@ class Confirmation:
         ]
 
     def _row(self, finalist: Finalist, seed: int, trained: TrialRecord) -> dict[str, Any]:
-        origin, report = self.plan.origin(self.splits), trained.reports[-1]
+        report = trained.reports[-1]
         network = finalist.trial.candidate.network
         return {
-            "run": origin.run,
-            "task": origin.task,
+            **self.plan.origin(self.splits).columns(),
             "trial": finalist.trial.number,
             "reference": finalist.trial.reference,
             "place": finalist.place,
@@ -183,9 +182,6 @@ class Confirmation:
             "scored_on": self.scored_on,
             "train_seconds": report["seconds"],
             "model_path": f"models/{_model_name(trained)}.pt",
-            "dataset": origin.dataset,
-            "dataset_origin": origin.dataset_origin,
-            "dataset_fingerprint": origin.dataset_fingerprint,
             "metrics": report["metrics"],
             "candidate_json": finalist.trial.candidate.to_json(),
         }

@@ -18,6 +18,7 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from results.conditions import HEADER
 from results.schema import Status
 from search.engines.optuna import FrozenStudy, study_id, trial_id
 from search.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
@@ -26,7 +27,6 @@ from spaces.recipe import Candidate
 from spaces.space import Params
 
 FORMAT = 2
-HEADER = "frugal"
 FINGERPRINT = "dataset_fingerprint"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.splits import DataError, Dataset, DataUnavailable, Splits
+from results.conditions import goal_text
 from results.storage import working_folder
 from search import tasks
 from search.asha import Asha
@@ -118,6 +119,19 @@ class Plan:
         of_scale = {name: used[name] if getattr(self.scale, name) else None for name in NUM_EXAMPLES}
         return {name: getattr(self.config, name) or of_scale[name] for name in NUM_EXAMPLES}
 
+    @property
+    def goal_text(self) -> str:
+        """The goal with its settings, as tables and people have it."""
+        text = goal_text(self.goal.to_json())
+        assert text is not None
+        return text
+
+    @property
+    def objective_text(self) -> str:
+        """What the search goes by, with the settings of its goal, if it has any."""
+        name = self.task.objective.name
+        return f"{name} ({self.goal_text})" if " " in self.goal_text else name
+
     def origin(self, splits: Splits) -> Origin:
         return Origin(
             run=self.folder.name,
@@ -125,6 +139,10 @@ class Plan:
             dataset=splits.name,
             dataset_origin=splits.origin,
             dataset_fingerprint=splits.fingerprint,
+            goal=self.goal_text,
+            max_epochs=self.max_epochs,
+            train_examples=len(splits.train),
+            val_examples=len(splits.val),
             classes=splits.classes,
         )
 

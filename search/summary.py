@@ -98,7 +98,7 @@ def _best_table(plan: Plan) -> Table:
         Column("epochs", goes=1),
         Column("status", goes=4, is_text=True),
     )
-    table = Table(columns, title=f"the {BEST} best by {plan.task.objective.name}")
+    table = Table(columns, title=f"the {BEST} best by {plan.objective_text}")
     for row in rows:
         table.add(
             str(row["rank"]),

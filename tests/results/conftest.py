@@ -10,10 +10,14 @@ from results import tables
 PARAM_TYPES = {"optimizer": pa.string(), "pooling": pa.string(), "filters": pa.int64(), "batch_norm": pa.bool_()}
 
 
+SAME = {"dataset_fingerprint": "f0", "goal": "classify", "max_epochs": 3, "train_examples": 100, "val_examples": 20}
+
+
 def make_row(trial: int, status: str = "COMPLETE", score: float | None = 0.9, **columns) -> dict:
     row = {
         "run": "tiny10k-1",
         "task": "tiny10k",
+        **SAME,
         "trial": trial,
         "status": status,
         "score": score,
@@ -57,6 +61,7 @@ def reports() -> list[dict]:
         {
             "run": "tiny10k-1",
             "task": "tiny10k",
+            **SAME,
             "trial": trial,
             "step": step,
             "epoch": step / 2,

@@ -17,6 +17,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState, create_trial
 
 from results import tables
+from results.conditions import HEADER
 from results.schema import PREDICTIONS
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
@@ -34,7 +35,10 @@ PARAM_TYPES = {
 }
 GRACE, ETA = 1, 3
 BEGUN = datetime(2025, 1, 1, tzinfo=UTC)
-FACTS = {"dataset": "mnist", "dataset_origin": "original", "dataset_fingerprint": "16eaeee6fdb13679"}
+FACTS = {
+    **{"dataset": "mnist", "dataset_origin": "original", "dataset_fingerprint": "16eaeee6fdb13679"},
+    **{"goal": "classify", "max_epochs": 9, "train_examples": 51_000, "val_examples": 9_000},
+}
 
 
 def make_run(
@@ -49,20 +53,19 @@ def make_run(
     """The folder, made. Pooling by max is better, whatever the seed; further facts go into all rows."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    own = {"run": folder.name, "task": task, **FACTS, **facts}
+    own = {"run": folder.name, "task": task, **FACTS, "max_epochs": max_epochs, **facts}
     trials = [_trial(number, rng, max_epochs) for number in range(num_trials)]
     rows = [{**own, **{k: v for k, v in trial.items() if k != "curve"}} for trial in trials]
     rows.append({**own, **_reference(num_trials, max_epochs)})
     board = tables.leaderboard(rows, direction="maximize", param_types=PARAM_TYPES)
     tables.write(board, folder / "leaderboard.parquet")
-    names = ("run", "task", "dataset_origin")
     curves = [
-        {**{name: own[name] for name in names}, "trial": t["trial"], "step": i + 1, "epoch": i + 1.0, "val_score": y}
+        {**own, "trial": t["trial"], "step": i + 1, "epoch": i + 1.0, "val_score": y}
         for t in trials
         for i, y in enumerate(t["curve"])
     ]
     tables.write(tables.curves(curves), folder / "curves.parquet")
-    _write_journal(folder / "journal.log", trials)
+    _write_journal(folder / "journal.log", trials, own)
     _write_config(folder / "config.yaml", num_trials, max_epochs, task, own)
     if confirmed:
         first, second = [row for row in board.to_pylist() if row["reference"] is None][:2]
@@ -179,11 +182,15 @@ class _Lines(BaseJournalBackend):
         self.logs += json.loads(json.dumps(logs))
 
 
-def _write_journal(path: Path, trials: list[dict[str, Any]]) -> None:
+def _write_journal(path: Path, trials: list[dict[str, Any]], own: dict[str, Any]) -> None:
     backend = _Lines()
     storage = JournalStorage(backend)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study_id = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], path.parent.name)
+    kind, *settings = str(own["goal"]).split(" ")
+    goal = {"goal": kind.capitalize(), **{name: json.loads(value) for name, value in (s.split("=") for s in settings)}}
+    header = {"format": 2, "identity": {**{name: own[name] for name in ("task", *FACTS)}, "goal": goal}}
+    storage.set_study_user_attr(study_id, HEADER, header)
     for trial in trials:
         params = trial["params"]
         state = {"COMPLETE": TrialState.COMPLETE, "PRUNED": TrialState.PRUNED}.get(trial["status"], TrialState.FAIL)

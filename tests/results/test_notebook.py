@@ -25,11 +25,14 @@ def test_it_runs_on_a_folder_of_runs(tmp_path):
         make_run(tmp_path / name, dataset_fingerprint=data, confirmed=name == "third")
     before = NOTEBOOK.read_bytes()
     cells = {cell.id: cell for cell in execute(NOTEBOOK, tmp_path).cells if cell.cell_type == "code"}
-    assert cells["load"].outputs[0].text.startswith("third: ")
+    told = {output.name: output.text for output in cells["load"].outputs}
+    assert told["stdout"].startswith("third: ")
+    assert "left apart: run second (dataset mnist another, here mnist one)" in told["stderr"]
     assert "bertoldi" in cells["best"].outputs[0].data["text/html"]
     for name in FIGURES:
-        assert list(cells[name].outputs[0].get("data", ())) == ["application/vnd.plotly.v1+json"], name
-    compared = cells["compare"].outputs[0].data["application/vnd.plotly.v1+json"]["data"]
+        assert list(cells[name].outputs[-1].get("data", ())) == ["application/vnd.plotly.v1+json"], name
+    assert "left apart: run second (dataset" in cells["compare"].outputs[0].text
+    compared = cells["compare"].outputs[-1].data["application/vnd.plotly.v1+json"]["data"]
     assert {trace.get("name") for trace in compared} == {None, "first", "third"}
     assert all(name in cells["runs"].outputs[0].data["text/html"] for name in ("first", "second", "third"))
     assert "adam" in cells["question"].outputs[0].data["text/html"]

@@ -267,13 +267,15 @@ def test_damaged_files_are_named(folder):
         (folder / name).write_bytes(content)
 
 
-def test_several_runs_are_compared_within_their_dataset_only(folder, capsys):
+def test_several_runs_are_compared_only_where_their_scores_compare(folder, capsys):
     runs_dir = folder.parent
     make_run(runs_dir / "second", num_trials=4, confirmed=False)
     make_run(runs_dir / "other", num_trials=4, confirmed=False, dataset_fingerprint="another")
     assert report.main(["run=[first,second,other]", f"runs_dir={runs_dir}"]) == 0
     page = read(runs_dir / "report-first-second-other.html")
-    assert "They are of 2 tasks or datasets. Scores on one dataset are none on another" in page.text
+    assert "they stand in 2 groups" in page.text
+    apart = "left apart: run other (dataset mnist another, here mnist 16eaeee6fdb13679)"
+    assert f"Beside first, {apart}." in page.text
     figures = [json.loads(page.scripts[f"compare-{place}-data"]) for place in range(2)]
     names = [{trace["name"] for trace in drawn["data"] if "name" in trace} for drawn in figures]
     assert names == [{"first", "second"}, {"other"}]

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from results import tables
+from results.conditions import CONDITIONS
 from results.schema import CURVES, LEADERBOARD, SCHEMAS, VERSION_KEY, Status, curves_schema, leaderboard_schema
 
 COLUMNS = [
@@ -39,6 +40,10 @@ COLUMNS = [
     "dataset",
     "dataset_origin",
     "dataset_fingerprint",
+    "goal",
+    "max_epochs",
+    "train_examples",
+    "val_examples",
     "candidate_json",
 ]
 
@@ -61,6 +66,11 @@ def test_every_column_may_be_null_and_every_schema_has_its_version():
         assert schema.metadata[VERSION_KEY] == f"{name}/{VERSIONS[name]}".encode()
     assert leaderboard_schema({"x": pa.bool_()}).metadata == LEADERBOARD.metadata
     assert curves_schema(["x"]).metadata == CURVES.metadata
+
+
+def test_every_table_says_whether_its_scores_compare():
+    for schema in SCHEMAS.values():
+        assert set(CONDITIONS) <= set(schema.names)
 
 
 def test_status_is_the_string_that_the_table_holds():
