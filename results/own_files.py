@@ -10,7 +10,7 @@ SIGNS = ("journal.log", "leaderboard.parquet", "ablation.parquet")
 OWN = {
     *SIGNS,
     *("curves.parquet", "finalists.parquet", "predictions.parquet", "samples.npz", "config.yaml", "report.html"),
-    *("models", "checkpoints", "confirmation"),
+    *("models", "checkpoints", "confirmation", "retraining"),
 }
 """What lies in a run's folder, there already or not yet; and all that is hidden there."""
 

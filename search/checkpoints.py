@@ -60,7 +60,9 @@ class CheckpointStore:
                 path = self.checkpoints / f"{number}.{kind}"
                 if kept_as and path.exists():
                     folder.mkdir(exist_ok=True)
-                    os.replace(path, folder / f"{kept_as}{ending}")
+                    target = folder / f"{kept_as}{ending}"
+                    target.with_suffix(".onnx").unlink(missing_ok=True)  # of the model that was there before
+                    os.replace(path, target)
                 path.unlink(missing_ok=True)
             (self.checkpoints / f"{number}.ckpt").unlink(missing_ok=True)
 

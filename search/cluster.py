@@ -49,9 +49,9 @@ NODES_SECONDS = 2.0
 """Ray is asked for its nodes at most so often."""
 WORKERS_SECONDS = 60.0
 PATIENT = {"health_check_failure_threshold": 100}
-"""Of a local Ray, which by default gives up its only node after a minute in which a busy machine lets it answer nothing.
+"""Of a local Ray, which would give up its only node after a minute in which a busy machine does not let it answer.
 
-Its end is seen at once by other means (`search.ray_watch`)."""
+`search.ray_watch` sees at once where it has ended."""
 
 
 def own_path() -> JobConfig:

@@ -36,8 +36,7 @@ class Finalist:
 
     @property
     def name(self) -> str:
-        """As people know it: the reference's name, or the trial's number."""
-        return self.trial.reference or f"trial {self.trial.number}"
+        return self.trial.name
 
     @property
     def val_score(self) -> float:
@@ -130,7 +129,7 @@ class Confirmation:
         return asked | {name: one for name, one in known.items() if name in under_way}
 
     def _subjects(self, finalists: Sequence[Finalist]) -> list[retrain.Subject]:
-        return [retrain.Subject(each.name, each.trial.candidate, each.length) for each in finalists]
+        return [retrain.Subject(each.name, each.trial.candidate, each.length, each.trial.number) for each in finalists]
 
     def write_tables(self, study: Study, is_live: bool) -> None:
         """Writes finalists.parquet, of what has been trained so far; at the end, what they made of each image too.
@@ -155,6 +154,11 @@ class Confirmation:
 
     def _answers_path(self, trained: TrialRecord) -> Path:
         return self.folder.path / "answers" / f"{_model_name(trained)}.npz"
+
+    def _model_path(self, trained: TrialRecord) -> str | None:
+        """From the run's folder; None while there is no such file."""
+        path = self.plan.folder.models / f"{_model_name(trained)}.pt"
+        return path.relative_to(self.plan.folder.path).as_posix() if path.is_file() else None
 
     def _trained(self, study: Study) -> list[tuple[Finalist, int, TrialRecord]]:
         """Finalist, seed, and its training."""
@@ -181,7 +185,7 @@ class Confirmation:
             "test_loss": report["val_loss"],
             "scored_on": self.scored_on,
             "train_seconds": report["seconds"],
-            "model_path": f"models/{_model_name(trained)}.pt",
+            "model_path": self._model_path(trained),
             "metrics": report["metrics"],
             "candidate_json": finalist.trial.candidate.to_json(),
         }

@@ -21,6 +21,8 @@ from results.command import StorageError
 from results.storage import bring, run_names
 
 ENGINES = ("torch", "ray", "optuna")
+BEST = "best"
+"""The name of the best trial's model file, without its ending."""
 
 
 @contextmanager
@@ -53,6 +55,11 @@ class RunFolder:
     @property
     def models(self) -> Path:
         return self.path / "models"
+
+    @property
+    def best_model(self) -> Path:
+        """The model of the leaderboard's first row; it is not there where no file holds that network."""
+        return self.models / f"{BEST}.pt"
 
     @property
     def scratch(self) -> Path:

@@ -24,6 +24,8 @@ class Given:
     """None for the study's own choice, by the trial's number."""
     length: int | None = None
     """After how many parts of an epoch it ends, and is scored for the only time; None where it is at each part."""
+    trial: int | None = None
+    """The number of the search's trial that it is, for its model file; None where it is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,11 @@ class TrialRecord:
     ended_at: datetime | None = None
 
     @property
+    def name(self) -> str:
+        """As people know it: the reference's name, or the trial's number."""
+        return self.reference or f"trial {self.number}"
+
+    @property
     def is_earlier(self) -> bool:
         """Whether an earlier run had this candidate, and it was not drawn here."""
         return self.origin in (WARM, KNOWN)

@@ -15,7 +15,7 @@ from search.asha import Asha
 from search.checkpoints import check_checkpoints
 from search.config import DATA_CHOICES, RunConfig, earlier, goal_of, to_dict
 from search.export import Origin, write_tables
-from search.folder import RunFolder
+from search.folder import BEST, RunFolder
 from search.job import Given, Job
 from search.study import Budget, Study
 from search.tasks import Scale, Task
@@ -229,4 +229,4 @@ def _tailored(task: Task, config: RunConfig) -> Task:
 
 def _best_model(study: Study, number: int) -> str | None:
     best = study.best
-    return "best" if best and best.number == number else None
+    return BEST if best and best.number == number else None

@@ -30,6 +30,8 @@ class Subject:
     candidate: Candidate
     length: int | None = None
     """After how many parts of an epoch it is scored, for the only time; None where it is after each."""
+    trial: int | None = None
+    """Its number in the search, if it is of one."""
 
 
 def open_study(plan: Plan, folder: Path, name: str, identity: dict[str, Any]) -> Study:
@@ -62,7 +64,10 @@ def given(plan: Plan, subjects: Iterable[Subject], seeds: int, purpose: int) -> 
     subjects = list(subjects)
     return {
         given_name(subject.name, seed): Given(
-            subject.candidate, seed=entropy(plan.config.seed, seed, purpose=purpose), length=subject.length
+            subject.candidate,
+            seed=entropy(plan.config.seed, seed, purpose=purpose),
+            length=subject.length,
+            trial=subject.trial,
         )
         for seed in range(seeds)
         for subject in subjects

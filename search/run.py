@@ -48,13 +48,15 @@ def search(config: RunConfig) -> int:
     check_feasible(plan)
     earlier = find_earlier(plan, Terminal().say)
     with open_session(plan) as session:
+        from search.best_model import settle_best_model
         from search.confirm import confirm
         from search.summary import print_start, print_summary
 
         print_start(session)
         warm = start_warm(plan, session.study, earlier, plan.identity(session.splits), session.say)
         outcome = session.train(replace(session.plan.job(session.splits), warm=warm), session.study, session.splits)
-        print_summary(session.terminal, session.plan, session.splits, session.study, outcome)
+        model = settle_best_model(session, outcome)
+        print_summary(session.terminal, session.plan, session.splits, session.study, outcome, best_model=model)
         if outcome.is_whole:
             confirm(session)
         is_exported = session.export_models()

@@ -53,10 +53,13 @@ def print_start(session: Session) -> None:
         session.terminal.say(line)
 
 
-def print_summary(terminal: Terminal, plan: Plan, splits: Splits, study: Study, outcome: Outcome) -> None:
+def print_summary(
+    terminal: Terminal, plan: Plan, splits: Splits, study: Study, outcome: Outcome, *, best_model: Path | None
+) -> None:
+    """`best_model` is the file with the best trial's network, if there is one."""
     if (best := _best_table(plan)).rows:
         terminal.show(best)
-    for line in [*_endings(study, plan, outcome), *_files(plan, study), f"data: {_data(splits)}"]:
+    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits)}"]:
         terminal.say(line)
     if splits.origin == "made":
         terminal.say(
@@ -144,11 +147,11 @@ def _training_share(study: Study, outcome: Outcome) -> float:
     return sum(report["seconds"] for report in reports) / slot_seconds if slot_seconds else math.nan
 
 
-def _files(plan: Plan, study: Study) -> list[str]:
+def _files(plan: Plan, best_model: Path | None) -> list[str]:
     place = shown(plan.folder.path)
     lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
-    if study.best is not None:
-        model = f"{place}/models/best.pt"
+    if best_model is not None:
+        model = shown(best_model)
         predict = command_line("search.predict", f"model={model}", "input=IMAGES")
         lines.append(f"best model: {model}; try: {predict}")
     return lines

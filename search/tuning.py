@@ -51,6 +51,8 @@ class Outcome:
     """The error, where the first trials all failed in the same way and the session was stopped for it."""
     slot_seconds: float = 0.0
     """Slots times the time from the first start to the last end."""
+    kept: dict[str, int] = field(default_factory=dict)
+    """The trial whose model this session has kept under each name."""
     first_report: int = 0
     """The first report of this session, by its place among all of the study."""
 
@@ -111,7 +113,7 @@ def _give_up(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
 
 def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcome, terminal: Terminal) -> None:
     store = start_store(job.folder.path, job.models)
-    keeper = _Keeper(study, store, job.folder.path, job.model_name)
+    keeper = _Keeper(study, store, job.folder.path, job.model_name, outcome.kept)
     keeper.catch_up()
     named = job.given.keys() | {trial.reference for trial in study.trials if trial.reference}
     num_expected = max(job.num_trials, study.num_drawn) + len(named)
@@ -181,6 +183,7 @@ def _worker(splits: Splits, store: Any, slot: Slot) -> Any:
 
 def _trial_config(trial: TrialRecord, job: Job) -> dict[str, Any]:
     given = job.given.get(trial.reference or "")
+    number = trial.number if given is None or given.trial is None else given.trial
     return {
         "number": trial.number,
         "candidate": trial.candidate.to_json(),
@@ -190,7 +193,7 @@ def _trial_config(trial: TrialRecord, job: Job) -> dict[str, Any]:
         "reports_per_epoch": job.reports_per_epoch,
         "record_steps": job.record_steps,
         "length": given.length if given else None,
-        "facts": {**job.facts, "goal": job.goal.to_json()},
+        "facts": {**job.facts, "goal": job.goal.to_json(), "trial": number},
     }
 
 
@@ -229,10 +232,14 @@ class _Keeper:
     store: Any
     folder: Path
     model_name: Callable[[Study, int], str | None]
+    kept: dict[str, int]
+    """By name, the trial whose results were kept last."""
     pending: list[Any] = field(default_factory=list)
 
     def ended(self, number: int) -> None:
         name = self.model_name(self.study, number) if number < len(self.study.trials) else None
+        if name is not None:
+            self.kept[name] = number
         self.pending.append(self.store.end.remote(number, name))
 
     def catch_up(self) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from results import tables
 from results.schema import Status
 from results.storage import JOURNAL, copied, is_remote, shown
 from search.base import completed_entries
-from search.folder import RunFolder, writing
-from search.journal import Journal
+from search.best_model import copy_model, holds, set_aside
+from search.folder import RunFolder
+from search.journal import KNOWN, Journal
 from search.plan import Plan
 from search.study import Study, judge
 from spaces.recipe import Candidate
@@ -45,7 +45,7 @@ class Earlier:
     """Its curve, where that is known, and how it came about."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     model: Path | None = None
-    """Of its run's best trial."""
+    """Its run's models/best.pt, which may hold another trial's network."""
 
 
 def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
@@ -76,7 +76,7 @@ def start_warm(
     known = [each for each in chosen if _is_known(each, identity)]
     for each in known:
         study.take_over(each.candidate, each.params, each.seed, each.reports)
-    _keep_model([each for each in earlier if _is_known(each, identity)], plan, study)
+    _keep_model([each for each in earlier if _is_known(each, identity)], plan, study, say)
     if chosen:
         say(f"warm     {len(chosen)} of {plan.config.warm_start}, {len(known)} of them known and not trained again")
     return [(each.candidate, each.params) for each in chosen if each not in known]
@@ -120,7 +120,7 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
     journal = Journal.read(folder.journal)
     if journal.identity.get("task") != plan.task.name or "ablation" in journal.identity:
         return []
-    found = [
+    return [
         Earlier(
             name=f"trial {entry.trial.number} of {folder.name}",
             candidate=entry.trial.candidate,
@@ -129,10 +129,10 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
             seed=entry.trial.seed,
             reports=entry.reports,
             identity=journal.identity,
+            model=folder.best_model,
         )
         for entry in completed_entries(journal, plan.task)
     ]
-    return [replace(found[0], model=folder.models / "best.pt"), *found[1:]] if found else []
 
 
 def _of_table(path: Path, plan: Plan) -> list[Earlier]:
@@ -183,11 +183,16 @@ def _reason_against(each: Earlier, plan: Plan) -> str | None:
     return reason
 
 
-def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study) -> None:
-    """The best trial's model, where that was trained in the earlier run. Raises StorageError."""
-    best, target = study.best, plan.folder.models / "best.pt"
-    for each in known:
-        if best and each.candidate == best.candidate and each.model and each.model.is_file() and not target.exists():
-            with writing(target):
-                target.parent.mkdir(exist_ok=True)
-                shutil.copyfile(each.model, target)
+def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study, say: Say) -> None:
+    """Copies the model of a best trial that was taken over, if a file of its run holds that trial's network.
+
+    Where none does, an earlier best trial's model is set aside: it is the best one's no more. Raises StorageError.
+    """
+    best, target = study.best, plan.folder.best_model
+    if best is None or best.origin != KNOWN or holds(target, best):
+        return
+    models = [each.model for each in known if each.model and each.candidate == best.candidate]
+    if source := next((model for model in models if holds(model, best)), None):
+        copy_model(source, target)
+    else:
+        set_aside(target, say)

@@ -19,9 +19,9 @@ class TrialTrainable(tune.Trainable):
     """A worker: it holds the dataset on its device, and trains one candidate after another.
 
     A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`,
-    `record_steps`, `facts` (what the model file will say of its origin) and `length`: None, or after how many parts it
-    is scored and ends, with its only report. A trial of which the store has a checkpoint goes on from there, and
-    first says its last report again: it may never have arrived.
+    `record_steps`, `facts` (what the model file will say of its origin; its score is added) and `length`: None, or
+    after how many parts it is scored and ends, with its only report. A trial of which the store has a checkpoint goes
+    on from there, and first says its last report again: it may never have arrived.
 
     A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
     """
@@ -125,7 +125,7 @@ class TrialTrainable(tune.Trainable):
         from trainables.answers import to_bytes
         from trainables.model import model_bytes
 
-        number, facts = self.trial["number"], {**self.trial["facts"], "trial": self.trial["number"], "val_score": score}
+        number, facts = self.trial["number"], {**self.trial["facts"], "val_score": score}
         results = {"model": model_bytes(self.candidate, training.weights(), facts)}
         if self.trial["length"] is not None:
             results["answers"] = to_bytes(training.answers())

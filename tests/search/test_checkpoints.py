@@ -89,6 +89,17 @@ def test_a_damaged_or_foreign_checkpoint_is_named_with_the_way_out(tmp_path, dam
     check_checkpoints(tmp_path, [2])
 
 
+def test_the_onnx_file_of_a_model_goes_when_another_model_takes_its_place(tmp_path):
+    store = CheckpointStore(str(tmp_path))
+    (tmp_path / "models").mkdir()
+    for name in ("best.pt", "best.onnx", "trial-1-seed-0.onnx"):
+        (tmp_path / "models" / name).write_bytes(b"of the former best")
+    store.save_results(4, {"model": b"of the best"})
+    store.end(4, "best")
+    assert (tmp_path / "models" / "best.pt").read_bytes() == b"of the best"
+    assert [path.name for path in sorted((tmp_path / "models").glob("*.onnx"))] == ["trial-1-seed-0.onnx"]
+
+
 def test_files_that_are_no_trials_are_left_alone(tmp_path):
     store = CheckpointStore(str(tmp_path))
     store.save(3, b"state")

@@ -82,7 +82,7 @@ class Session:
 
     def printed(self) -> str:
         text = io.StringIO()
-        print_summary(Terminal(text, width=120), self.plan, made(), self.study, self.outcome)
+        print_summary(Terminal(text, width=120), self.plan, made(), self.study, self.outcome, best_model=None)
         return text.getvalue()
 
 

@@ -12,8 +12,11 @@ from search.plan import Plan
 from search.searcher import StudySearcher
 from search.study import Study
 from search.warm_start import find_earlier, start_warm
+from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.unfinished import cut_short
+from trainables.build import build
+from trainables.model import load_model, model_bytes
 
 SPLITS = load_made()
 LINE = ("data=made", "grace_epochs=1", "max_epochs=3", "num_trials=16", "references=false")
@@ -23,8 +26,11 @@ def planned(runs_dir: Path, run: str, *arguments: str) -> Plan:
     return Plan.of(parse([f"run={run}", f"runs_dir={runs_dir}", *LINE, *arguments]))
 
 
-def earlier_run(runs_dir: Path, run: str, *arguments: str, num: int = 6) -> Study:
-    """A run of so many completed trials, each better than the one before, with a model of the best."""
+def earlier_run(runs_dir: Path, run: str, *arguments: str, num: int = 6, holds: int = -1) -> Study:
+    """A run of so many completed trials, each better than the one before, with a model of the best.
+
+    `holds` names another trial whose network the file of the best holds, as a run does where a reference leads.
+    """
     plan = planned(runs_dir, run, *arguments)
     with plan.folder.locked():
         study = plan.open_study(SPLITS)
@@ -33,9 +39,15 @@ def earlier_run(runs_dir: Path, run: str, *arguments: str, num: int = 6) -> Stud
             for step in (1, 2, 3):
                 study.report(trial.number, toy.report(step, 0.5 + number / 100 + step / 1000, finished=step == 3))
         plan.job(SPLITS).write_tables(study, False)
-    plan.folder.models.mkdir(exist_ok=True)
-    (plan.folder.models / "best.pt").write_bytes(run.encode())
+    keep(plan, study.trials[holds].candidate)
     return study
+
+
+def keep(plan: Plan, candidate: Candidate) -> None:
+    """Puts a model of a candidate where the best trial's is kept."""
+    plan.folder.models.mkdir(exist_ok=True)
+    weights = build(candidate.network, 0).state_dict()
+    plan.folder.best_model.write_bytes(model_bytes(candidate, weights, {}))
 
 
 def warmed(plan: Plan) -> tuple[Study, list[Any], list[str]]:
@@ -56,9 +68,49 @@ def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and
         assert (trial.status, trial.origin, trial.seed) == (Status.COMPLETE, "known", old.seed)
         assert [report["val_score"] for report in trial.reports] == [report["val_score"] for report in old.reports]
     assert study.asha.rungs[1] == [trial.reports[0]["val_score"] for trial in study.trials]  # none was pruned for it
-    assert (plan.folder.models / "best.pt").read_bytes() == b"a"
+    assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
     assert "4 of them known and not trained again" in said[0]
     assert study.num_draws == 0
+
+
+def test_a_model_of_another_trial_is_not_taken_for_the_best_ones(tmp_path):
+    earlier_run(tmp_path, "a", holds=2)
+    plan = planned(tmp_path, "b", "warm_start=a")
+    study, _, _ = warmed(plan)
+    assert study.best.number == 0
+    assert not plan.folder.best_model.exists()
+
+
+def test_where_what_is_taken_over_leads_from_now_on_the_former_best_ones_model_is_set_aside(tmp_path):
+    before, plan = earlier_run(tmp_path, "a", holds=2), planned(tmp_path, "b", "warm_start=a")
+    with plan.folder.locked():
+        former = plan.open_study(SPLITS).add_reference("published", before.trials[0].candidate).candidate
+    keep(plan, former)
+    plan.folder.best_model.with_suffix(".onnx").write_bytes(b"of the former")
+    _, _, said = warmed(plan)
+    assert [path.name for path in sorted(plan.folder.models.iterdir())] == ["best.onnx.1", "best.pt.1"]
+    assert load_model(plan.folder.models / "best.pt.1").candidate == former
+    assert sum("does not hold the best trial's network; it is kept as" in line for line in said) == 2
+
+
+def test_a_damaged_file_is_no_model_and_is_set_aside(tmp_path):
+    earlier_run(tmp_path, "a", holds=2)
+    plan = planned(tmp_path, "b", "warm_start=a")
+    plan.folder.models.mkdir(parents=True)
+    plan.folder.best_model.write_bytes(b"damaged")
+    (plan.folder.models / "best.pt.1").write_bytes(b"an earlier one")
+    warmed(plan)
+    assert not plan.folder.best_model.exists()
+    assert (plan.folder.models / "best.pt.2").read_bytes() == b"damaged"
+
+
+def test_a_model_of_the_best_that_was_taken_over_takes_the_place_of_the_former_best_ones(tmp_path):
+    before, plan = earlier_run(tmp_path, "a"), planned(tmp_path, "b", "warm_start=a")
+    with plan.folder.locked():
+        former = plan.open_study(SPLITS).add_reference("published", before.trials[0].candidate).candidate
+    keep(plan, former)
+    warmed(plan)
+    assert load_model(plan.folder.best_model).candidate == before.best.candidate
 
 
 def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
