@@ -23,8 +23,9 @@ def records(table: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
 
 
 def searched(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """The trials that are points of the space: all but references."""
-    return leaderboard.loc[leaderboard["reference"].isna().to_numpy()]
+    """The trials that are points of the space, each candidate once: no references, and none that was trained again."""
+    is_repeated = leaderboard["repeated_by"].notna() if "repeated_by" in leaderboard else False
+    return leaderboard.loc[(leaderboard["reference"].isna() & ~np.asarray(is_repeated)).to_numpy()]
 
 
 def has(table: pd.DataFrame, column: str) -> bool:

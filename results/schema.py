@@ -24,6 +24,15 @@ class Status(StrEnum):
         """Whether the trial's own fault ended it."""
         return self in (Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM)
 
+    @property
+    def is_mendable(self) -> bool:
+        """Whether a fault of the machine may have ended the trial: a run that goes on trains its candidate again.
+
+        Not so for FAILED_NAN, which the same candidate and seed would come to again. Memory is the machine's: another
+        one has more, or this one with fewer trials side by side.
+        """
+        return self in (Status.FAILED, Status.FAILED_OOM, Status.UNAVAILABLE)
+
 
 # The rule for versions. A reader takes every version up to its own, and gives null for a column that the file does not
 # have. So a new column, or one that stays empty from now on, does not raise the version. Raise a table's number where
@@ -63,6 +72,8 @@ LEADERBOARD = pa.schema(
         ("seed", pa.int64()),
         ("origin", pa.string()),
         ("reference", pa.string()),  # the published network's name, for a reference
+        ("repeats", pa.int64()),  # the failed trial whose candidate and seed this one trained again
+        ("repeated_by", pa.int64()),  # of such a failed trial: the one that did
         ("device", pa.string()),
         ("node", pa.string()),
         ("error", pa.string()),

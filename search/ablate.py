@@ -109,6 +109,7 @@ def run(config: AblateConfig) -> int:
     from search.ablation import Ablation
     from search.base import find_base
     from search.plan import Plan
+    from search.retrain import again
     from search.session import open_session
 
     keys = config.keys
@@ -129,9 +130,13 @@ def run(config: AblateConfig) -> int:
         print_ablation(session.terminal, ablation, session)
         if ablation.rows(session.study, session.splits):
             session.write_report()
+        failed = again(session.study, job.given, ablate_command(config.run))
         if not outcome.is_whole:
             session.say(f"Not all was trained. To go on: {ablate_command(config.run)}")
-    return session.exit_code(0 if outcome.is_whole or outcome.out_of_time else FAILED)
+        elif failed:
+            session.terminal.say(failed, style="bold yellow")
+    is_done = outcome.is_whole and not failed
+    return session.exit_code(0 if is_done or outcome.out_of_time else FAILED)
 
 
 def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> None:

@@ -19,7 +19,7 @@ from search.config import parse as parse_run
 from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
 from search.plan import Plan
-from search.retrain import failures
+from search.retrain import again, failures
 from search.session import Session, open_session
 from search.study import Study
 from search.terminal import Column, Table, Terminal
@@ -126,10 +126,14 @@ def confirm(session: Session) -> bool:
             f": {names}; {count(seeds, 'seed')} each, on {len(held_out.train):,} images; scored once, on "
             f"{len(held_out.val):,} {confirmation.scored_on} images",
         )
-        outcome = session.train(confirmation.job(study), study, held_out)
+        job = confirmation.job(study)
+        outcome = session.train(job, study, held_out)
     print_confirmed(terminal, confirmation, study)
     if not outcome.is_whole:
         terminal.say(f"Not all was trained. To go on: {confirm_command(config)}")
+    elif failed := again(study, job.given, confirm_command(config)):
+        terminal.say(failed, style="bold yellow")
+        return False
     return outcome.is_whole
 
 
@@ -142,7 +146,7 @@ def _open_study(confirmation: Confirmation) -> Study:
 
 def _num_left(session: Session) -> int:
     """Trials that the search was asked for and that have not ended."""
-    ended = sum(trial.reference is None and trial.status != Status.RUNNING for trial in session.study.trials)
+    ended = sum(trial.reference is None and trial.status != Status.RUNNING for trial in session.study.current)
     return max(0, session.plan.num_trials - ended)
 
 

@@ -99,15 +99,24 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "seed": trial.seed,
         "origin": trial.origin,
         "reference": trial.reference,
+        "repeats": trial.repeats,
+        "repeated_by": study.repeated.get(trial.number),
         "device": last.get("device"),
         "node": last.get("node"),
-        "error": trial.error,
+        "error": _error(trial, study),
         "started_at": trial.started_at,
         "ended_at": trial.ended_at,
         "metrics": last.get("metrics", {}),
         "params": trial.params,
         "candidate_json": trial.candidate.to_json(),
     }
+
+
+def _error(trial: TrialRecord, study: Study) -> str | None:
+    """The trial's error; of one that was begun again, also as which trial, so that nobody takes them for two."""
+    if trial.number not in study.repeated:
+        return trial.error
+    return f"{trial.error or trial.status}; trained again as trial {study.repeated[trial.number]}"
 
 
 def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:

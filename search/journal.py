@@ -46,6 +46,8 @@ class TrialRecord:
     seed: int
     origin: str
     reference: str | None = None
+    repeats: int | None = None
+    """The number of the failed trial whose candidate and seed it has, if it is one begun again."""
     params: Params = field(default_factory=dict)
     status: Status = Status.RUNNING
     reports: list[dict[str, Any]] = field(default_factory=list)
@@ -143,6 +145,7 @@ class Journal:
             "origin": trial.origin,
             "reference": trial.reference,
             "rejected": dict(trial.rejected),
+            **({} if trial.repeats is None else {"repeats": trial.repeats}),
         }
         template = create_trial(
             state=TrialState.RUNNING, params=trial.params, distributions=distributions, user_attrs=attrs
@@ -227,6 +230,7 @@ def _entry(trial: FrozenTrial) -> Entry:
         seed=attrs["seed"],
         origin=attrs["origin"],
         reference=attrs["reference"],
+        repeats=attrs.get("repeats"),
         params=dict(trial.params),
         rejected=Counter(attrs["rejected"]),
         started_at=trial.datetime_start,

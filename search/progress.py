@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sized
 from datetime import timedelta
 from types import TracebackType
 
@@ -41,10 +42,15 @@ class Progress:
         num_expected: int,
         slots: Slots,
         max_epochs: int,
+        again: Sized = (),
         shows_best: bool = True,
     ) -> None:
-        """`shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing."""
+        """`again` holds the failed trials that are still to be begun again: they have not ended.
+
+        `shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing.
+        """
         self.terminal, self.study, self.shows_best = terminal, study, shows_best
+        self.again = again
         self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
         self.reached: dict[int, float] = {}
         """The epochs of trials that report only at their end."""
@@ -104,7 +110,7 @@ class Progress:
         ]
 
     def _parts(self) -> list[str]:
-        counts = Counter(trial.status for trial in self.study.trials)
+        counts = Counter(trial.status for trial in self.study.current)
         failed = sum(count for status, count in counts.items() if status.is_failure)
         up, most = self.slots.up, self.slots.most
         waiting = max(0, counts[Status.RUNNING] - up)
@@ -128,7 +134,7 @@ class Progress:
         return f"{number(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"
 
     def _num_ended(self) -> int:
-        return len(self.study.trials) - len(self.study.running())
+        return len(self.study.current) - len(self.study.running()) - len(self.again)
 
     def _seconds_left(self) -> float | None:
         """From the training seconds that ended trials took on average, over the slots."""
@@ -138,7 +144,7 @@ class Progress:
         mean = sum(report["seconds"] for trial in ended for report in trial.reports) / len(ended)
         running = self.study.running()
         under_way = sum(max(mean - sum(report["seconds"] for report in trial.reports), 0.0) for trial in running)
-        return (mean * (self.num_expected - len(ended) - len(running)) + under_way) / num_slots
+        return (mean * (self.num_expected - self._num_ended() - len(running)) + under_way) / num_slots
 
 
 def _clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ that they can be compared in pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,16 @@ def trained(study: Study, name: str) -> dict[int, TrialRecord]:
     return {seed: done[each] for seed, each in names.items() if each in done}
 
 
+def again(study: Study, given: Mapping[str, Given], command: str) -> str:
+    """How those of the given trainings that the machine has failed are trained again; "" where there are none."""
+    failed = study.to_repeat(given.keys())
+    if not failed:
+        return ""
+    count = "1 training" if len(failed) == 1 else f"{len(failed)} trainings"
+    return f"{count} failed by what may be a fault of the machine. Once that is mended, to try again: {command}"
+
+
 def failures(study: Study) -> list[str]:
-    """A line for each training that failed, with its error."""
-    failed = [trial for trial in study.trials if trial.status.is_failure]
+    """A line for each training that failed and was not begun again, with its error."""
+    failed = [trial for trial in study.current if trial.status.is_failure or trial.status.is_mendable]
     return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]

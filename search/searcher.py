@@ -1,4 +1,4 @@
-"""Ray's Searcher: hands out orphans, known candidates and suggestions, as many at a time as there are slots."""
+"""Ray's Searcher: hands out orphans, failures, known candidates and suggestions, as many at a time as slots."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class StudySearcher(Searcher):
         self.study, self.num_trials, self.concurrency = study, num_trials, concurrency
         self.config_of, self.on_end = config_of, on_end
         self.orphans = deque(study.running())
+        self.again = deque(study.to_repeat(given.keys()))
+        """Trials that have failed by a fault of the machine in an earlier session, to be begun again in this one."""
         self.issued: set[int] = set()
         known = {trial.reference for trial in study.trials}
         self.given = deque((name, one) for name, one in given.items() if name not in known)
@@ -58,7 +60,7 @@ class StudySearcher(Searcher):
     @property
     def is_exhausted(self) -> bool:
         """Whether there is nothing to hand out, unless a trial is taken back."""
-        return not (self.orphans or self.given or self._may_draw)
+        return not (self.orphans or self.again or self.given or self._may_draw)
 
     def take_back(self, number: int) -> None:
         """A trial that was handed out is to be handed out again: its node was lost."""
@@ -84,6 +86,8 @@ class StudySearcher(Searcher):
     def _next(self) -> TrialRecord | None:
         if self.orphans:
             return self.orphans.popleft()
+        if self.again:
+            return self.study.repeat(self.again.popleft())
         if self.given:
             name, one = self.given.popleft()
             return self.study.add_reference(name, one.candidate, one.seed)

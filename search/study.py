@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,7 +82,9 @@ class Study:
         self.sampler, self.seed, self.reports_per_epoch = sampler, seed, reports_per_epoch
         self.trials: list[TrialRecord] = []
         self.num_drawn = 0
-        """Trials that are none of references."""
+        """Candidates that are none of references; one that failed and was begun again counts once."""
+        self.repeated: dict[int, int] = {}
+        """Of failed trials that were begun again: the numbers of those that do what they should have done."""
         self.best: TrialRecord | None = None
         """The completed trial with the best final score, the earlier one of equals."""
         self._running: dict[int, TrialRecord] = {}
@@ -104,6 +106,26 @@ class Study:
     def running(self) -> list[TrialRecord]:
         """Trials that have not ended: live ones, or, in a run just reopened, orphans to be issued again."""
         return list(self._running.values())
+
+    @property
+    def current(self) -> list[TrialRecord]:
+        """All trials but those that failed and were begun again: each candidate once."""
+        return [trial for trial in self.trials if trial.number not in self.repeated]
+
+    def to_repeat(self, references: Container[str]) -> list[TrialRecord]:
+        """The trials that a fault of the machine may have ended, of references these alone."""
+        mendable = [trial for trial in self.current if trial.status.is_mendable]
+        return [trial for trial in mendable if trial.reference is None or trial.reference in references]
+
+    def repeat(self, failed: TrialRecord) -> TrialRecord:
+        """Starts a failed trial's candidate again, as the next trial, with its seed.
+
+        Optuna's journal takes no record of a trial that has ended, so the failed one stays as it is.
+        """
+        assert failed.status.is_mendable
+        assert failed.number not in self.repeated
+        record = self._record(failed.candidate, origin=failed.origin, reference=failed.reference, params=failed.params)
+        return self._start(replace(record, seed=failed.seed, repeats=failed.number))
 
     def add_reference(self, name: str, candidate: Candidate, seed: int | None = None) -> TrialRecord:
         """Starts a published network, or another that was not drawn here, as the next trial; its seed may be given."""
@@ -201,12 +223,15 @@ class Study:
     def _add(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         self.trials.append(trial)
         self._running[trial.number] = trial
+        if trial.repeats is not None:
+            self.repeated[trial.repeats] = trial.number
         if trial.reference is None:
-            self.num_drawn += 1
+            self.num_drawn += trial.repeats is None
             self._proposals.start(trial, distributions)
         self._known.add(trial.candidate.to_json())
         self.rejected += trial.rejected
-        self.num_draws += trial.rejected.total() + (trial.reference is None and not trial.is_earlier)
+        is_drawn = trial.reference is None and trial.repeats is None and not trial.is_earlier
+        self.num_draws += trial.rejected.total() + is_drawn
 
     def _take(self, trial: TrialRecord, report: dict[str, Any]) -> Ending | None:
         """Adds a report, and decides whether the trial ends with it."""
@@ -214,12 +239,22 @@ class Study:
         self._num_reports = report["order"] + 1
         if not all(math.isfinite(report[name]) for name in ("train_loss", "val_loss", "val_score")):
             return Ending(Status.FAILED_NAN)
-        # References are there to be compared with: they are trained in full, and take no place in a rung
-        goes_on = trial.reference is not None or self.asha.goes_on(report["step"], self.signed(report["val_score"]))
+        # References are there to be compared with: they are trained in full, and take no place in a rung. Where the
+        # failed trial that this one repeats has arrived, it has taken this one's place, and went on
+        has_place = trial.reference is not None or report["step"] <= self._num_reported_before(trial)
+        goes_on = has_place or self.asha.goes_on(report["step"], self.signed(report["val_score"]))
         if not goes_on and trial.origin != KNOWN:  # what is known costs nothing more
             return Ending(Status.PRUNED, stop_rung=report["step"] / self.reports_per_epoch)
         # The length as well as the worker's word: no trial runs on past its end for want of a field
         return Ending(Status.COMPLETE) if report["finished"] or report["step"] >= self.asha.last else None
+
+    def _num_reported_before(self, trial: TrialRecord) -> int:
+        """Reports of the failed trials that this one repeats, of the one that came furthest; 0 if there are none."""
+        furthest = 0
+        while trial.repeats is not None:
+            trial = self.trials[trial.repeats]
+            furthest = max(furthest, len(trial.reports))
+        return furthest
 
     def _finish(self, trial: TrialRecord, ending: Ending) -> None:
         trial.status, trial.error = ending.status, ending.error
@@ -247,13 +282,28 @@ class Study:
     def _check_whole(self, entries: list[Entry], orders: list[int]) -> None:
         """Raises ValueError where a record is missing or there twice; Optuna takes what is left as it comes."""
         for number, entry in enumerate(entries):
+            if entry.trial.repeats is not None:
+                _check_repeats(entry, entries[:number])
             is_drawn = entry.trial.reference is None and entry.trial.origin != KNOWN
-            if is_drawn and entry.trial.seed != entropy(self.seed, number, purpose=0):
+            if is_drawn and entry.trial.repeats is None and entry.trial.seed != entropy(self.seed, number, purpose=0):
                 raise ValueError(f"trial {number} is another's")
             if [report["step"] for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
                 raise ValueError(f"a report of trial {number} is missing")
         if orders != list(range(len(orders))):
             raise ValueError("reports are missing")
+
+
+def _check_repeats(entry: Entry, before: list[Entry]) -> None:
+    """Raises ValueError unless the trial repeats an earlier one that failed, and that no other trial repeats."""
+    trial, failed = entry.trial, [each for each in before if each.trial.number == entry.trial.repeats]
+    is_right = [
+        (each.trial.candidate, each.trial.seed) == (trial.candidate, trial.seed)
+        and each.ending is not None
+        and each.ending.status.is_mendable
+        for each in failed
+    ]
+    if is_right != [True] or any(each.trial.repeats == trial.repeats for each in before):
+        raise ValueError(f"trial {trial.number} repeats trial {trial.repeats}, which it cannot")
 
 
 def _why_ended(rejected: Counter[str]) -> str:

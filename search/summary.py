@@ -44,7 +44,7 @@ def print_start(session: Session) -> None:
         f"run      {shown(plan.folder.path)}{_worked_on(plan)}",
     ]
     if study.trials:
-        ended = sum(trial.status != Status.RUNNING for trial in study.trials)
+        ended = sum(trial.status != Status.RUNNING for trial in study.current)
         going_on = f"{len(study.running())} going on from their last checkpoint"
         lines.append(f"resumed  {count(ended, 'trial')} had ended, {going_on}")
     lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
@@ -126,11 +126,20 @@ def _further_text(value: float | None) -> str:
 
 
 def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
-    counts = {status: sum(trial.status == status for trial in study.trials) for status in Status}
+    counts = {status: sum(trial.status == status for trial in study.current) for status in Status}
     stopped = counts.pop(Status.RUNNING)
     named = [f"{count} {status.lower()}" for status, count in counts.items() if count]
     named += [f"{stopped} stopped"] if stopped else []
-    lines = [count(len(study.trials), "trial") + (f": {', '.join(named)}" if named else "")]
+    lines = [count(len(study.current), "trial") + (f": {', '.join(named)}" if named else "")]
+    if study.repeated:
+        lines[0] += f"; {len(study.repeated)} that had failed were trained again, and stay in the tables"
+    failed = study.to_repeat(plan.references().keys())
+    if failed and not outcome.failure:
+        names = ", ".join(sorted({trial.status for trial in failed}))
+        lines.append(
+            f"{len(failed)} ended by what may be a fault of the machine ({names}). Once that is mended, to train them "
+            f"again: {resume_command(plan.config)}"
+        )
     if study.num_draws:
         reasons = ", ".join(f"{count} {reason}" for reason, count in study.rejected.most_common())
         rejected = f"{study.rejected.total()} of {study.num_draws} draws rejected ({1 - study.acceptance():.0%})"

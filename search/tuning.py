@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from trainables.trainable import TrialTrainable
 
 TABLES_SECONDS, TABLES_SHARE = 8.0, 0.02
 """Tables are written so often, but in long searches, where they have many rows, in no larger a share of the time."""
+MOST_NAMED = 6
+"""Trials that are named in one line."""
 
 
 @dataclass
@@ -126,9 +129,12 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
         config_of=lambda trial: _trial_config(trial, job),
         on_end=lambda reason: setattr(outcome, "ended_early", reason),
     )
+    if searcher.again:
+        terminal.say(f"again    {_told(searcher.again)}")
     progress = Progress(
         terminal,
         study,
+        again=searcher.again,
         num_expected=num_expected,
         slots=slots,
         max_epochs=job.max_epochs,
@@ -168,6 +174,14 @@ def _train(job: Job, splits: Splits, study: Study, slots: Slots, outcome: Outcom
             # Tune holds parameters until others take their place: the next job's dataset would lie beside this one
             tune.with_parameters(TrialTrainable, arrays=None)
     keeper.finish()
+
+
+def _told(again: Sequence[TrialRecord]) -> str:
+    """Which trials are begun again, and why."""
+    named = [f"{trial.name} ({trial.status})" for trial in islice(again, MOST_NAMED)]
+    named += [f"{len(again) - MOST_NAMED} more"] if len(again) > MOST_NAMED else []
+    it_or_them = "it" if len(again) == 1 else "them"
+    return f"{', '.join(named)}: trained again, since what ended {it_or_them} may have been mended"
 
 
 def _worker(splits: Splits, store: Any, slot: Slot) -> Any:

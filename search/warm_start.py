@@ -157,7 +157,7 @@ def _is_known(each: Earlier, identity: Mapping[str, Any]) -> bool:
 
 def _chosen(found: Sequence[Earlier], plan: Plan, study: Study, say: Say) -> list[Earlier]:
     """The best that the run has room for, of those that are new to it and that it may try."""
-    room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.trials)
+    room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.current)
     chosen: dict[str, Earlier] = {}
     for each in found:
         if len(chosen) >= room:

@@ -11,7 +11,8 @@ import pytest
 
 import results
 from data.embedded import load_made
-from search import ablate, tasks
+from results.schema import Status
+from search import ablate, retrain, tasks
 from search.ablate import main, parse
 from search.ablation import Ablation
 from search.base import Base, find_base
@@ -71,6 +72,30 @@ def test_the_table_has_a_row_for_each_value_and_seed_of_what_was_trained(tmp_pat
     shown = text.getvalue()
     assert "+0.01 (+0.01 to +0.01), apart" in shown
     assert "pooling: validation accuracy, mean over seeds" in shown
+
+
+def test_a_training_that_the_machine_failed_is_trained_again_and_makes_up_the_seeds_of_the_table(tmp_path):
+    ablation, splits = planned(tmp_path, {"dropout": [0.0, 0.1]}), load_made()
+    given = ablation.job(splits).given
+    with ablation.plan.folder.locked():
+        study = ablation.open_study(ablation.plan, splits)
+        for name, one in given.items():
+            number = study.add_reference(name, one.candidate, one.seed).number
+            if name == "dropout=0, seed 1":
+                study.end(number, Status.FAILED, error="its worker died")
+            else:
+                study.report(number, toy.report(1, 0.9, finished=True))
+        assert retrain.failures(study) == ["dropout=0, seed 1: FAILED, its worker died"]
+        assert "1 training failed" in retrain.again(study, given, "COMMAND")
+        study = ablation.open_study(ablation.plan, splits)
+        [failed] = study.to_repeat(given.keys())
+        number = study.repeat(failed).number
+        study.report(number, toy.report(1, 0.8, finished=True))
+        assert study.trials[number].seed == given["dropout=0, seed 1"].seed
+        assert retrain.failures(study) == []
+        assert retrain.again(study, given, "COMMAND") == ""
+        rows = [row for row in ablation.rows(study, splits) if row["value"] == "0"]
+    assert [(row["seed"], row["trial"]) for row in rows] == [(0, 1), (1, number)]
 
 
 def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):

@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 
+from results.schema import Status
 from search.cluster import Slots
 from search.progress import Progress
 from search.slots import Nodes, Slot
@@ -44,3 +45,17 @@ def test_a_trial_that_nothing_is_free_for_is_not_said_to_run(study):
     assert "1 running" in progress._parts()
     progress.num_workers = 0
     assert progress._parts()[1:3] == ["0 running", "1 waiting for a free slot"]
+
+
+def test_a_candidate_that_failed_and_is_trained_again_counts_once(study):
+    study.end(0, Status.FAILED, error="its worker died")
+    again = study.to_repeat(())
+    progress = Progress(
+        Terminal(StringIO()), study, num_expected=1, slots=progress_of(study).slots, max_epochs=9, again=again
+    )
+    assert progress._parts()[0] == "0/1 trials"
+    study.repeat(again.pop())
+    assert progress._parts()[:2] == ["0/1 trials", "1 running"]
+    study.report(1, report(1, 0.5, finished=True))
+    parts = progress._parts()
+    assert (parts[0], "1 complete" in parts, [part for part in parts if "failed" in part]) == ("1/1 trials", True, [])

@@ -17,6 +17,7 @@ from search.job import Given
 from search.scheduler import StudyScheduler
 from search.searcher import StudySearcher
 from search.study import Study
+from spaces.recipe import Candidate
 from tests.search.toy import open_study, report, run, toy_candidate
 
 MESSAGE = "CUDA out of memory. Tried to allocate 20.00 MiB\nmore lines"
@@ -164,21 +165,45 @@ def test_the_sampler_does_not_hear_of_it(tmp_path):
     assert [trial.status for trial in study.trials] == [Status.UNAVAILABLE, Status.COMPLETE, Status.COMPLETE]
 
 
-def test_a_run_that_goes_on_does_not_issue_it_again(tmp_path):
-    open_with_unavailable_reference(tmp_path / "journal.log", [])
-    resumed = open_study(tmp_path / "journal.log")
-    trial = resumed.trials[0]
-    assert (trial.status, trial.error) == (Status.UNAVAILABLE, REASON)
-    searcher = StudySearcher(
-        resumed,
+def searcher_of(study: Study, references: dict[str, Candidate]) -> StudySearcher:
+    return StudySearcher(
+        study,
         num_trials=1,
-        given={name: Given(candidate) for name, candidate in REFERENCES.items()},
+        given={name: Given(candidate) for name, candidate in references.items()},
         concurrency=lambda: 1,
         config_of=lambda trial: {"number": trial.number},
         on_end=lambda why: pytest.fail(why),
     )
+
+
+def test_a_run_that_goes_on_tries_it_once_again_ahead_of_what_is_new(tmp_path):
+    open_with_unavailable_reference(tmp_path / "journal.log", [])
+    resumed = open_study(tmp_path / "journal.log")
+    searcher = searcher_of(resumed, REFERENCES)
+    assert [trial.number for trial in searcher.again] == [0]
     assert searcher.suggest("one") == {"number": 1}
-    assert resumed.trials[1].reference is None
-    resumed.end(1, Status.FAILED)
-    assert searcher.suggest("two") is None
+    assert (resumed.trials[1].reference, resumed.trials[1].repeats) == ("vgg", 0)
+    resumed.end(1, Status.UNAVAILABLE, error=REASON)
+    assert searcher.suggest("two") == {"number": 2}
+    assert (resumed.trials[2].reference, resumed.trials[2].repeats) == (None, None)
+    resumed.end(2, Status.FAILED)
+    assert searcher.suggest("three") is None
+    assert searcher.is_exhausted, "what fails in a session is left to the next one"
+    assert [trial.number for trial in searcher_of(open_study(tmp_path / "journal.log"), REFERENCES).again] == [1, 2]
+
+
+def test_what_waits_to_be_begun_again_keeps_the_search_from_its_end(tmp_path):
+    study = open_study(tmp_path / "journal.log")
+    study.end(study.suggest().number, Status.FAILED_OOM, error="out of memory")
+    searcher = searcher_of(study, {})
+    assert not searcher.is_exhausted
+    assert searcher.suggest("one") == {"number": 1}
     assert searcher.is_exhausted
+
+
+def test_a_reference_that_is_no_longer_asked_for_is_left_as_it_is(tmp_path):
+    open_with_unavailable_reference(tmp_path / "journal.log", [])
+    searcher = searcher_of(open_study(tmp_path / "journal.log"), {})
+    assert not searcher.again
+    assert searcher.suggest("one") == {"number": 1}
+    assert searcher.study.trials[1].reference is None
