@@ -97,11 +97,15 @@ def _images(there: Conditions, here: Conditions) -> list[str]:
         (there.val_examples, here.val_examples, "validation images"),
     ]
     told = [f"{n:,} {what}, here {m:,}" for n, m, what in numbers if None not in (n, m) and n != m]
-    is_same = there.dataset_fingerprint is not None and there.dataset_fingerprint == here.dataset_fingerprint
-    return told if told or is_same else _differing("dataset", _data(there), _data(here))
+    mine, its = there.dataset_fingerprint, here.dataset_fingerprint
+    if told or (mine is not None and mine == its):
+        return told
+    if None not in (mine, its, there.dataset) and there.dataset == here.dataset:
+        return [f"other images of {there.dataset}, fingerprint {mine}, here {its}"]
+    return _differing("dataset", _named(there), _named(here))
 
 
-def _data(conditions: Conditions) -> str | None:
+def _named(conditions: Conditions) -> str | None:
     """A dataset by its name and fingerprint."""
     fingerprint = conditions.dataset_fingerprint
     return f"{conditions.dataset or ''} {fingerprint}".strip() if fingerprint else None

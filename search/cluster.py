@@ -211,7 +211,7 @@ def _connect(choice: RayChoice) -> None:
                 logging_level=logging.ERROR,
                 configure_logging=True,
                 job_config=own_path(),
-                **({} if choice.address else {"_system_config": PATIENT}),
+                _system_config=None if choice.address else PATIENT,
             )
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from results import tables
+from results.comparable import left_apart
+from results.conditions import Conditions
 from results.schema import Status
 from results.storage import JOURNAL, copied, is_remote, shown
+from results.wording import count
 from search.base import completed_entries
 from search.best_model import copy_model, holds, set_aside
 from search.folder import RunFolder
@@ -35,11 +39,14 @@ Warm = tuple[Candidate, Params]
 class Earlier:
     """A completed trial of an earlier run."""
 
+    run: str
     name: str
     candidate: Candidate
     params: Params
     score: float
     """To be maximized."""
+    conditions: Conditions
+    """Under which the score came about."""
     seed: int = 0
     reports: Sequence[Mapping[str, Any]] = ()
     """Its curve, where that is known, and how it came about."""
@@ -49,7 +56,7 @@ class Earlier:
 
 
 def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
-    """The completed candidates at `warm_start`, the best first: of a run, of a folder of runs, or of a leaderboard.
+    """The completed candidates at `warm_start`, each run's best first: of a run, a folder of runs, or a leaderboard.
 
     Raises ValueError if there are none; where the run has begun already, it says so, and the run goes on without.
     """
@@ -70,9 +77,13 @@ def start_warm(
     """Takes over what is known of the best earlier candidates, and gives those that are still to be trained.
 
     Known is a curve that training here would give: of the same `identity`, as far as it counts. Candidates that lie
-    outside the space or the budget are named and left out.
+    outside the space or the budget are named and left out. Scores are ranked only where they compare.
     """
-    chosen = _chosen(earlier, plan, study, say)
+    room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.current)
+    here = Conditions.of_identity(identity)
+    chosen = _chosen(_in_order(earlier, here), room, plan, study, say)
+    if room > 0:
+        _tell_apart(earlier, chosen, here, say)
     known = [each for each in chosen if _is_known(each, identity)]
     for each in known:
         study.take_over(each.candidate, each.params, each.seed, each.reports)
@@ -92,7 +103,7 @@ def _found(plan: Plan, place: str, say: Say) -> list[Earlier]:
             f"warm_start={place}: no completed candidate of task={plan.task.name} there; expected a run's folder or "
             "name, a folder of runs, or a leaderboard.parquet"
         )
-    return sorted(found, key=lambda each: -each.score)
+    return found
 
 
 def _local(place: str) -> Path:
@@ -122,10 +133,12 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
         return []
     return [
         Earlier(
+            run=folder.name,
             name=f"trial {entry.trial.number} of {folder.name}",
             candidate=entry.trial.candidate,
             params=entry.trial.params,
             score=plan.task.objective.signed(entry.reports[-1]["val_score"]),
+            conditions=Conditions.of_identity(journal.identity),
             seed=entry.trial.seed,
             reports=entry.reports,
             identity=journal.identity,
@@ -137,27 +150,69 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
 
 def _of_table(path: Path, plan: Plan) -> list[Earlier]:
     """From a leaderboard, which says too little of a curve to take it over."""
-    run = path.parent.name if path.with_name(JOURNAL).exists() else None  # else the table has been moved by itself
-    rows = [row for row in tables.read(path, "leaderboard").to_pylist() if row["task"] == plan.task.name]
+    table = tables.read(path, "leaderboard")
+    if (journal := path.with_name(JOURNAL)).exists():  # else the table has been moved by itself
+        table = tables.named(tables.completed(table, tables.beginning(journal)), path.parent.name)
+    rows = [row for row in table.to_pylist() if row["task"] == plan.task.name]
     return [
         Earlier(
-            name=f"trial {row['trial']} of {run or row['run']}",
+            run=row["run"],
+            name=f"trial {row['trial']} of {row['run']}",
             candidate=Candidate.from_json(row["candidate_json"]),
             params={n.removeprefix("param_"): v for n, v in row.items() if n.startswith("param_") and v is not None},
             score=plan.task.objective.signed(row["score"]),
+            conditions=Conditions.of_row(row),
         )
         for row in rows
         if row["status"] == Status.COMPLETE and not row["reference"]
     ]
 
 
+def _in_order(earlier: Sequence[Earlier], here: Conditions) -> list[Earlier]:
+    """Those whose scores compare with this run's, the best first; then the others in turns, each group's best first.
+
+    Groups are of runs that compare with each other: less noise alone gives a better score, and no better network.
+    """
+    by_run: dict[tuple[str, Conditions], list[Earlier]] = {}
+    for each in earlier:
+        by_run.setdefault((each.run, each.conditions), []).append(each)
+    own: list[Earlier] = []
+    groups: list[tuple[Conditions, list[Earlier]]] = []
+    for (_, conditions), found in by_run.items():
+        alike = own if not conditions.differences(here) else _alike(groups, conditions)
+        alike += found
+    turns = zip_longest(*(_best_first(group) for _, group in groups))
+    return _best_first(own) + [each for turn in turns for each in turn if each is not None]
+
+
+def _alike(groups: list[tuple[Conditions, list[Earlier]]], conditions: Conditions) -> list[Earlier]:
+    """The group whose scores compare with those under these conditions; a new one where there is none."""
+    for theirs, group in groups:
+        if not conditions.differences(theirs):
+            return group
+    groups.append((conditions, []))
+    return groups[-1][1]
+
+
+def _best_first(found: Sequence[Earlier]) -> list[Earlier]:
+    return sorted(found, key=lambda each: -each.score)
+
+
+def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Conditions, say: Say) -> None:
+    """Names the runs whose scores do not compare with this run's, and what differs."""
+    conditions = {each.run: each.conditions for each in earlier}
+    apart = {run: differences for run, theirs in conditions.items() if (differences := theirs.differences(here))}
+    if apart:
+        again = count(sum(each.run in apart for each in chosen), "candidate")
+        say(f"warm     {left_apart(apart)}: scores there do not compare with those here; {again} to train again")
+
+
 def _is_known(each: Earlier, identity: Mapping[str, Any]) -> bool:
     return bool(each.reports) and all(each.identity.get(name) == identity[name] for name in SAME)
 
 
-def _chosen(found: Sequence[Earlier], plan: Plan, study: Study, say: Say) -> list[Earlier]:
-    """The best that the run has room for, of those that are new to it and that it may try."""
-    room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.current)
+def _chosen(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: Say) -> list[Earlier]:
+    """The first that the run has room for, of those that are new to it and that it may try."""
     chosen: dict[str, Earlier] = {}
     for each in found:
         if len(chosen) >= room:

@@ -24,7 +24,7 @@ NOISY = Conditions(
 OTHERS = {
     "task": ("digits", "task digits, here denoiser"),
     "goal": ("denoise sigma=0.5", "sigma 0.5, here 0.3"),
-    "dataset_fingerprint": ("f1", "dataset mnist f1, here mnist f0"),
+    "dataset_fingerprint": ("f1", "other images of mnist, fingerprint f1, here f0"),
     "max_epochs": (18, "max_epochs 18, here 5"),
     "train_examples": (12_000, "12,000 training images, here 600"),
     "val_examples": (2_000, "2,000 validation images, here 200"),
@@ -54,6 +54,10 @@ class TestConditions:
     def test_a_fingerprint_tells_enough_of_numbers_of_images(self):
         assert with_("train_examples", None).differences(NOISY) == []
         assert with_("val_examples", None).differences(with_("val_examples", None)) == []
+
+    def test_two_datasets_are_named(self):
+        other = Conditions(**{**vars(NOISY), "dataset": "digits", "dataset_fingerprint": "f1"})
+        assert other.differences(NOISY) == ["dataset digits f1, here mnist f0"]
 
     def test_goals_of_two_kinds_are_named_whole(self):
         told = with_("goal", "classify").differences(NOISY)
@@ -108,7 +112,10 @@ class TestTables:
             found = results.load(root=runs, table=table)
         assert len(warned) == 1  # none of the other task, which has one run
         said = str(warned[0].message)
-        assert "Beside run other images, left apart: run a (dataset mnist 16eaeee6fdb13679, here mnist f1)" in said
+        assert (
+            "Beside run other images, left apart: run a (other images of mnist, fingerprint 16eaeee6fdb13679, here f1)"
+            in said
+        )
         assert found["run"].nunique() == 7  # all are there
         assert warned[0].filename == __file__
 

@@ -274,7 +274,7 @@ def test_several_runs_are_compared_only_where_their_scores_compare(folder, capsy
     assert report.main(["run=[first,second,other]", f"runs_dir={runs_dir}"]) == 0
     page = read(runs_dir / "report-first-second-other.html")
     assert "they stand in 2 groups" in page.text
-    apart = "left apart: run other (dataset mnist another, here mnist 16eaeee6fdb13679)"
+    apart = "left apart: run other (other images of mnist, fingerprint another, here 16eaeee6fdb13679)"
     assert f"Beside first, {apart}." in page.text
     figures = [json.loads(page.scripts[f"compare-{place}-data"]) for place in range(2)]
     names = [{trace["name"] for trace in drawn["data"] if "name" in trace} for drawn in figures]

@@ -1,11 +1,14 @@
 """Earlier runs' best candidates tried first, and what is known of them not trained again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from data.embedded import load_made
+from results import tables
 from results.schema import Status
 from search.config import parse
 from search.plan import Plan
@@ -26,20 +29,26 @@ def planned(runs_dir: Path, run: str, *arguments: str) -> Plan:
     return Plan.of(parse([f"run={run}", f"runs_dir={runs_dir}", *LINE, *arguments]))
 
 
-def earlier_run(runs_dir: Path, run: str, *arguments: str, num: int = 6, holds: int = -1) -> Study:
-    """A run of so many completed trials, each better than the one before, with a model of the best.
+SCORES = [0.503 + number / 100 for number in range(6)]
+
+
+def earlier_run(
+    runs_dir: Path, run: str, *arguments: str, scores: Sequence[float] = SCORES, holds: int | None = None
+) -> Study:
+    """A run of completed trials that ended with these scores, with a model of the best.
 
     `holds` names another trial whose network the file of the best holds, as a run does where a reference leads.
     """
     plan = planned(runs_dir, run, *arguments)
     with plan.folder.locked():
         study = plan.open_study(SPLITS)
-        for number in range(num):
+        for score in scores:
             trial = study.suggest()
             for step in (1, 2, 3):
-                study.report(trial.number, toy.report(step, 0.5 + number / 100 + step / 1000, finished=step == 3))
+                study.report(trial.number, toy.report(step, score + (step - 3) / 1000, finished=step == 3))
         plan.job(SPLITS).write_tables(study, False)
-    keep(plan, study.trials[holds].candidate)
+    best = scores.index(max(scores)) if holds is None else holds
+    keep(plan, study.trials[best].candidate)
     return study
 
 
@@ -177,3 +186,60 @@ def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(
     said: list[str] = []
     assert find_earlier(planned(tmp_path, "a", "grace_epochs=1", "warm_start=nowhere"), said.append) == []
     assert "The run goes on with what it has" in said[0]
+
+
+def scores_of(study: Study) -> list[float]:
+    """The trials' scores."""
+    return [trial.reports[-1]["val_score"] for trial in study.trials]
+
+
+class TestOtherConditions:
+    def test_scores_at_another_noise_are_ranked_with_none_here(self, tmp_path):
+        """Those of less noise are better, all of them, and no better networks."""
+        same = ("task=denoiser", "sigma=0.3", "max_epochs=3")
+        less = earlier_run(tmp_path, "a", "task=denoiser", "sigma=0.1", "seed=1", scores=[0.01, 0.02, 0.03])
+        alike = earlier_run(tmp_path, "b", *same, "seed=2", scores=[0.3, 0.1])
+        more = earlier_run(tmp_path, "c", "task=denoiser", "sigma=0.5", "seed=3", scores=[0.9, 0.7, 0.8])
+        plan = planned(tmp_path, "d", *same, f"warm_start={tmp_path}", "num_trials=16")
+        study, left, said = warmed(plan)
+        assert scores_of(study) == [0.1, 0.3]  # taken over, the best first
+        taken = [candidate for candidate, _ in left]
+        assert taken == [less.trials[0].candidate, more.trials[1].candidate]  # in turns, each run's best
+        (apart,) = [line for line in said if "left apart" in line]
+        assert "left apart: run a (sigma 0.1, here 0.3), run c (sigma 0.5, here 0.3)" in apart
+        assert "2 candidates to train again" in apart
+        assert len(alike.trials) == 2
+
+    @pytest.mark.parametrize(
+        ("other", "told"),
+        [
+            ("max_epochs=4", "max_epochs 3, here 4"),
+            ("train_examples=500", "other images of "),
+            ("val_examples=200", "other images of "),
+        ],
+    )
+    def test_what_differs_is_said(self, tmp_path, other, told):
+        earlier_run(tmp_path, "a")
+        plan = planned(tmp_path, "b", "warm_start=a", other)
+        splits = plan.load_data(print)
+        said: list[str] = []
+        with plan.folder.locked():
+            study = plan.open_study(splits)
+            left = start_warm(plan, study, find_earlier(plan, print), plan.identity(splits), said.append)
+        assert len(left) == 4
+        assert f"left apart: run a ({told}" in said[0]
+
+    def test_a_leaderboard_of_two_runs_ranks_each_for_itself(self, tmp_path):
+        """Also a moved one of before, which does not say what its scores are of."""
+        low = earlier_run(tmp_path, "a", "task=denoiser", "sigma=0.1", "seed=1", scores=[0.01, 0.02])
+        high = earlier_run(tmp_path, "b", "task=denoiser", "sigma=0.5", "seed=2", scores=[0.9, 0.8])
+        boards = [tables.read(tmp_path / name / "leaderboard.parquet", "leaderboard") for name in ("a", "b")]
+        for place, dropped in enumerate(([], ["goal", "max_epochs"])):
+            path = tmp_path / f"both-{place}.parquet"
+            tables.write(pa.concat_tables([board.drop_columns(dropped) for board in boards]), path)
+            plan = planned(tmp_path, f"c{place}", "task=denoiser", "sigma=0.3", f"warm_start={path}")
+            _, left, said = warmed(plan)
+            first, second, *_ = [candidate for candidate, _ in left]
+            assert (first, second) == (low.trials[0].candidate, high.trials[1].candidate)
+            told = "sigma 0.1, here 0.3" if not dropped else "goal unknown, here denoise sigma=0.3"
+            assert f"left apart: run a ({told}" in said[0]
