@@ -11,7 +11,7 @@ import pandas as pd
 from results.columns import distinct, floats, known, rows, searched
 from results.comparable import check_comparable
 from results.schema import Status
-from results.statistics import mean
+from results.statistics import Bounds, bounds_of, mean
 
 Direction = Literal["maximize", "minimize"]
 MAX_GROUPS, ENOUGH = 6, 3  # of integers that are groups as they are, and trials in each on average
@@ -55,16 +55,19 @@ def at_equal_epochs(leaderboard: pd.DataFrame, curves: pd.DataFrame, epochs: flo
     return joined.loc[np.isfinite(floats(joined, "score"))]
 
 
-def effects(scored: pd.DataFrame, parameters: Sequence[str] | None = None) -> pd.DataFrame:
+def effects(
+    scored: pd.DataFrame, parameters: Sequence[str] | None = None, direction: Direction = "minimize"
+) -> pd.DataFrame:
     """The mean score with its 95% interval for each value of each parameter: parameter, group, n, mean, low, high.
 
     `scored` is a leaderboard, best as `at_equal_epochs` makes it. Names, switches and few numbers are groups as they
     are; other numbers are cut into three or four groups of about equal size. A parameter with one group, or with
-    fewer than FEWEST trials, is left out. Raises ValueError for runs that do not compare.
+    fewer than FEWEST trials, is left out. Intervals are Student's t over the trials; of scores that are maximized,
+    accuracies, they end at 1. Raises ValueError for runs that do not compare.
     """
     check_comparable(scored)
     columns = [f"param_{name.removeprefix('param_')}" for name in parameters] if parameters else param_columns(scored)
-    found = [row for column in columns for row in _effect(scored, column)]
+    found = [row for column in columns for row in _effect(scored, column, bounds_of(direction))]
     return pd.DataFrame(found, columns=["parameter", "group", "n", "mean", "low", "high"])
 
 
@@ -88,7 +91,11 @@ def rungs(leaderboard: pd.DataFrame, grace_epochs: float, reduction_factor: int,
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """How often each label (rows) was taken for each other one (columns), on average over the seeds."""
+    """How often each label (rows) was taken for each other one (columns), on average over the seeds.
+
+    Rows without labels, as of networks that make images, are left out.
+    """
+    predictions = predictions.dropna(subset=["label", "predicted"])
     named = predictions.assign(label=_names(predictions, "label"), predicted=_names(predictions, "predicted"))
     counts = pd.crosstab(named["label"], named["predicted"]) / named["seed"].nunique()
     labels = sorted(set(counts.index) | set(counts.columns), key=_natural)
@@ -113,13 +120,13 @@ def num_side_by_side(leaderboard: pd.DataFrame) -> int:
     return int(np.cumsum([step for _, step in moments]).max()) if moments else 0
 
 
-def _effect(scored: pd.DataFrame, column: str) -> Iterator[dict]:
+def _effect(scored: pd.DataFrame, column: str, bounds: Bounds) -> Iterator[dict]:
     found = scored.dropna(subset=[column]).sort_values(by=column, kind="stable")
     groups: dict[str, list[float]] = {}
     for name, score in zip(_groups(found[column].tolist()), floats(found, "score").tolist(), strict=True):
         groups.setdefault(name, []).append(score)
     for name, scores in groups.items() if len(groups) > 1 and len(found) >= FEWEST else ():
-        stats = mean(scores)
+        stats = mean(scores, bounds)
         facts = {"n": stats.n, "mean": stats.value, "low": stats.low, "high": stats.high}
         yield {"parameter": column.removeprefix("param_"), "group": name, **facts}
 

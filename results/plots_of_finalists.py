@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.columns import distinct, floats, known, records
+from results.analysis import Direction
 from results.comparable import check_comparable
-from results.statistics import Mean, mean
+from results.confirmed import Confirmed, seeds_and_images
+from results.statistics import Mean
 from results.style import BLACK, BLUE, PAPER, RED, new_figure, plain, say
 
+_WHISKER = {"thickness": 2, "width": 6}
 _MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
 
 
-def finalists(table: pd.DataFrame, *, score_name: str = "test score") -> go.Figure:
+def finalists(
+    table: pd.DataFrame,
+    predictions: pd.DataFrame | None = None,
+    *,
+    score_name: str = "test score",
+    direction: Direction = "maximize",
+) -> go.Figure:
     """The score of each seed as a dot, and the mean over seeds with its 95% interval, a line a finalist.
 
-    Raises ValueError for finalists of several runs whose scores do not compare.
+    Without predictions, those of the same runs, intervals cover the seeds alone. Raises ValueError for finalists of
+    several runs whose scores do not compare.
     """
     check_comparable(table)
-    by_name = scores_by_name(table)
-    figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(by_name)))
-    if not by_name:
+    confirmed = Confirmed.of(table, predictions, direction)
+    figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(confirmed.scores)))
+    if not confirmed.scores:
         return say(figure, "Nothing is confirmed yet.")
-    for name, scores in by_name.items():
-        stats = mean(list(scores.values()))
+    for name, scores in confirmed.scores.items():
+        stats = confirmed.means[name]
         colour = BLUE if name.startswith("trial ") else BLACK
         seeds = [f"seed {seed}" for seed in scores]
         figure.add_scatter(
@@ -71,36 +78,16 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
     return figure.update_yaxes(type="category", showgrid=False, autorange="reversed").update_layout(margin={"b": 16})
 
 
-def scores_by_name(table: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """By finalist, in the order of the search's ranks with references last, the scores of the seeds.
-
-    Finalists of several runs are named with their runs.
-    """
-    scored = table.dropna(subset=["test_score"]).sort_values(by=["place", "trial", "seed"], na_position="last")
-    several = len(distinct(scored, "run")) > 1
-    names = [
-        _name(row) + (f" of {row['run']}" if several else "") for row in records(scored, "run", "trial", "reference")
-    ]
-    found: dict[str, dict[int, float]] = {}
-    for name, seed, score in zip(names, scored["seed"], floats(scored, "test_score"), strict=True):
-        found.setdefault(name, {})[int(seed)] = float(score)
-    return found
-
-
-def _name(row: dict) -> str:
-    return str(row["reference"]) if known(row["reference"]) else f"trial {row['trial']}"
-
-
 def _mean_with_interval(name: str, stats: Mean, colour: str) -> dict:
-    half = stats.high - stats.value
-    text = f"{stats.low:.5g} to {stats.high:.5g}" if math.isfinite(half) else "one seed: no interval"
+    text = f"{stats.low:.5g} to {stats.high:.5g}" if stats.has_interval else "one seed: no interval"
+    up, down = (stats.high - stats.value, stats.value - stats.low) if stats.has_interval else (0.0, 0.0)
     return {
         "x": [stats.value],
         "y": [name],
         "mode": "markers",
         "marker": {"color": colour, "size": 13, "symbol": "diamond"},
-        "error_x": {"array": [half if math.isfinite(half) else 0], "color": colour, "thickness": 2, "width": 6},
-        "hovertemplate": f"{name}: mean %{{x:.5g}}<br>95% interval {text}<br>{stats.n} seeds<extra></extra>",
+        "error_x": {"array": [up], "arrayminus": [down], "symmetric": False, **_WHISKER, "color": colour},
+        "hovertemplate": f"{name}: mean %{{x:.5g}}<br>95% interval {text}<br>{seeds_and_images(stats)}<extra></extra>",
     }
 
 

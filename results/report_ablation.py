@@ -13,7 +13,8 @@ from results.ablation import Effect, effects, told
 from results.columns import distinct, floats, known, records
 from results.plots_of_ablation import ablation
 from results.report_page import Column, Section, figure, page, paragraph, part, table
-from results.statistics import mean
+from results.run_record import read_config
+from results.statistics import Bounds, bounds_of, mean
 from results.wording import count, in_epochs, number
 
 
@@ -22,8 +23,10 @@ def ablation_page(folder: Path) -> str:
     found = tables.frame(tables.read_run(folder, "ablation"))
     if found.empty:
         raise ValueError(f"{folder}: no training of this ablation has come to its end yet")
+    objective = read_config(folder / "config.yaml").get("objective") or {}
+    bounds = bounds_of(objective.get("direction", "minimize"))
     groups = enumerate(found.groupby("parameter", sort=False))
-    sections = [_section(place, str(name), rows) for place, (name, rows) in groups]
+    sections = [_section(place, str(name), rows, bounds) for place, (name, rows) in groups]
     return page(f"{folder.name}: ablation of {found['base'].iloc[0]}", _head(folder, found), sections)
 
 
@@ -34,9 +37,10 @@ def _head(folder: Path, found: pd.DataFrame) -> Markup:
     told = (
         f"Each variant differs from the base in one choice alone, and was trained {in_epochs(epochs)} with the same "
         f"{count(seeds, 'seed')} on {first['dataset']}; scores are on validation images; test images are untouched. "
-        "Differences are means over pairs of equal seeds with 95% intervals by Student's t: they say how far the mean "
-        "of more seeds may lie, not what another recipe or length of training would give. Each comparison stands for "
-        "itself: of twenty without any effect, about one is apart by chance."
+        "Differences are means over pairs of equal seeds. 95% intervals cover the seeds alone, by Student's t: they "
+        "say how far the mean of more seeds may lie, not what other validation images, another recipe or length of "
+        "training would give. Each comparison stands for itself: of twenty without any effect, about one is apart by "
+        "chance."
     )
     html = part(
         "header",
@@ -50,7 +54,7 @@ def _head(folder: Path, found: pd.DataFrame) -> Markup:
     return html + paragraph(notice, "notice")
 
 
-def _section(place: int, name: str, rows: pd.DataFrame) -> Section:
+def _section(place: int, name: str, rows: pd.DataFrame, bounds: Bounds) -> Section:
     found = effects(rows)
     columns = [
         Column(name, is_number=False),
@@ -62,12 +66,12 @@ def _section(place: int, name: str, rows: pd.DataFrame) -> Section:
     seen = "; ".join(f"{each.value}: {told(each.gap)}" for each in found if not each.is_base)
     anchor = f"choice-{place}"
     html = figure(ablation(rows), f"{anchor}-plot", f"Differences from the base. {seen or 'The base alone'}.")
-    cells = [_cells(each) for each in found]
+    cells = [_cells(each, bounds) for each in found]
     return Section(anchor, name, html + table(columns, cells, caption, name=f"{anchor}-table"))
 
 
-def _cells(effect: Effect) -> list[Any]:
-    stats = mean(list(effect.scores.values()))
+def _cells(effect: Effect, bounds: Bounds) -> list[Any]:
+    stats = mean(list(effect.scores.values()), bounds)
     spread = (f"{number(stats.low)} to {number(stats.high)}", f"{stats.sd:.2g}") if stats.n > 1 else (None, None)
     gap = "the base" if effect.is_base else told(effect.gap)
     return [effect.value, number(stats.value), *spread, stats.n, gap, f"{effect.num_params:,}"]

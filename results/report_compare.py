@@ -13,7 +13,6 @@ from results.comparable import left_apart
 from results.report_confirmed import interval, stand_in_notice
 from results.report_page import Column, Section, figure, page, paragraph, part, table
 from results.run_record import RunRecord
-from results.statistics import mean
 from results.storage import shown
 from results.wording import number
 
@@ -93,7 +92,7 @@ def _row(run: RunRecord) -> list:
         f"{config['max_params']:,} parameters" if config.get("max_params") else "",
         f"{config['max_macs']:,} MACs" if config.get("max_macs") else "",
     ]
-    confirmed = {name: interval(mean(list(scores.values()))) for name, scores in run.confirmed.items()}
+    confirmed = {name: interval(stats) for name, stats in run.confirmed.means.items()}
     searched = [f"{name}: {told}" for name, told in confirmed.items() if name.startswith("trial ")]
     published = [f"{name}: {told}" for name, told in confirmed.items() if not name.startswith("trial ")]
     hours = np.nansum(floats(run.leaderboard, "train_seconds")) / 3600

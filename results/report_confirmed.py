@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
@@ -12,9 +11,10 @@ from markupsafe import Markup
 
 from results import analysis, plots
 from results.columns import has, known, records
+from results.confirmed import seeds_and_images, what_is_covered
 from results.report_page import Column, Section, figure, heading, joined, missing, paragraph, part, picture, table
 from results.run_record import RunRecord
-from results.statistics import Mean, mean, paired_difference
+from results.statistics import Mean
 from results.wording import number
 
 _DIGIT_WIDTH = 112  # CSS pixels of a small image
@@ -40,7 +40,7 @@ def stand_in_notice(run: RunRecord) -> Markup:
 
 def finalists(run: RunRecord) -> Section:
     title = "Confirmed finalists"
-    if not run.confirmed:
+    if not run.confirmed.means:
         why = "Nothing is confirmed: no finalist was trained again over several seeds and scored on test images. "
         if run.best is None:
             return Section("finalists", title, missing(f"{why}No trial is complete yet, so there is none to confirm."))
@@ -48,14 +48,13 @@ def finalists(run: RunRecord) -> Section:
     names = ("mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs")
     columns = [Column("finalist", is_number=False), *(Column(name) for name in names)]
     columns += [Column("against the first", is_number=False), Column("difference, 95% interval")]
-    first = next(iter(run.confirmed.values()))
-    cells = [_finalist_row(run, name, scores, first) for name, scores in run.confirmed.items()]
+    means = run.confirmed.means
+    cells = [_finalist_row(run, name, stats) for name, stats in means.items()]
     axis = run.test_score_name
     caption = f"{axis.capitalize()}, mean over seeds, in the order of the search's validation scores"
-    means = {name: mean(list(scores.values())) for name, scores in run.confirmed.items()}
     seen = "; ".join(f"{name} {interval(stats)}" for name, stats in means.items())
     assert run.finalists is not None
-    drawn = plots.finalists(run.finalists, score_name=axis)
+    drawn = plots.finalists(run.finalists, run.predictions, score_name=axis, direction=run.direction)
     return Section(
         "finalists",
         title,
@@ -104,14 +103,15 @@ def pictures(run: RunRecord) -> Section | None:
 
 def interval(stats: Mean) -> str:
     """A mean with its interval, as text."""
-    if not math.isfinite(stats.low):
+    if not stats.has_interval:
         return f"{number(stats.value)} (one seed, no interval)"
-    return f"{number(stats.value)} (95% interval {number(stats.low)} to {number(stats.high)}, {stats.n} seeds)"
+    of = seeds_and_images(stats)
+    return f"{number(stats.value)} (95% interval {number(stats.low)} to {number(stats.high)}, {of})"
 
 
 def _verdict(run: RunRecord) -> tuple[str, list[str], str]:
     """The title, sentences, and a command."""
-    if run.confirmed:
+    if run.confirmed.means:
         return _confirmed_verdict(run)
     best = run.best
     if best is None:
@@ -139,25 +139,19 @@ def _confirmed_verdict(run: RunRecord) -> tuple[str, list[str], str]:
     told = f"The network that validation put first, {name}, has {_size(row)}. Its mean {scored} is {interval(stats)}. "
     return (
         title,
-        [f"{told}{how}.", *_others(run, name)],
+        [f"{told}{how}. {what_is_covered({name: stats}, run.scored_on)}", *_others(run, name)],
         run.predict_command(row["model_path"]) if known(row["model_path"]) else "",
     )
 
 
 def _others(run: RunRecord, first: str) -> list[str]:
     """A sentence on which of the other finalists can be told apart from the first."""
-    gaps = {name: _gap(run.confirmed[first], scores) for name, scores in run.confirmed.items() if name != first}
+    gaps = {name: run.confirmed.gap(first, name) for name in run.confirmed.means if name != first}
     apart = [f"{name} (by {gap.value:+.2g})" for name, gap in gaps.items() if gap and gap.is_apart_from_zero]
     alike = [name for name, gap in gaps.items() if gap and not gap.is_apart_from_zero]
     told = [f"apart from {', '.join(apart)}"] if apart else []
     told += [f"not distinguishable from {', '.join(alike)}"] if alike else []
     return [f"Over pairs of equal seeds it is {', and '.join(told)}."] if told else []
-
-
-def _gap(first: dict[int, float], other: dict[int, float]) -> Mean | None:
-    """The mean of the first minus the other, in pairs of equal seeds; None with fewer than two pairs."""
-    gap = paired_difference(first, other)
-    return None if gap is None or math.isnan(gap.sd) else gap
 
 
 def _winner(run: RunRecord) -> tuple[str, Mean]:
@@ -183,25 +177,23 @@ def _better_reference(run: RunRecord, best: dict[str, Any]) -> str:
     )
 
 
-def _finalist_row(run: RunRecord, name: str, scores: dict[int, float], first: dict[int, float]) -> list[Any]:
-    stats, row = mean(list(scores.values())), run.confirmed_row(name)
-    has_interval = math.isfinite(stats.low)
+def _finalist_row(run: RunRecord, name: str, stats: Mean) -> list[Any]:
+    row, first = run.confirmed_row(name), next(iter(run.confirmed.means))
     return [
         name,
         number(stats.value),
-        f"{number(stats.low)} to {number(stats.high)}" if has_interval else "one seed",
-        f"{stats.sd:.2g}" if has_interval else None,
+        f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "one seed",
+        f"{stats.sd:.2g}" if stats.n > 1 else None,
         str(stats.n),
         number(row["val_score"]) if known(row["val_score"]) else None,
         f"{row['num_params']:,}",
         f"{row['num_macs']:,}" if known(row["num_macs"]) else None,
-        *(("", None) if scores is first else _against(first, scores)),
+        *(("", None) if name == first else _against(run.confirmed.gap(first, name))),
     ]
 
 
-def _against(first: dict[int, float], other: dict[int, float]) -> tuple[str, str | None]:
+def _against(gap: Mean | None) -> tuple[str, str | None]:
     """Whether another finalist is apart from the first, and the first minus the other."""
-    gap = _gap(first, other)
     if gap is None:
         return "too few common seeds", None
     verdict = "apart" if gap.is_apart_from_zero else "not distinguishable"
@@ -210,7 +202,8 @@ def _against(first: dict[int, float], other: dict[int, float]) -> tuple[str, str
 
 def _how_scored(run: RunRecord) -> str:
     told = (
-        "Differences are the first minus the other, in pairs of equal seeds: that takes out what a seed does to both. "
+        f"{what_is_covered(run.confirmed.means, run.scored_on)} Differences are the first minus the other, in pairs of "
+        "equal seeds and on the same images: that takes out what a seed, or an image, does to both. "
     )
     if run.scored_on == "test":
         return told + "Each training was scored on the test images once, after its end; nothing was chosen by them."
@@ -226,7 +219,10 @@ def _predictions(run: RunRecord) -> pd.DataFrame | None:
     """Those of the finalist that validation put first."""
     if run.predictions is None:
         return None
-    table = run.predictions.sort_values(by=["place", "trial"], na_position="last", kind="stable")
+    table = run.predictions.dropna(subset=["label", "predicted"])
+    if table.empty:
+        return None
+    table = table.sort_values(by=["place", "trial"], na_position="last", kind="stable")
     return table.loc[(table["trial"] == table["trial"].iloc[0]).to_numpy()]
 
 

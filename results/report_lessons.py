@@ -95,14 +95,14 @@ def importances(run: RunRecord) -> tuple[Section, list[str]]:
 def effects(run: RunRecord, order: list[str]) -> Section:
     """Parameters stand in this order, those that it does not name after them."""
     title = "Effect of each choice"
-    found = analysis.effects(run.fair)
+    found = analysis.effects(run.fair, direction=run.direction)
     if found.empty:
         why = f"No choice was tried in two ways by trials that reached the first rung, {in_epochs(run.grace_epochs)}. "
         return Section("effects", title, missing(f"{why}More trials: ", _more(run)))
     names = sorted(found["parameter"].unique(), key=lambda name: order.index(name) if name in order else len(order))
     shown, further = names[:_EFFECTS_SHOWN], names[_EFFECTS_SHOWN:]
     axis = f"{run.score_name}, epoch {run.grace_epochs:g}"
-    lead = f"Mean of {_fair_scores(run)}, with its 95% interval. {_CONFOUNDED}"
+    lead = f"Mean of {_fair_scores(run)}, with its 95% interval over these trials. {_CONFOUNDED}"
     html = paragraph(lead) + _effects_figure(found, shown, "effects-plot", axis, run.direction)
     if further:
         more = _effects_figure(found, further, "effects-more", axis, run.direction)

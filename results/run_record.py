@@ -18,10 +18,10 @@ from results.analysis import Direction, at_equal_epochs, direction_of
 from results.columns import known, records, rows, searched
 from results.command import argument_of
 from results.conditions import CONDITIONS, Conditions
-from results.plots_of_finalists import scores_by_name
+from results.confirmed import Confirmed
 from results.runs_at import is_default
 from results.schema import Status
-from results.statistics import Mean, mean
+from results.statistics import Mean
 from results.storage import run_names, shown
 
 
@@ -79,9 +79,9 @@ class RunRecord:
         return complete.iloc[0].to_dict() if len(complete) else None
 
     @cached_property
-    def confirmed(self) -> dict[str, dict[int, float]]:
-        """By finalist, the scores of the seeds; the search's first comes first, references last."""
-        return {} if self.finalists is None else scores_by_name(self.finalists)
+    def confirmed(self) -> Confirmed:
+        """The finalists' scores and their means; none where nothing is confirmed."""
+        return Confirmed.of(self.finalists, self.predictions, self.direction)
 
     def confirmed_row(self, name: str) -> dict[str, Any]:
         """What the finalists' table says of one, whichever the seed."""
@@ -94,9 +94,7 @@ class RunRecord:
 
     def winner(self) -> tuple[str, Mean] | None:
         """The finalist that validation put first, with its mean over seeds; None where nothing is confirmed."""
-        for name, scores in self.confirmed.items():
-            return name, mean(list(scores.values()))
-        return None
+        return next(iter(self.confirmed.means.items()), None)
 
     @cached_property
     def grace_epochs(self) -> float:
@@ -147,7 +145,7 @@ def read_run(folder: Path) -> RunRecord:
         finalists=_frame(folder, "finalists", is_empty_none=True),
         predictions=_frame(folder, "predictions", is_empty_none=True),
         samples=_samples(folder / "samples.npz"),
-        config=_config(folder / "config.yaml"),
+        config=read_config(folder / "config.yaml"),
     )
 
 
@@ -163,7 +161,8 @@ def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataF
     return None if is_empty_none and frame.empty else frame
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """A run's config.yaml; empty if there is none. Raises ValueError if it is damaged."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

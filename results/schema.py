@@ -134,12 +134,16 @@ PREDICTIONS = pa.schema(
         ("place", pa.int64()),
         ("seed", pa.int64()),
         ("index", pa.int64()),  # the image's place in the split that was scored, from 0
-        ("label", pa.int64()),
+        ("label", pa.int64()),  # like all that follows up to label_probability, null for networks that make images
         ("predicted", pa.int64()),
         ("label_name", pa.string()),  # null where the labels are the digits themselves
         ("predicted_name", pa.string()),
         ("probability", pa.float32()),  # of what was predicted
         ("label_probability", pa.float32()),  # of what would have been right
+        # What the image contributes to the training's test_score, which is the mean of these: of a classifier 1 or 0,
+        # of what makes images its own error; of a root mean squared error, where a mean of roots is another, the root's
+        # linear part around the score (the delta method). Null in tables of earlier versions.
+        ("image_score", pa.float64()),
         ("scored_on", pa.string()),
         *_CONDITIONS,
     ],

@@ -1,4 +1,4 @@
-"""Means over seeds with their intervals, and whether two can be told apart."""
+"""Means with their intervals over seeds, or over trials, and whether two can be told apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
+
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,12 @@ class Mean:
     low: float
     high: float
     n: int
+    num_images: int = 0
+    """That the interval covers beside the n values; 0 where it covers these alone."""
+
+    @property
+    def has_interval(self) -> bool:
+        return not math.isnan(self.low)
 
     @property
     def is_apart_from_zero(self) -> bool:
@@ -25,8 +33,16 @@ class Mean:
         return self.low > 0 or self.high < 0
 
 
-def mean(values: Sequence[float]) -> Mean:
-    """By Student's t: the values are taken as draws from one normal distribution. ValueError for none."""
+def bounds_of(direction: str) -> Bounds:
+    """Where scores can lie: what is maximized is an accuracy, what is minimized an error."""
+    return (0.0, 1.0) if direction == "maximize" else (0.0, math.inf)
+
+
+def mean(values: Sequence[float], bounds: Bounds = (-math.inf, math.inf)) -> Mean:
+    """By Student's t: the values are taken as draws from one normal distribution. ValueError for none.
+
+    What of the interval lies beyond the bounds is left out: the true mean does not lie there.
+    """
     n = len(values)
     if not n:
         raise ValueError("mean: no values; expected at least one")
@@ -37,7 +53,8 @@ def mean(values: Sequence[float]) -> Mean:
 
     sd = math.sqrt(sum((value - middle) ** 2 for value in values) / (n - 1))
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n)
-    return Mean(middle, sd, middle - half, middle + half, n)
+    low, high = max(middle - half, min(bounds[0], middle)), min(middle + half, max(bounds[1], middle))
+    return Mean(middle, sd, low, high, n)
 
 
 def paired_difference(first: dict[int, float], second: dict[int, float]) -> Mean | None:

@@ -14,7 +14,7 @@ import yaml
 
 from results.ablation import Effect, effects, told
 from results.command import FAILED, entries_of, key, keys_help, parse_into, read_fields, run_command
-from results.statistics import mean
+from results.statistics import bounds_of, mean
 from results.storage import shown, working_folder
 from results.wording import count, number
 from search import tasks
@@ -22,6 +22,7 @@ from search.config import MOST_SEEDS, RunConfig, ablate_command, new_name
 from search.config import parse as parse_run
 from search.terminal import Column, Table, Terminal
 from spaces import variants
+from spaces.goal import Metric
 
 if TYPE_CHECKING:
     from search.ablation import Ablation
@@ -31,7 +32,7 @@ USAGE = "python -m search.ablate task=TASK base=BASE vary=NAME values=[a,b,...]"
 PROMISE = f"""
 Trains a base and its variants, each with one choice changed and all else as it was, over the same seeds, as a run of
 its own: on the training images, scored on the validation images; the test images are not touched. The table has the
-means with 95% intervals, and the difference from the base in pairs of equal seeds.
+means with 95% intervals over the seeds, and the difference from the base in pairs of equal seeds.
 
 A base is a published network of the task (bertoldi), a trial of a run (NAME/17), or a run (NAME) for its best trial.
 Of a trial, each of its task's parameters can be varied; of any base
@@ -144,14 +145,20 @@ def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> 
     from search.retrain import failures
 
     rows = pd.DataFrame(ablation.rows(session.study, session.splits))
-    name = ablation.plan.task.objective.name
+    objective = ablation.plan.task.objective
     for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
-        terminal.show(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine)))
+        terminal.show(
+            _table(f"{parameter}: {objective.name}, mean over seeds", str(parameter), effects(mine), objective)
+        )
+    if len(rows):
+        terminal.say(
+            "The 95% intervals cover the seeds alone: other trainings, scored on these same validation images."
+        )
     for line in [*failures(session.study), f"table: {shown(ablation.plan.folder.path)}/ablation.parquet"]:
         terminal.say(line)
 
 
-def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
+def _table(title: str, parameter: str, found: Sequence[Effect], objective: Metric) -> Table:
     columns = (
         Column(parameter, is_text=True, folds=True),
         Column("mean"),
@@ -162,7 +169,7 @@ def _table(title: str, parameter: str, found: Sequence[Effect]) -> Table:
     )
     table = Table(columns, title)
     for each in found:
-        stats = mean(list(each.scores.values()))
+        stats = mean(list(each.scores.values()), bounds_of(objective.direction))
         table.add(
             each.value,
             number(stats.value),

@@ -49,29 +49,33 @@ def write_answers(answered: Sequence[Answered], split: Split, classes: Sequence[
     """
     if not answered:
         return
-    if "predicted" in answered[0].arrays:
-        assert split.labels is not None
+    found = predictions(answered, split, classes)
+    if len(found):
         path = folder / "predictions.parquet"
         with writing(path):
-            tables.write(_predictions(answered, split.labels, classes), path)
+            tables.write(found, path)
     path = folder / "samples.npz"
     with writing(path), atomic_write(path) as file:
         file.write(_npz(_samples(answered, split)))
 
 
-def _predictions(answered: Sequence[Answered], labels: np.ndarray, classes: Sequence[str] | None) -> pa.Table:
-    """A row a finalist, seed and image."""
-    return pa.concat_tables([_of_one(one, labels, classes) for one in answered])
+def predictions(answered: Sequence[Answered], split: Split, classes: Sequence[str] | None) -> pa.Table:
+    """A row a finalist, seed and image. Answers of earlier versions that say nothing of single images have none."""
+    telling = [one for one in answered if not one.arrays.keys().isdisjoint(("predicted", "image_score"))]
+    return pa.concat_tables([PREDICTIONS.empty_table(), *(_of_one(one, split, classes) for one in telling)])
 
 
-def _of_one(one: Answered, labels: np.ndarray, classes: Sequence[str] | None) -> pa.Table:
-    names = pa.array(classes, pa.string()) if classes else None
-    columns: dict[str, Any] = {"index": np.arange(len(labels)), "label": labels, **one.arrays}
-    for name in ("label", "predicted"):
-        columns[f"{name}_name"] = names.take(pa.array(columns[name])) if names else pa.nulls(len(labels), pa.string())
-    same = {name: pa.repeat(pa.scalar(one.row[name], type_), len(labels)) for name, type_ in _same_types(one.row)}
-    columns = {name: pa.array(values) for name, values in (columns | same).items() if name in PREDICTIONS.names}
-    return pa.table({name: columns[name] for name in PREDICTIONS.names}).cast(PREDICTIONS)
+def _of_one(one: Answered, split: Split, classes: Sequence[str] | None) -> pa.Table:
+    columns: dict[str, Any] = {"index": np.arange(len(split)), **one.arrays}
+    if "predicted" in one.arrays:
+        columns["label"] = split.labels
+        if classes:
+            names = pa.array(classes, pa.string())
+            columns |= {f"{name}_name": names.take(pa.array(columns[name])) for name in ("label", "predicted")}
+    columns |= {name: pa.repeat(pa.scalar(one.row[name], type_), len(split)) for name, type_ in _same_types(one.row)}
+    nothing = pa.nulls(len(split))
+    found = {name: pa.array(columns[name]) if name in columns else nothing for name in PREDICTIONS.names}
+    return pa.table(found).cast(PREDICTIONS)
 
 
 def _same_types(row: Mapping[str, Any]) -> list[tuple[str, pa.DataType]]:

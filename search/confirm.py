@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from results.command import FAILED, StorageError, argument_of, check_name, key, keys_help, parse_into, run_command
+from results.confirmed import Confirmed, what_is_covered
 from results.runs_at import RULE, runs_at
 from results.schema import Status
-from results.statistics import mean, paired_difference
 from results.storage import shown
 from results.wording import count, number
 from search.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, confirm_command
@@ -152,50 +150,45 @@ def _num_left(session: Session) -> int:
 
 def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study) -> None:
     """Means with their intervals, in the order of validation, and which of them cannot be told apart."""
-    rows = confirmation.rows(study)
-    if not rows:
+    found = confirmation.confirmed(study)
+    if not found.means:
         return
     name = confirmation.plan.objective_text.removeprefix("validation ")
     table = Table(COLUMNS, title=f"{confirmation.scored_on} {name}, mean over seeds")
-    scores = {finalist.name: _scores(rows, finalist.trial.number) for finalist in confirmation.finalists}
-    for finalist in confirmation.finalists:
-        if by_seed := scores[finalist.name]:
-            stats, network = mean(list(by_seed.values())), finalist.trial.candidate.network
-            table.add(
-                finalist.name,
-                number(stats.value),
-                f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
-                f"{stats.sd:.2g}" if stats.n > 1 else "",
-                str(stats.n),
-                number(finalist.val_score),
-                f"{network.num_params:,}",
-                short_number(network.num_macs),
-                style="" if finalist.place else "cyan",
-            )
+    asked = {finalist.name: finalist for finalist in confirmation.finalists if finalist.name in found.means}
+    for finalist in asked.values():
+        stats, network = found.means[finalist.name], finalist.trial.candidate.network
+        table.add(
+            finalist.name,
+            number(stats.value),
+            f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "",
+            f"{stats.sd:.2g}" if stats.n > 1 else "",
+            str(stats.n),
+            number(finalist.val_score),
+            f"{network.num_params:,}",
+            short_number(network.num_macs),
+            style="" if finalist.place else "cyan",
+        )
     terminal.show(table)
-    for line in [*_comparisons(scores), *failures(study), _files(confirmation)]:
+    covered = what_is_covered({name: found.means[name] for name in asked}, confirmation.scored_on)
+    for line in [
+        *_comparisons(found, list(asked)),
+        *([covered] if covered else []),
+        *failures(study),
+        _files(confirmation),
+    ]:
         terminal.say(line)
 
 
-def _scores(rows: list[dict[str, Any]], trial: int) -> dict[int, float]:
-    """By seed."""
-    return {row["seed"]: row["test_score"] for row in rows if row["trial"] == trial}
-
-
-def _comparisons(scores: dict[str, dict[int, float]]) -> list[str]:
-    """Each finalist against the search's first, in pairs of equal seeds."""
-    (first, best), *others = scores.items()
-    lines = []
-    for name, by_seed in others:
-        gap = paired_difference(best, by_seed)
-        if gap is None or math.isnan(gap.sd):
-            continue
-        verdict = "apart" if gap.is_apart_from_zero else "not distinguishable"
-        lines.append(
-            f"{first} and {name}: {verdict}; the difference is {gap.value:+.2g}, its 95% interval {gap.low:+.2g} to "
-            f"{gap.high:+.2g}, in pairs of equal seeds"
-        )
-    return lines
+def _comparisons(found: Confirmed, names: Sequence[str]) -> list[str]:
+    """Each finalist against the search's first, in pairs of equal seeds and images."""
+    gaps = {name: found.gap(names[0], name) for name in names[1:]}
+    return [
+        f"{names[0]} and {name}: {'apart' if gap.is_apart_from_zero else 'not distinguishable'}; the difference is "
+        f"{gap.value:+.2g}, its 95% interval {gap.low:+.2g} to {gap.high:+.2g}, in pairs of equal seeds"
+        for name, gap in gaps.items()
+        if gap
+    ]
 
 
 def _files(confirmation: Confirmation) -> str:

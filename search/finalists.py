@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from data.splits import Split, Splits
 from results import tables
+from results.confirmed import Confirmed
 from results.schema import Status
 from search import retrain
-from search.answers import Answered, read_answers, write_answers
+from search.answers import Answered, predictions, read_answers, write_answers
 from search.folder import RunFolder, writing
 from search.job import Given, Job
 from search.journal import TrialRecord
@@ -136,17 +138,24 @@ class Confirmation:
 
         Raises StorageError.
         """
-        rows = self.rows(study)
-        names = sorted({name for row in rows for name in row["metrics"]})
         path = self.plan.folder.path / "finalists.parquet"
         with writing(path):
-            tables.write(tables.finalists(rows, metric_names=names), path)
+            tables.write(self._table(study), path)
         if not is_live:
             write_answers(self._answered(study), self.scored, self.splits.classes, self.plan.folder.path)
+
+    def confirmed(self, study: Study) -> Confirmed:
+        """The means of what has been trained so far, as a reader of the tables finds them."""
+        predicted = tables.frame(predictions(self._answered(study), self.scored, self.splits.classes))
+        return Confirmed.of(tables.frame(self._table(study)), predicted, self.plan.task.objective.direction)
 
     def rows(self, study: Study) -> list[dict[str, Any]]:
         """A row for each training that has ended, asked for now or before; the best finalist first."""
         return [self._row(*trained) for trained in self._trained(study)]
+
+    def _table(self, study: Study) -> pa.Table:
+        rows = self.rows(study)
+        return tables.finalists(rows, metric_names=sorted({name for row in rows for name in row["metrics"]}))
 
     def _answered(self, study: Study) -> list[Answered]:
         found = [(each, read_answers(self._answers_path(each[-1]))) for each in self._trained(study)]

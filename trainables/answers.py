@@ -6,27 +6,29 @@ NumPy's own arrays, by name, so that the driver reads them without PyTorch.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 
 import numpy as np
 from torch import Tensor
 
-from trainables.goals import Answer
+from trainables.goals import Answer, Predict, Work
 
 NUM_SAMPLES = 4
 
 Arrays = dict[str, np.ndarray]
 
 
-def answer_arrays(answers: Iterable[Answer]) -> Arrays:
-    """Of a classifier, for N images: predicted int64 [N], probability and label_probability float32 [N].
+def answer_arrays(work: Work, predict: Predict) -> Arrays:
+    """Of N images: image_score float64 [N], what each contributes to the score, which is the mean of these.
+
+    Of a classifier: predicted int64 [N], probability and label_probability float32 [N].
 
     Of a network that makes images: error float64 [N], the mean squared one of each image's pixels from 0 to 1; the
     images with the largest errors and those around the median, by their places `worst` and `typical`, int64 [K]; and of
     each such place P the images uint8 [C, H, W] `input_P`, `output_P` and `target_P`.
     """
-    whole = [tuple(part.cpu() for part in answer) for answer in answers]
-    return _of_classifier(whole) if whole[0][1].dim() == 2 else _of_images(whole)
+    whole = [(inputs.cpu(), outputs.cpu(), right.cpu()) for inputs, outputs, right in work.answers(predict)]
+    arrays = _of_classifier(whole) if whole[0][1].dim() == 2 else _of_images(whole)
+    return {"image_score": work.image_scores(whole).numpy(), **arrays}
 
 
 def to_bytes(arrays: Arrays) -> bytes:
@@ -36,7 +38,7 @@ def to_bytes(arrays: Arrays) -> bytes:
     return file.getvalue()
 
 
-def _of_classifier(answers: list[tuple[Tensor, ...]]) -> Arrays:
+def _of_classifier(answers: list[Answer]) -> Arrays:
     probabilities = [outputs.softmax(1) for _, outputs, _ in answers]
     of_labels = [p.gather(1, y[:, None])[:, 0] for p, (_, _, y) in zip(probabilities, answers, strict=True)]
     return {
@@ -46,7 +48,7 @@ def _of_classifier(answers: list[tuple[Tensor, ...]]) -> Arrays:
     }
 
 
-def _of_images(answers: list[tuple[Tensor, ...]]) -> Arrays:
+def _of_images(answers: list[Answer]) -> Arrays:
     images = [image for batch in answers for image in zip(*batch, strict=True)]
     error = np.array([(output - target).double().square().mean().item() for _, output, target in images])
     order = np.argsort(-error, kind="stable")

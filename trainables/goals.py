@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -91,6 +91,13 @@ class Work(ABC):
     def scores(self, predict: Predict) -> Scores:
         """What the answers are worth."""
 
+    @abstractmethod
+    def image_scores(self, answers: Sequence[Answer]) -> Tensor:
+        """What each image contributes to the score, float64 [N]: the score is the mean of these, and varies as it does.
+
+        `answers` are all of the split's, in their order.
+        """
+
 
 class _Classify(Work):
     def __init__(self, goal: Classify, split: DeviceSplit) -> None:
@@ -112,6 +119,9 @@ class _Classify(Work):
             loss += functional.cross_entropy(outputs, y, reduction="sum")
             correct += (outputs.argmax(1) == y).sum()
         return Scores(loss.item() / len(self.y), correct.item() / len(self.y))
+
+    def image_scores(self, answers: Sequence[Answer]) -> Tensor:
+        return torch.cat([outputs.argmax(1) == y for _, outputs, y in answers]).double()
 
 
 class _Reconstruct(Work):
@@ -141,6 +151,10 @@ class _Reconstruct(Work):
         loss, mse = (sums / self.x.numel()).tolist()
         return Scores(loss, loss - self.entropy, {"mse": mse})
 
+    def image_scores(self, answers: Sequence[Answer]) -> Tensor:
+        excess = [cross_entropies(outputs, targets) - entropies(targets) for _, outputs, targets in answers]
+        return torch.cat([each.double().mean(dim=(1, 2, 3)) for each in excess])
+
 
 class _Denoise(Work):
     def __init__(self, goal: Denoise, split: DeviceSplit) -> None:
@@ -168,6 +182,9 @@ class _Denoise(Work):
             sums += torch.stack([errors.sum(), psnr(errors).sum(), ssim(cleaned, clean).sum()])
         mse, mean_psnr, mean_ssim = (sums / len(self.x)).tolist()
         return Scores(mse, mse, {"psnr": mean_psnr, "ssim": mean_ssim})
+
+    def image_scores(self, answers: Sequence[Answer]) -> Tensor:
+        return torch.cat([(cleaned - clean).square().double().mean(dim=(1, 2, 3)) for _, cleaned, clean in answers])
 
 
 class _Restore(Work):
@@ -201,6 +218,14 @@ class _Restore(Work):
             total += (cleaned - clean).square().sum(dtype=torch.float64)
         mse = total.item() / sum(page.numel() for page in self.x)
         return Scores(mse, math.sqrt(mse))
+
+    def image_scores(self, answers: Sequence[Answer]) -> Tensor:
+        """The root's linear part around the score (the delta method); a page counts by its pixels."""
+        squares = torch.stack([(cleaned - clean).square().sum(dtype=torch.float64) for _, cleaned, clean in answers])
+        pixels = torch.tensor([clean.numel() for *_, clean in answers], dtype=torch.float64, device=squares.device)
+        mse = squares.sum() / pixels.sum()
+        deviations = (squares - mse * pixels) / pixels.mean()
+        return mse.sqrt() + deviations / (2 * mse.sqrt().clamp_min(torch.finfo(torch.float64).tiny))
 
 
 class _Patches:
@@ -245,8 +270,12 @@ def pixel_entropy(x: Tensor) -> float:
     """The mean binary entropy of pixels uint8, in nats: the least cross-entropy that a prediction of them can have."""
     counts = torch.bincount(x.flatten(), minlength=256).double().cpu()
     values = torch.arange(256, dtype=torch.float64) / 255
-    entropies = -torch.special.xlogy(values, values) - torch.special.xlogy(1 - values, 1 - values)
-    return float(counts @ entropies / counts.sum())
+    return float(counts @ entropies(values) / counts.sum())
+
+
+def entropies(values: Tensor) -> Tensor:
+    """Binary entropies in nats of values from 0 to 1."""
+    return -torch.special.xlogy(values, values) - torch.special.xlogy(1 - values, 1 - values)
 
 
 def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ class Training:
 
     def answers(self) -> Arrays:
         """What the weights that count make of each validation image."""
-        return answer_arrays(self.val.answers(self._predict))
+        return answer_arrays(self.val, self._predict)
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that were validated: the averaged ones where the recipe asks for them."""

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from results import analysis, tables
+from results.schema import PREDICTIONS
 from tests.results.conftest import PARAM_TYPES, make_row
 
 
@@ -52,6 +53,20 @@ def test_trials_compare_at_equal_epochs_without_references_and_those_that_failed
     curves = curves_of({0: [0.1, 0.3, 0.9], 1: [0.2, 0.5], 2: [0.7, 0.8], 3: [0.6]})
     fair = analysis.at_equal_epochs(board_of(rows), curves, 2)
     assert dict(zip(fair["trial"], fair["score"], strict=True)) == {0: 0.3, 1: 0.5}
+
+
+def test_networks_that_make_images_confuse_no_labels():
+    rows = [{"seed": 0, "index": index, "image_score": 0.01} for index in range(3)]
+    predictions = tables.frame(tables.of_rows(rows, PREDICTIONS))
+    assert analysis.confusion(predictions).empty
+
+
+def test_an_effect_on_an_accuracy_ends_at_1():
+    rows = [make_row(number, params={"optimizer": "adam"}, score=0.99 + 0.009 * (number % 2)) for number in range(4)]
+    rows += [make_row(number, params={"optimizer": "sgd"}, score=0.5 + 0.01 * number) for number in range(4, 8)]
+    board = board_of(rows)
+    assert analysis.effects(board, ["optimizer"])["high"].max() > 1
+    assert analysis.effects(board, ["optimizer"], "maximize")["high"].max() == 1
 
 
 def test_effects_are_means_with_intervals_of_each_group():

@@ -11,6 +11,7 @@ import pytest
 
 from results import report, tables
 from results.run_record import read_run
+from results.schema import PREDICTIONS
 from tests.results.synthetic import make_run, write_samples
 
 
@@ -79,8 +80,28 @@ def test_the_verdict_names_network_score_interval_and_command(made):
     best = tables.frame(tables.read(folder / "leaderboard.parquet", "leaderboard")).iloc[0]
     assert f"trial {best['trial']}, {best['num_params']:,} parameters, test accuracy 0.9913" in page.text
     assert "95% interval 0.9906 to 0.9921, 3 seeds" in page.text
+    assert "cover the seeds alone, and no other test images" in page.text  # not all finalists' predictions are there
     assert "apart from" in page.text
     assert f"python -m search.predict model={folder}/models/{best['trial']}-seed-0.pt input=IMAGES" in page.text
+
+
+def test_with_all_predictions_intervals_are_over_images_too_and_the_page_says_so(folder):
+    finalists = tables.frame(tables.read(folder / "finalists.parquet", "finalists"))
+    places = np.arange(2000)
+    keys = ["run", "task", "trial", "reference", "place", "seed"]
+    parts = [
+        finalists.loc[[row], keys].merge(pd.DataFrame({"index": places, "image_score": places < right}), how="cross")
+        for row, right in enumerate((finalists["test_score"] * len(places)).round())
+    ]
+    rows = pd.concat(parts).to_dict("records")
+    known = [{name: value for name, value in row.items() if pd.notna(value)} for row in rows]
+    of_images = [{**row, "image_score": float(row["image_score"]), "scored_on": "test"} for row in known]
+    tables.write(tables.of_rows(of_images, PREDICTIONS), folder / "predictions.parquet")
+    page = read(report.write_report(folder))
+    assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 images" in page.text
+    assert "cover both the seeds and the test images" in page.text
+    assert "cover the seeds alone" not in page.text
+    assert "(one seed, no interval)" not in page.text
 
 
 def test_sections_stand_in_order_and_each_is_linked(made):
