@@ -46,6 +46,8 @@ class Job:
     max_failures: int
     record_steps: bool
     """Whether a trial's training step is recorded once and replayed."""
+    data_dir: Path
+    """Where workers keep what frozen backbones give, as far as their nodes can write there."""
     facts: dict[str, Any]
     """What a model file says of its origin."""
     models: Path

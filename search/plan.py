@@ -105,11 +105,16 @@ class Plan:
         limits = {name: getattr(self.scale, name) if asked[name] is None else None for name in NUM_EXAMPLES}
         return self.load_all_data(say).limited(**asked).at_most(**limits)
 
+    @property
+    def data_dir(self) -> Path:
+        """The folder of data files."""
+        assert self.config.data_dir is not None
+        return Path(self.config.data_dir).absolute()
+
     def load_all_data(self, say: Callable[[str], None]) -> Splits:
         """The task's whole dataset. Raises ValueError if it is not available, or if a file is damaged."""
-        assert self.config.data_dir is not None
         try:
-            return self.dataset.load(self.config.data, Path(self.config.data_dir), say)
+            return self.dataset.load(self.config.data, self.data_dir, say)
         except DataUnavailable as unavailable:
             raise ValueError(str(unavailable)) from None
 
@@ -180,6 +185,7 @@ class Plan:
             reports_per_epoch=self.config.reports_per_epoch,
             max_failures=self.config.max_failures,
             record_steps=self.config.record_steps,
+            data_dir=self.data_dir,
             facts=origin.facts(),
             models=self.folder.models,
             model_name=_best_model,
@@ -205,7 +211,7 @@ class Plan:
 
     def write_config(self, splits: Splits) -> None:
         """Records what this session was asked for, once nothing more can be refused."""
-        config = to_dict(self.config) | {"data_dir": str(Path(self.config.data_dir or "").absolute())}
+        config = to_dict(self.config) | {"data_dir": str(self.data_dir)}
         if self.config.warm_start and Path(self.config.warm_start).exists():
             config["warm_start"] = str(Path(self.config.warm_start).absolute())
         if self.config.data not in DATA_CHOICES:

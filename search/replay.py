@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.splits import Splits
@@ -69,10 +70,11 @@ def replay(config: ReplayConfig) -> int:
     terminal = Terminal()
     journal = Journal.read(find_run(config.runs_dir, config.run).journal)
     entry = _entry(journal, config)
-    splits = _load_data(journal, config, terminal)
+    plan = _plan(journal, config)
+    splits = _load_data(plan, journal, terminal)
     terminal.say(f"trial {config.trial} of {config.run}: {_fate(entry)}; training it again on {splits.name}")
     largest = 0.0
-    for recorded, again in zip(entry.reports, _train(entry, journal.identity, splits), strict=True):
+    for recorded, again in zip(entry.reports, _train(entry, journal.identity, splits, plan.data_dir), strict=True):
         difference = max(_difference(recorded[name], again[name]) for name in COMPARED)
         largest = max(largest, difference)
         terminal.say(
@@ -94,15 +96,20 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
     return entry
 
 
-def _load_data(journal: Journal, config: ReplayConfig, terminal: Terminal) -> Splits:
-    """The run's dataset. Raises ValueError if what is found is another."""
+def _plan(journal: Journal, config: ReplayConfig) -> Plan:
+    """The run as it was begun, with its data where they are now."""
     began = {name: journal.identity[name] for name in ("task", "max_epochs")}
     known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
     known.data_dir = find_data_dir(config.data_dir or known.data_dir)
     known.data = checked_data(tasks.find(known.task), config.data or known.data)
     known.runs_dir = config.runs_dir
+    return Plan.of(known)
+
+
+def _load_data(plan: Plan, journal: Journal, terminal: Terminal) -> Splits:
+    """The run's dataset. Raises ValueError if what is found is another."""
     num_examples = {name: journal.identity[name] for name in NUM_EXAMPLES}
-    splits = Plan.of(known).load_all_data(terminal.say).at_most(**num_examples)
+    splits = plan.load_all_data(terminal.say).at_most(**num_examples)
     recorded = journal.identity["dataset_fingerprint"]
     if splits.fingerprint != recorded:
         raise ValueError(
@@ -112,7 +119,7 @@ def _load_data(journal: Journal, config: ReplayConfig, terminal: Terminal) -> Sp
     return splits
 
 
-def _train(entry: Entry, identity: dict[str, Any], splits: Splits) -> Iterator[dict[str, Any]]:
+def _train(entry: Entry, identity: dict[str, Any], splits: Splits, data_dir: Path) -> Iterator[dict[str, Any]]:
     """The trial's reports, trained anew."""
     from trainables.goals import DeviceSplit
     from trainables.machine import prepare_process
@@ -129,6 +136,7 @@ def _train(entry: Entry, identity: dict[str, Any], splits: Splits) -> Iterator[d
         seed=entry.trial.seed,
         epochs=identity["max_epochs"],
         reports_per_epoch=identity["reports_per_epoch"],
+        data_dir=data_dir,
     )
     for _ in entry.reports:
         yield asdict(training.advance())

@@ -206,6 +206,7 @@ def _trial_config(trial: TrialRecord, job: Job) -> dict[str, Any]:
         "epochs": job.max_epochs,
         "reports_per_epoch": job.reports_per_epoch,
         "record_steps": job.record_steps,
+        "data_dir": str(job.data_dir),
         "length": given.length if given else None,
         "facts": {**job.facts, "goal": job.goal.to_json(), "trial": number},
     }

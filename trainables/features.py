@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,11 +30,17 @@ def num_fixed_layers(candidate: Candidate, goal: Goal) -> int:
 
 
 def through_fixed_layers(
-    candidate: Candidate, num_layers: int, module: Module, split: DeviceSplit, precision: torch.dtype
+    candidate: Candidate,
+    num_layers: int,
+    module: Module,
+    split: DeviceSplit,
+    precision: torch.dtype,
+    data_dir: Path | None = None,
 ) -> DeviceSplit:
     """The split as the network's first `num_layers`, which are fixed, leave it; itself where there are none.
 
-    From the file that an earlier trial left in the folder of data files, if the weights are published ones.
+    If the weights are published ones, from the file that an earlier trial left in `data_dir`, the run's folder of data
+    files, or, where this machine cannot write there, in its own one.
     """
     if not num_layers:
         return split
@@ -44,13 +51,31 @@ def through_fixed_layers(
     if backbone.weights == "random":  # each trial's own
         return DeviceSplit(_features(module, split.x, num_layers, precision), split.y)
     layers = json.dumps(candidate.network.to_json()["layers"][:num_layers])
-    path = default_data_dir() / "features" / f"{backbone.name}-{_key(split.x, layers, str(precision))}.npy"
+    name = f"{backbone.name}-{_key(split.x, layers, str(precision))}.npy"
+    paths = [folder / "features" / name for folder in _folders(data_dir)]
     shape = (len(split.x), *candidate.network.trace()[num_layers - 1].shape)
-    if (found := _read(path, shape)) is None:
+    found = next((kept for path in paths if (kept := _read(path, shape)) is not None), None)
+    if found is None:
         found = _features(module, split.x, num_layers, precision).cpu()
-        with suppress(OSError), atomic_write(path) as file:  # what cannot be kept is computed again
-            np.save(file, found.numpy())
+        _keep(found.numpy(), paths)
     return DeviceSplit(found.to(split.x.device), split.y)
+
+
+def _folders(data_dir: Path | None) -> list[Path]:
+    """The run's folder of data files, and then this machine's own: a node may not have the first, or only to read."""
+    folders = [] if data_dir is None else [data_dir]
+    with suppress(RuntimeError):  # without a home there is none
+        folders.append(default_data_dir())
+    return folders
+
+
+def _keep(features: np.ndarray, paths: Sequence[Path]) -> None:
+    """Writes them to the first of the paths that takes them; what cannot be kept is computed again."""
+    for path in paths:
+        with suppress(OSError):
+            with atomic_write(path) as file:
+                np.save(file, features)
+            return
 
 
 def _features(module: Module, x: Tensor, num_layers: int, precision: torch.dtype) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -19,9 +20,10 @@ class TrialTrainable(tune.Trainable):
     """A worker: it holds the dataset on its device, and trains one candidate after another.
 
     A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`,
-    `record_steps`, `facts` (what the model file will say of its origin; its score is added) and `length`: None, or
-    after how many parts it is scored and ends, with its only report. A trial of which the store has a checkpoint goes
-    on from there, and first says its last report again: it may never have arrived.
+    `record_steps`, `data_dir` (where features of backbones are kept), `facts` (what the model file will say of its
+    origin; its score is added) and `length`: None, or after how many parts it is scored and ends, with its only report.
+    A trial of which the store has a checkpoint goes on from there, and first says its last report again: it may never
+    have arrived.
 
     A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
     """
@@ -92,6 +94,7 @@ class TrialTrainable(tune.Trainable):
             epochs=self.trial["epochs"],
             reports_per_epoch=self.trial["reports_per_epoch"],
             record_steps=self.trial["record_steps"],
+            data_dir=Path(self.trial["data_dir"]),
         )
         checkpoint: Any = ray.get(self.store.load.remote(self.trial["number"]))
         if checkpoint is not None:

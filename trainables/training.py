@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -70,10 +71,12 @@ class Training:
         epochs: int,
         reports_per_epoch: int = 1,
         record_steps: bool = True,
+        data_dir: Path | None = None,
     ) -> None:
         """The goal is Classify unless another is given. Raises WeightsUnavailable for a backbone's.
 
         `record_steps`: whether a step is recorded and replayed, or called each time; on a CPU the bits are the same.
+        `data_dir`: where what a frozen backbone gives is kept, if it can be; by default it is this machine's own.
         """
         self.candidate, self.recipe, self.goal = candidate, candidate.recipe, goal or Classify()
         self.seed, self.epochs, self.reports_per_epoch = seed, epochs, reports_per_epoch
@@ -81,6 +84,7 @@ class Training:
         self.precision = fastest_precision(self.device)
         self.module = build(candidate.network, seed, self.device).to(memory_format=torch.channels_last)
         self.start = num_fixed_layers(candidate, self.goal)
+        self.data_dir = data_dir
         self.train, self.val = self._work(train), self._work(val)
         self.batch_size = min(self.recipe.batch_size, len(self.train))
         self.steps_per_epoch = len(self.train) // self.batch_size
@@ -179,7 +183,7 @@ class Training:
         self.last_report = Report(**loaded["last_report"]) if loaded["last_report"] else None
 
     def _work(self, split: DeviceSplit) -> Work:
-        inputs = through_fixed_layers(self.candidate, self.start, self.module, split, self.precision)
+        inputs = through_fixed_layers(self.candidate, self.start, self.module, split, self.precision, self.data_dir)
         return work_for(self.goal, inputs)
 
     def _predict(self, x: Tensor) -> Tensor:

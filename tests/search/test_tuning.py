@@ -101,6 +101,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         grace_epochs=1,
         run="run",
         runs_dir=str(folder),
+        data_dir=str(folder / "data"),
         max_failures=0,
         references=False,
         seed=seed,

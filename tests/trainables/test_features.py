@@ -1,5 +1,6 @@
 """Frozen backbones: their features are computed once, kept on disk if weights are published, and change no result."""
 
+import errno
 import hashlib
 import io
 import time
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from data.cache import atomic_write
 from spaces.backbones import Backbone, WeightsUnavailable
 from spaces.goal import Classify, Denoise
 from spaces.layers import Conv, Dense, Dropout, GlobalPool, Repeat, Standardize
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
 from tests.data.conftest import Serve, refused, serve
-from trainables import build, training
+from trainables import build, features, training
 from trainables.features import num_fixed_layers
 from trainables.goals import DeviceSplit
 from trainables.inference import predict
@@ -49,8 +51,8 @@ def begin(digits: tuple[DeviceSplit, DeviceSplit]) -> Callable[..., Training]:
     train, val = digits
     few = [DeviceSplit(train.x[:NUM_TRAIN], train.y[:NUM_TRAIN]), DeviceSplit(val.x[:NUM_VAL], val.y[:NUM_VAL])]
 
-    def begin(candidate: Candidate, *, epochs: int = 2) -> Training:
-        return Training(candidate, *few, seed=5, epochs=epochs)
+    def begin(candidate: Candidate, *, epochs: int = 2, data_dir: Path | None = None) -> Training:
+        return Training(candidate, *few, seed=5, epochs=epochs, data_dir=data_dir)
 
     return begin
 
@@ -204,6 +206,60 @@ def test_a_folder_that_takes_no_files_is_no_error(begin, passed: list[int], publ
     expected = curve(begin(candidate("imagenet")))
     assert curve(begin(candidate("imagenet"))) == expected
     assert passed == [NUM_TRAIN, NUM_VAL] * 2
+
+
+class TestTheRunsFolderOfDataFiles:
+    """data_dir=FOLDER, on a node that has it, and on others."""
+
+    def test_holds_the_features(self, begin, passed: list[int], published, tmp_path: Path):
+        given = tmp_path / "given"
+        begin(candidate("imagenet"), data_dir=given)
+        assert [file.parent for file in given.rglob("*.npy")] == [given / "features"] * 2
+        assert feature_files(tmp_path) == []
+        begin(candidate("imagenet"), data_dir=given)
+        assert passed == [NUM_TRAIN, NUM_VAL]
+
+    def test_where_it_cannot_be_made_the_machines_own_has_them(
+        self, begin, passed: list[int], published, tmp_path: Path
+    ):
+        (tmp_path / "file").write_text("not a folder")
+        for _ in range(2):
+            begin(candidate("imagenet"), data_dir=tmp_path / "file" / "given")
+        assert passed == [NUM_TRAIN, NUM_VAL]
+        assert len(feature_files(tmp_path)) == 3  # the folder and two files
+
+    def test_is_read_where_it_cannot_be_written(self, begin, passed: list[int], published, tmp_path: Path, monkeypatch):
+        given = tmp_path / "given"
+        expected = curve(begin(candidate("imagenet"), data_dir=given))
+        next(given.rglob("*.npy")).unlink()
+        refuse_writing_below(given, monkeypatch)
+        assert curve(begin(candidate("imagenet"), data_dir=given)) == expected
+        assert len(passed) == 3  # what is left there is read, and the other is kept elsewhere
+        assert len(feature_files(tmp_path)) == 2
+        begin(candidate("imagenet"), data_dir=given)
+        assert len(passed) == 3
+
+    def test_without_a_home_it_is_the_only_one(self, begin, passed: list[int], published, tmp_path: Path, monkeypatch):
+        def homeless() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(features, "default_data_dir", homeless)
+        begin(candidate("imagenet"), data_dir=tmp_path / "given")
+        begin(candidate("imagenet"), data_dir=tmp_path / "given")
+        assert passed == [NUM_TRAIN, NUM_VAL]
+        begin(candidate("imagenet"))
+        assert passed == [NUM_TRAIN, NUM_VAL] * 2
+
+
+def refuse_writing_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a disk that is mounted for reading does, for root too."""
+
+    def refused(path: Path):
+        if path.is_relative_to(folder):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return atomic_write(path)
+
+    monkeypatch.setattr(features, "atomic_write", refused)
 
 
 @pytest.fixture

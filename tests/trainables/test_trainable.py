@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,7 @@ def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
         "epochs": 2,
         "reports_per_epoch": 1,
         "record_steps": True,
+        "data_dir": "data",
         "length": None,
         "facts": {},
     }
@@ -91,6 +93,9 @@ class Bare(TrialTrainable):
 
     def setup(self, config):
         super().setup(config, **self.given)
+
+    def data_dir(self):
+        return self.training.data_dir
 
 
 def worker(first: dict, store):
@@ -184,3 +189,9 @@ def test_a_trial_of_a_given_length_goes_on_from_its_silent_parts_and_from_its_re
         assert again["num_images"] == only["num_images"]
         ray.get(actor.stop.remote())
         ray.kill(actor)
+
+
+def test_the_runs_folder_of_data_files_reaches_the_training(undisturbed):
+    actor = undisturbed({**config(9, PLAIN), "data_dir": "/given"})
+    ray.get(actor.train.remote())
+    assert ray.get(actor.data_dir.remote()) == Path("/given")
