@@ -4,6 +4,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -133,7 +134,9 @@ def completed(table: pa.Table, journal: bytes) -> pa.Table:
         value = getattr(known, name)
         if value is not None and table[name].null_count == len(table):
             place = table.schema.get_field_index(name)
-            table = table.set_column(place, table.schema.field(name), pa.repeat(value, len(table)))
+            with suppress(OverflowError, ValueError):  # of a foreign journal: no number or text that a table can hold
+                column = pa.repeat(pa.scalar(value, table.schema.field(name).type), len(table))
+                table = table.set_column(place, table.schema.field(name), column)
     return table
 
 

@@ -1,12 +1,14 @@
 """Scores compare only under the same conditions, and what is left apart is said with the reason."""
 
+import json
+
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 import results
 from results import analysis, plots, report, tables
-from results.conditions import CONDITIONS, Conditions, began, goal_text
+from results.conditions import CONDITIONS, HEADER, Conditions, began, goal_text
 from results.report_ablation import ablation_page
 from results.run_record import read_run
 from results.schema import ABLATION, SCHEMAS, VERSION_KEY
@@ -89,6 +91,13 @@ def test_a_goal_as_text(goal, text):
 )
 def test_a_journal_that_does_not_say_how_its_run_was_begun(journal):
     assert began(journal) == {}
+
+
+def test_a_foreign_journal_fills_in_nothing_that_a_table_cannot_hold():
+    identity = {"goal": {"goal": "\ud800"}, "max_epochs": 10**30, "train_examples": 5}
+    journal = json.dumps({"user_attr": {HEADER: {"identity": identity}}}).encode()
+    table = tables.completed(tables.of_rows([{"run": "x"}], ABLATION), journal)
+    assert [table[name][0].as_py() for name in ("goal", "max_epochs", "train_examples")] == [None, None, 5]
 
 
 @pytest.fixture(scope="module")
