@@ -145,11 +145,9 @@ def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> 
     from search.retrain import failures
 
     rows = pd.DataFrame(ablation.rows(session.study, session.splits))
-    objective = ablation.plan.task.objective
+    objective, name = ablation.plan.task.objective, ablation.plan.objective_text
     for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
-        terminal.show(
-            _table(f"{parameter}: {objective.name}, mean over seeds", str(parameter), effects(mine), objective)
-        )
+        terminal.show(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine), objective))
     if len(rows):
         terminal.say(
             "The 95% intervals cover the seeds alone: other trainings, scored on these same validation images."
