@@ -32,6 +32,8 @@ COLUMNS = [
     "seed",
     "origin",
     "reference",
+    "repeats",
+    "repeated_by",
     "device",
     "node",
     "error",

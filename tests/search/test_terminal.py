@@ -65,7 +65,7 @@ def leaderboard(folder: Path, name: str = "bertoldi"):
     plan, splits, study = plan_of(folder), load_made(), searched(folder, name)
     plan.folder.path.mkdir(parents=True)
     write_tables(study, plan.origin(splits), plan.folder.path, is_live=False)
-    return lambda terminal: print_summary(terminal, plan, splits, study, Outcome(Stop()))
+    return lambda terminal: print_summary(terminal, plan, splits, study, Outcome(Stop()), best_model=None)
 
 
 def confirmation(folder: Path, name: str = "bertoldi"):
