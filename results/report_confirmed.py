@@ -12,6 +12,7 @@ from markupsafe import Markup
 from results import analysis, plots
 from results.columns import has, known, records
 from results.confirmed import seeds_and_images, what_is_covered
+from results.readings import how_chosen, how_often, marked
 from results.report_page import Column, Section, figure, heading, joined, missing, paragraph, part, picture, table
 from results.run_record import RunRecord
 from results.statistics import Mean
@@ -133,7 +134,7 @@ def _confirmed_verdict(run: RunRecord) -> tuple[str, list[str], str]:
     (name, stats), scored = _winner(run), run.test_score_name
     row = run.confirmed_row(name)
     title = f"{run.task}: {name}, {row['num_params']:,} parameters, {scored} {number(stats.value)}"
-    how = "It was chosen by validation scores, before any test image was read"
+    how = how_chosen(_confirmed_rows(run), name)
     if run.scored_on != "test":
         how = "The search has chosen it by these very images, so that the score is biased upwards"
     told = f"The network that validation put first, {name}, has {_size(row)}. Its mean {scored} is {interval(stats)}. "
@@ -170,17 +171,17 @@ def _better_reference(run: RunRecord, best: dict[str, Any]) -> str:
     ahead = ahead.loc[(ahead["rank"] < best["rank"]).to_numpy()].sort_values(by="rank")
     if ahead.empty:
         return ""
-    first = ahead.iloc[0]
+    first, model = ahead.iloc[0], run.folder / "models" / "best.pt"
     return (
         f"The published network {first['reference']} did better in this search: {number(first['score'])} with "
-        f"{first['num_params']:,} parameters. The model file holds that one."
+        f"{first['num_params']:,} parameters." + (" The model file holds that one." if model.is_file() else "")
     )
 
 
 def _finalist_row(run: RunRecord, name: str, stats: Mean) -> list[Any]:
     row, first = run.confirmed_row(name), next(iter(run.confirmed.means))
     return [
-        name,
+        marked(_confirmed_rows(run), name),
         number(stats.value),
         f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "one seed",
         f"{stats.sd:.2g}" if stats.n > 1 else None,
@@ -206,8 +207,15 @@ def _how_scored(run: RunRecord) -> str:
         "equal seeds and on the same images: that takes out what a seed, or an image, does to both. "
     )
     if run.scored_on == "test":
-        return told + "Each training was scored on the test images once, after its end; nothing was chosen by them."
+        return told + (
+            how_often(_confirmed_rows(run)) or "Each training was scored on the test images once, at its end."
+        )
     return told + f"Scored on {run.scored_on} images, by which the search has chosen: these scores are biased upwards."
+
+
+def _confirmed_rows(run: RunRecord) -> list[dict[str, Any]]:
+    assert run.finalists is not None
+    return records(run.finalists)
 
 
 def _makes_images(run: RunRecord) -> bool:

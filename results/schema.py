@@ -117,6 +117,9 @@ FINALISTS = pa.schema(
         ("test_score", pa.float64()),  # of this training, at its end
         ("test_loss", pa.float64()),
         ("scored_on", pa.string()),  # test; or validation, where the dataset has no test images with answers
+        ("round", pa.int64()),  # from 1: of the run's confirmations, the one that asked for this training
+        ("test_read", pa.int64()),  # from 1: which reading of the test images for this run this training's was
+        ("chosen_after_test", pa.bool_()),  # whether they had been read for this run when the finalist was chosen
         ("train_seconds", pa.float64()),
         ("model_path", pa.string()),  # from the run's folder
         *_CONDITIONS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from results.command import FAILED, StorageError, argument_of, check_name, key, keys_help, parse_into, run_command
 from results.confirmed import Confirmed, what_is_covered
+from results.readings import how_often, marked
 from results.runs_at import RULE, runs_at
 from results.schema import Status
 from results.storage import shown
@@ -18,6 +19,7 @@ from search.finalists import Confirmation, finalists_of
 from search.folder import find_run
 from search.plan import Plan
 from search.retrain import again, failures
+from search.rounds import begin_round
 from search.session import Session, open_session
 from search.study import Study
 from search.terminal import Column, Table, Terminal
@@ -27,7 +29,8 @@ USAGE = "python -m search.confirm run=NAME"
 PROMISE = """
 Trains the best completed candidates of a run again, and its best reference, over several seeds: on training and
 validation images together, for the length that validation chose, side by side. Then each is scored on the test images,
-which nothing has looked at before: once for each training, after its end. Where a dataset has no test images with
+which no search looks at: once for each training, after its end. What is chosen once this has been done for a run is
+marked, in all tables: you may have extended the search for what you saw. Where a dataset has no test images with
 answers, training is on the training images, scores are on the validation images, and the table says so.
 
 A search does this by itself when it comes to its end. What has been trained is not trained again: more seeds or a
@@ -117,6 +120,7 @@ def confirm(session: Session) -> bool:
         return False
     with confirmation.folder.locked():
         study = _open_study(confirmation)
+        begin_round(study, [finalist.name for finalist in confirmation.finalists], seeds)
         held_out = confirmation.held_out()
         names = ", ".join(finalist.name for finalist in confirmation.finalists)
         terminal.say(
@@ -127,6 +131,8 @@ def confirm(session: Session) -> bool:
         job = confirmation.job(study)
         outcome = session.train(job, study, held_out)
     print_confirmed(terminal, confirmation, study)
+    if told := how_often(confirmation.rows(study)):
+        terminal.say(told)
     if not outcome.is_whole:
         terminal.say(f"Not all was trained. To go on: {confirm_command(config)}")
     elif failed := again(study, job.given, confirm_command(config)):
@@ -155,11 +161,12 @@ def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study
         return
     name = confirmation.plan.objective_text.removeprefix("validation ")
     table = Table(COLUMNS, title=f"{confirmation.scored_on} {name}, mean over seeds")
+    rows = confirmation.rows(study)
     asked = {finalist.name: finalist for finalist in confirmation.finalists if finalist.name in found.means}
     for finalist in asked.values():
         stats, network = found.means[finalist.name], finalist.trial.candidate.network
         table.add(
-            finalist.name,
+            marked(rows, finalist.name),
             number(stats.value),
             f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "",
             f"{stats.sd:.2g}" if stats.n > 1 else "",

@@ -19,7 +19,9 @@ from search.answers import Answered, predictions, read_answers, write_answers
 from search.folder import RunFolder, writing
 from search.job import Given, Job
 from search.journal import TrialRecord
+from search.journal_file import reading
 from search.plan import Plan
+from search.rounds import Rounds, check_rounds, confirmation_folder
 from search.study import Study
 
 PURPOSE = 3
@@ -67,7 +69,7 @@ class Confirmation:
 
     @property
     def folder(self) -> RunFolder:
-        return RunFolder(self.plan.folder.path / "confirmation")
+        return confirmation_folder(self.plan.folder)
 
     @property
     def scored_on(self) -> str:
@@ -98,6 +100,8 @@ class Confirmation:
         identity = {"dataset_fingerprint": self.splits.fingerprint, "scored_on": self.scored_on}
         study = retrain.open_study(self.plan, self.folder.path, "confirmation", identity)
         self._check_own(study)
+        with reading(self.folder.journal):
+            check_rounds(study)
         return study
 
     def _check_own(self, study: Study) -> None:
@@ -151,7 +155,18 @@ class Confirmation:
 
     def rows(self, study: Study) -> list[dict[str, Any]]:
         """A row for each training that has ended, asked for now or before; the best finalist first."""
-        return [self._row(*trained) for trained in self._trained(study)]
+        rounds = Rounds.of(study)
+        return [self._row(*each) | self._told_of(each[-1], each[0], rounds) for each in self._trained(study)]
+
+    def _told_of(self, training: TrialRecord, finalist: Finalist, rounds: Rounds) -> dict[str, Any]:
+        """What the journal says of when test images were read; nothing of it where there are none."""
+        told = {"round": rounds.place(training)}
+        if self.scored_on != "test":
+            return told
+        return told | {
+            "test_read": training.reports[-1]["order"] + 1,  # it has one report, and the study no other ones
+            "chosen_after_test": rounds.is_after_test(finalist.trial),
+        }
 
     def _table(self, study: Study) -> pa.Table:
         rows = self.rows(study)

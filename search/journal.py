@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,14 @@ class Journal:
         with reading(self._path):
             return [_entry(trial) for trial in self._read()]
 
+    def note(self, name: str, value: Any) -> None:
+        """Records something of the whole study; any JSON, under a name that no other note has."""
+        self._storage.set_study_user_attr(self._study_id, name, value)
+
+    def notes(self) -> dict[str, Any]:
+        """All notes, by name."""
+        return self._storage.get_study_user_attrs(self._study_id)
+
     def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         """Records the next trial."""
         assert trial.number == len(self._trial_ids)
@@ -233,13 +241,18 @@ def _entry(trial: FrozenTrial) -> Entry:
         repeats=attrs.get("repeats"),
         params=dict(trial.params),
         rejected=Counter(attrs["rejected"]),
-        started_at=trial.datetime_start,
+        started_at=_in_utc(trial.datetime_start),
     )
     ending = None
     if trial.state.is_finished():
         why = attrs["ending"]
-        ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], trial.datetime_complete)
+        ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], _in_utc(trial.datetime_complete))
     return Entry(record, dict(trial.distributions), _reports(trial), ending)
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    """A time as the study has it: Optuna gives local ones without their zone, which would be read as UTC."""
+    return at.astimezone(UTC) if at else None
 
 
 def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:

@@ -146,6 +146,14 @@ class Study:
             self.report(trial.number, dict(report))
         return trial
 
+    def note(self, name: str, value: Any) -> None:
+        """Keeps something of the whole study in its journal; any JSON, under a name that no other note has."""
+        self._journal.note(name, value)
+
+    def notes(self) -> dict[str, Any]:
+        """All that was kept so, by name."""
+        return self._journal.notes()
+
     def knows(self, candidate: Candidate) -> bool:
         """Whether a trial has this candidate."""
         return candidate.to_json() in self._known

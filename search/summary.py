@@ -18,6 +18,7 @@ from results.storage import is_remote, shown
 from results.wording import count, number
 from search.config import resume_command
 from search.plan import Plan
+from search.rounds import num_test_reads
 from search.session import Session
 from search.study import Study
 from search.terminal import Column, Table, Terminal
@@ -36,7 +37,7 @@ def print_start(session: Session) -> None:
     ]
     coming = f", {slots.most} once all workers have come" if slots.most > slots.up else ""
     lines = [
-        f"data     {_data(session.splits)}",
+        f"data     {_data(session.splits, plan)}",
         f"search   {count(plan.num_trials, 'trial')} of up to {count(plan.max_epochs, 'epoch')}, "
         f"{', '.join(limits)}, {config.sampler.value} + ASHA, seed {config.seed}",
         f"ray      {session.ray}",
@@ -59,7 +60,7 @@ def print_summary(
     """`best_model` is the file with the best trial's network, if there is one."""
     if (best := _best_table(plan)).rows:
         terminal.show(best)
-    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits)}"]:
+    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits, plan)}"]:
         terminal.say(line)
     if splits.origin == "made":
         terminal.say(
@@ -178,6 +179,16 @@ def _notebook(runs_dir: str) -> str:
     return f"; notebook: {place} (with {VARIABLE}={shlex.quote(runs)})"
 
 
-def _data(splits: Splits) -> str:
+def _data(splits: Splits, plan: Plan) -> str:
     sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
-    return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {len(splits.test):,} test images untouched"
+    test = f"{len(splits.test):,} test images {_touched(plan)}"
+    return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {test}"
+
+
+def _touched(plan: Plan) -> str:
+    """Whether the test images have been read for this run: by no search, but by its confirmation, if there was one."""
+    try:
+        reads = num_test_reads(plan.folder)
+    except ValueError:  # which the confirmation says in full
+        return "read by the run's confirmation, whose journal is damaged"
+    return f"read {count(reads, 'time')} by the run's confirmation" if reads else "untouched"

@@ -2,7 +2,9 @@
 
 import math
 import random
+import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -318,6 +320,20 @@ class TestTheJournal:
         for _ in range(16):
             run(open_study(tmp_path / "parts.log", sampler=sampler), 1)
         assert picture(open_study(tmp_path / "parts.log", sampler=sampler)) == picture(whole)
+
+    @pytest.mark.parametrize("zone", ["UTC0", "AAA5"])
+    def test_a_reopened_trial_has_the_times_that_it_had_wherever_that_is(self, path, zone, monkeypatch):
+        """Optuna gives local times without their zone, and tables took them for UTC."""
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        study = open_study(path)
+        run(study, 1)
+        [ended], [again] = study.trials, open_study(path).trials
+        monkeypatch.undo()
+        time.tzset()
+        assert again.started_at == ended.started_at
+        assert again.ended_at is not None
+        assert abs(again.ended_at - ended.ended_at) < timedelta(minutes=1)
 
     def test_an_ended_trial_has_its_reports_as_a_reopened_one_has_them(self, path):
         study = open_study(path)
