@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def in_one_line(error: BaseException | None) -> str:
 def in_full(error: BaseException | None) -> str:
     """The error with the worker's stack, without the colours that Ray gives it."""
     return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() if error else "the loss or the score was not finite"
+
+
+def failed_as_before(trial: TrialRecord, trials: Sequence[TrialRecord]) -> bool:
+    """Whether a trial that was begun again failed as it had before, in a run where others did well.
+
+    Then the candidate is at fault after all, and nothing follows for the others: a run with several such candidates
+    could never be extended if they counted among its first failures.
+    """
+    if trial.repeats is None or _way(trial) != _way(trials[trial.repeats]):
+        return False
+    return any(each.status in (Status.COMPLETE, Status.PRUNED) for each in trials)
 
 
 @dataclass

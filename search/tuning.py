@@ -22,7 +22,7 @@ from results.schema import Status
 from search.checkpoints import left_over, start_store
 from search.cluster import Slots
 from search.engines.ray import forget_statistics, is_local
-from search.failures import FIRST_TRIALS, FirstFailures, in_full, in_one_line
+from search.failures import FIRST_TRIALS, FirstFailures, failed_as_before, in_full, in_one_line
 from search.job import Job
 from search.journal import TrialRecord
 from search.progress import Progress
@@ -217,7 +217,8 @@ def _on_end(study: Study, keeper: _Keeper, outcome: Outcome, failures: FirstFail
 
     def on_end(number: int, error: BaseException | None) -> None:
         keeper.ended(number)
-        failures.ended(study.trials[number])
+        if not failed_as_before(study.trials[number], study.trials):
+            failures.ended(study.trials[number])
         if failures.are_all_the_same and not outcome.failure:
             outcome.failure = in_full(error)
 

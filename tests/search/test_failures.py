@@ -1,11 +1,13 @@
 """What errors mean: memory, one line of text, and when failing trials are no accident."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from ray.exceptions import RayActorError, RayTaskError
 
 from results.schema import Status
-from search.failures import FirstFailures, in_full, in_one_line, is_out_of_memory
+from search.failures import FirstFailures, failed_as_before, in_full, in_one_line, is_out_of_memory
 from search.journal import TrialRecord
 from tests.search.toy import toy_candidate
 
@@ -111,3 +113,20 @@ def test_references_whose_weights_cannot_be_had_say_nothing_of_the_others():
 
 def test_what_a_lost_worker_says_in_one_line_is_said_once():
     assert in_one_line(RayActorError(error_msg="The actor is unavailable: socket closed.")).count("unavailable") == 1
+
+
+def failing_twice(second: str, *others: Status) -> bool:
+    """Whether a trial that is begun again, beside others that ended so, is said to have failed as before."""
+    candidate = toy_candidate({"filters": 1, "optimizer": "adam"})
+    one = TrialRecord(number=0, candidate=candidate, seed=0, origin="tpe", status=Status.FAILED, error="killed by 17")
+    rest = [replace(one, number=1 + n, status=status) for n, status in enumerate(others)]
+    again = replace(one, number=1 + len(rest), repeats=0, error=second)
+    return failed_as_before(again, [one, *rest, again])
+
+
+def test_a_candidate_that_fails_twice_alike_says_nothing_of_the_others_where_some_did_well():
+    """Or a run that has several of them could never be extended."""
+    assert failing_twice("killed by 23", Status.FAILED, Status.COMPLETE)
+    assert failing_twice("killed by 23", Status.PRUNED)
+    assert not failing_twice("killed by 23", Status.FAILED), "a fault that was not mended stops the run again"
+    assert not failing_twice("another error", Status.COMPLETE)
