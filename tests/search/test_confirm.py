@@ -243,6 +243,21 @@ def test_what_is_under_way_is_scored_once_also_if_it_is_no_longer_asked_for(tmp_
     assert list(replace(plans, top_k=1, seeds=1).given(confirmation)) == [f"{plans.finalists[0].name}, seed 0"]
 
 
+def test_a_model_path_is_in_the_table_only_where_the_file_is(tmp_path):
+    study = toy.open_study(tmp_path / "journal.log")
+    toy.run(study, 12)
+    plans = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 1, 2)
+    confirmation = toy.open_study(tmp_path / "b.log")
+    for name, one in plans.given(confirmation).items():
+        number = confirmation.add_reference(name, one.candidate, one.seed).number
+        confirmation.report(number, toy.report(1, 0.9, finished=True))
+    assert [row["model_path"] for row in plans.rows(confirmation)] == [None, None]
+    path = plans.plan.folder.path / f"models/trial-{plans.finalists[0].trial.number}-seed-1.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a model")
+    assert [row["model_path"] for row in plans.rows(confirmation)] == [None, f"models/{path.name}"]
+
+
 def test_a_tasks_further_metrics_are_in_the_table_and_do_not_stop_the_summary(tmp_path):
     study = toy.open_study(tmp_path / "journal.log")
     toy.run(study, 12)
