@@ -145,8 +145,11 @@ def _read_page(path: Path) -> np.ndarray:
     """One PNG as uint8 [H, W]; DataError, without the file's name, if it is not an 8-bit grey page."""
     from PIL import Image  # here, since only those who read files need it
 
+    from data.images import check_pixels
+
     try:
         with Image.open(path, formats=["PNG"]) as image:
+            check_pixels(image)
             image.load()
         bit_depth = path.read_bytes()[24]  # in the header; Pillow cuts off what is over 8
     except Exception as error:  # a damaged file makes Pillow raise errors of many kinds

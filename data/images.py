@@ -20,6 +20,8 @@ from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits
 PART_FRACTION = 0.15  # of each class for validation, and as much for the test
 SPLIT_SEED = 0
 
+MAX_PIXELS = 90_000_000
+"""Of one image, for which Pillow warns too: a page of 297x210 mm at 900 dots an inch."""
 FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no EPS, for which Pillow runs Ghostscript
 MAX_LISTED = 50
 STRAY = "beside the folders of classes; expected in one of them"
@@ -242,6 +244,12 @@ def _read(path: Path) -> np.ndarray | str:
         return f"cannot be read: {error.strerror or error}"
     except Exception as error:  # a damaged file makes Pillow's decoders raise all sorts
         return f"cannot be read: {type(error).__name__}: {error}"
+
+
+def check_pixels(image: Image.Image) -> None:
+    """Raises ValueError, before anything is decoded, for an image of more pixels than a page has."""
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width}x{image.height} pixels; expected at most {MAX_PIXELS:,}")
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from data.array_pickle import read_objects
 from data.array_values import as_pixels, brightest, label_values
+from data.npy import check_archive, read_header, read_npy
 from data.splits import DataError
 
 PARTS = ("train", "val", "test")
@@ -106,6 +107,8 @@ def _read_arrays(path: Path, letters: str, *, needs_labels: bool = True) -> tupl
             file = np.load(content, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise _Unknown("found a single array, as in .npy")
+            assert file.zip is not None
+            check_archive(file.zip, path.stat().st_size)
             given = _given(file.files, needs_labels)
             wanted = [name for part in given for letter, name in zip("xy", part[1:], strict=True) if letter in letters]
             return {name: _read(file, name) for name in wanted if name is not None}, given
@@ -143,16 +146,16 @@ def _read(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     assert file.zip is not None
     member = name if name in file.zip.namelist() else f"{name}.npy"
     with file.zip.open(member) as content:
-        version = np.lib.format.read_magic(content)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        if version <= (2, 0) and read_header(content)[2].hasobject:
-            try:
-                return read_objects(content)  # pyright: ignore[reportArgumentType]
-            except ValueError as error:
-                raise ValueError(
-                    f"array {name}, {error}; text is safe by {name}.astype(str), images of one size by np.stack({name})"
-                ) from None
-    return file[name]
+        source: Any = content
+        if not read_header(source)[2].hasobject:
+            content.seek(0)
+            return read_npy(source, file.zip.getinfo(member).file_size)
+        try:
+            return read_objects(source)
+        except ValueError as error:
+            raise ValueError(
+                f"array {name}, {error}; text is safe by {name}.astype(str), images of one size by np.stack({name})"
+            ) from None
 
 
 def _names(path: Path, arrays: Mapping[str, np.ndarray], given: Sequence[Given]) -> list[str]:

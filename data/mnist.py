@@ -69,20 +69,26 @@ def read_idx(path: Path, expected_shape: tuple[int, ...]) -> np.ndarray:
     for the type (8: unsigned bytes), one for the number of dimensions, each dimension as 4 bytes, big end first, then
     the data.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: expected a file of MNIST, found one that cannot be read: {error}") from error
     header = b"".join([bytes([0, 0, 8, len(expected_shape)]), *(size.to_bytes(4, "big") for size in expected_shape)])
     num_bytes = len(header) + int(np.prod(expected_shape))
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(num_bytes + 1)  # however much it would unpack to
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: expected a file of MNIST, found one that cannot be read: {error}") from error
     if not content.startswith(header) or len(content) != num_bytes:
         raise DataError(
             f"{path}: expected an idx file of {num_bytes:,} bytes that begins with {header.hex(' ')} (shape "
-            f"{expected_shape}), found {len(content):,} bytes that begin with {content[: len(header)].hex(' ')!r}. "
+            f"{expected_shape}), found {_at_most(num_bytes, content)} bytes that begin with "
+            f"{content[: len(header)].hex(' ')!r}. "
             "It is truncated or no file of MNIST: remove it to have it downloaded again"
         )
     # A copy, since views of bytes are read-only, of which torch.from_numpy warns.
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(expected_shape).copy()
+
+
+def _at_most(num_bytes: int, content: bytes) -> str:
+    return f"{len(content):,}" if len(content) <= num_bytes else f"more than {num_bytes:,}"
 
 
 MNIST = Dataset(name="mnist", original=load_original, made=lambda data_dir, say: embedded.load_made())

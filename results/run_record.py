@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from results import tables
 from results.analysis import Direction, at_equal_epochs, direction_of
@@ -19,10 +18,14 @@ from results.columns import known, records, rows, searched
 from results.command import argument_of
 from results.conditions import CONDITIONS, Conditions
 from results.confirmed import Confirmed
+from results.run_config import parse_config
 from results.runs_at import is_default
 from results.schema import Status
 from results.statistics import Mean
 from results.storage import run_names, shown
+
+MAX_SAMPLES_BYTES = 2**29
+"""Of pictures in samples.npz, unpacked: some fifty, of pages at most."""
 
 
 @dataclass(frozen=True)
@@ -164,19 +167,28 @@ def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataF
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml; empty if there is none. Raises ValueError if it is damaged."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = parse_config(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: cannot be read, or is damaged: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read, or is damaged: {error}") from None
     return found if isinstance(found, dict) else {}
 
 
 def _samples(path: Path) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path) as file:  # without pickles, which could do anything
+            _check_size(file)
             return dict(file)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, MemoryError) as error:
         raise ValueError(f"{path}: not a file of samples, or damaged: {error}") from None
+
+
+def _check_size(file: Any) -> None:
+    """Raises ValueError for what is no archive, or one that unpacks to more than pictures take."""
+    if not isinstance(file, np.lib.npyio.NpzFile) or file.zip is None:
+        raise ValueError("it is no archive of arrays")
+    if (unpacked := sum(info.file_size for info in file.zip.infolist())) > MAX_SAMPLES_BYTES:
+        raise ValueError(f"it would unpack to {unpacked:,} bytes")

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, began
 from results.files import replacing
+from results.parquet_file import read_parquet
 from results.schema import Status, brought_up, curves_schema, finalists_schema, leaderboard_schema
 from results.storage import JOURNAL, Remote, explained, is_remote
 
@@ -146,10 +147,8 @@ def decoded(content: bytes, path: Path | str, table: str) -> pa.Table:
     Raises ValueError that names the file if it is not Parquet, damaged, or of a version that this code does not read.
     """
     try:
-        # Neither pq.read_table nor threads: they abort a process that ends soon after (apache/arrow#34314)
-        found = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-        found.validate(full=True)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        found = read_parquet(content)
+    except (pa.ArrowException, OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"{path} is not a Parquet file, or damaged: {reason}") from error
     return brought_up(found, table, path)

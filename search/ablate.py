@@ -10,10 +10,10 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import yaml
 
 from results.ablation import Effect, effects, told
 from results.command import FAILED, entries_of, key, keys_help, parse_into, read_fields, run_command
+from results.run_config import parse_config
 from results.statistics import bounds_of, mean
 from results.storage import shown, working_folder
 from results.wording import count, number
@@ -213,8 +213,8 @@ def _earlier(config: RunConfig) -> AblateKeys | None:
     if not path.is_file():
         return None
     try:
-        found = yaml.safe_load(path.read_bytes())
-    except (OSError, ValueError, yaml.YAMLError):
+        found = parse_config(path.read_bytes())
+    except (OSError, ValueError):
         found = None  # which says what of it is wrong where the run's own keys are read
     if not isinstance(found, dict) or not isinstance(found.get("ablation"), dict):
         raise ValueError(f"run={config.run}: there is a run of that name that is no ablation; name another")

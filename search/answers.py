@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
 
 from data.cache import atomic_write
+from data.npy import check_archive
 from data.splits import Split
 from results import tables
 from results.schema import PREDICTIONS
@@ -37,8 +39,9 @@ def read_answers(path: Path) -> Arrays | None:
     """The arrays of a file; None where it is not there or damaged, which costs the report its pictures alone."""
     try:
         with np.load(path, allow_pickle=False) as held:
+            check_archive(held.zip, path.stat().st_size)
             return dict(held)
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, MemoryError, AttributeError):
         return None
 
 

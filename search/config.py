@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-import yaml
-
 from data.cache import default_data_dir
 from results.command import argument_of, check_name, check_ranges, command_line, key, keys_help, parse_into, read_fields
+from results.run_config import parse_config
 from results.runs_at import RULE, is_default, runs_at
 from results.storage import at_home, bring
 from results.wording import count
@@ -242,14 +241,13 @@ def earlier(runs_dir: str, run: str) -> RunConfig | None:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}; name others with runs_dir= and run=") from None
     try:
-        found = yaml.safe_load(content)
+        found = parse_config(content)
         if not isinstance(found, dict) or "task" not in found:
             raise ValueError("it names no task")
         return read_fields(RunConfig, {name: value for name, value in found.items() if name not in OF_ONE_SESSION})
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path}: not the configuration of a run, or damaged: {str(reason).rstrip('.')}. "
+            f"{path}: not the configuration of a run, or damaged: {str(error).rstrip('.')}. "
             "Remove it, and give what the run was begun with on the command line"
         ) from None
 

@@ -97,11 +97,12 @@ def _read_image(path: Path, shape: Shape, any_size: bool) -> np.ndarray:
     """
     from PIL import Image
 
-    from data.images import FORMATS, as_shown
+    from data.images import FORMATS, as_shown, check_pixels
 
     channels, height, width = shape
     try:
         with Image.open(path, formats=FORMATS) as opened:
+            check_pixels(opened)
             mode = opened.mode
             pixels = np.asarray(as_shown(opened).convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # what a damaged file makes it raise is not documented

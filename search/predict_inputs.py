@@ -12,6 +12,7 @@ import numpy as np
 
 from data.array_values import as_pixels
 from data.folders import check_utf8
+from data.npy import read_npy
 from data.splits import Images
 from spaces.layers import Shape
 
@@ -87,7 +88,8 @@ def _read_folder(folder: Path, shape: Shape, any_size: bool) -> Inputs:
 
 def _read_array(path: Path, shape: Shape, any_size: bool) -> Inputs:
     try:
-        found = np.asarray(np.load(path, allow_pickle=False))  # an array also of an archive, which is refused below
+        with path.open("rb") as file:
+            found = read_npy(file, path.stat().st_size)
     except Exception as error:  # what a damaged file makes it raise is not documented
         raise ValueError(f"input={path}: not an .npy file of numbers ({error})") from None
     images = _fitted(path, found, shape, any_size)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from data.cache import atomic_write, default_data_dir
+from data.npy import read_npy
 from spaces.backbones import Backbone
 from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
@@ -91,7 +92,7 @@ def _key(x: Tensor, *texts: str) -> str:
 def _read(path: Path, shape: tuple[int, ...]) -> Tensor | None:
     try:
         with path.open("rb") as file:
-            found = np.lib.format.read_array(file, allow_pickle=False)
+            found = read_npy(file, path.stat().st_size)
     except (OSError, ValueError):  # not there, or damaged
         return None
     return torch.from_numpy(found) if (found.shape, found.dtype) == (shape, np.float16) else None
