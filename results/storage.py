@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from pyarrow import fs
 
-from results.files import replacing
+from results.files import check_no_links, open_unlinked, replacing
 
 JOURNAL = "journal.log"
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 3.0, 5.0, 2
@@ -182,8 +182,12 @@ class Remote:
 
 
 def is_kept(name: str) -> bool:
-    """Whether a file belongs to the run, by its name in the folder: locks and what is half written do not."""
-    return not any(part.startswith(".") for part in name.split("/")) and not name.endswith((".part", ".tmp"))
+    """Whether a file belongs to the run, by its name in the folder: locks and what is half written do not.
+
+    Nor does a name that would lie outside of the folder, with .. or // in it, as names in buckets may be.
+    """
+    is_within = all(part and not part.startswith(".") for part in name.split("/"))
+    return is_within and not name.endswith((".part", ".tmp"))
 
 
 def is_journal(name: str) -> bool:
@@ -241,7 +245,8 @@ def _google_reason(code: str, message: str) -> str:
 
 def _bring(remote: Remote, files: dict[str, fs.FileInfo], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    check_no_links(folder)
+    with open_unlinked(folder / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

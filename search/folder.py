@@ -18,6 +18,7 @@ import yaml
 
 from data.cache import atomic_write
 from results.command import StorageError
+from results.files import check_no_links, open_unlinked
 from results.storage import bring, run_names
 
 ENGINES = ("torch", "ray", "optuna")
@@ -71,12 +72,13 @@ class RunFolder:
         """Makes the folder and keeps other processes out of it; the lock goes with the process that holds it.
 
         A folder that was made here goes again after a ValueError, a user's mistake that nothing came of. Raises
-        ValueError if another process holds it, or if it cannot be made or written.
+        ValueError if another process holds it, if it cannot be made or written, or if it holds a link.
         """
         is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
+            check_no_links(self.path, unless_in=[self.scratch.name])  # which is removed, and no link in it is followed
+            lock = open_unlinked(self.path / ".lock", "w")
         except OSError as error:
             raise ValueError(
                 f"{self.path}: cannot be the folder of a run: {error.strerror}; name others with runs_dir= and run="

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from data.cache import atomic_write
+from results.files import open_unlinked
 
 RECORD = ".frugal-outputs"
 """In each folder that is written to, a line for each output: SHA-256 and name. A file that was changed since is the
@@ -34,7 +35,13 @@ class Outputs:
             )
 
     def check_folder(self, folder: Path, names: Sequence[str]) -> None:
-        """Raises ValueError if one of the names in the folder is another's file: these are never replaced."""
+        """Raises ValueError if one of the names in the folder is another's file: these are never replaced.
+
+        So it does for a folder in it that is a link: what is written there would go elsewhere.
+        """
+        below = {folder.joinpath(*Path(name).parts[:end]) for name in names for end in range(1, name.count("/") + 1)}
+        if links := sorted(path for path in below if path.is_symlink()):
+            raise ValueError(f"output={folder}: {links[0]} is a link, and would be written through; remove it")
         if others := [name for name in names if os.path.lexists(folder / name) and not self._is_ours(folder / name)]:
             shown = ", ".join([*others[:MAX_LISTED], *(["..."] if len(others) > MAX_LISTED else [])])
             raise ValueError(
@@ -73,7 +80,7 @@ class Outputs:
     def _recorded(self, folder: Path) -> set[str]:
         if folder not in self._lines:
             try:
-                text = (folder / RECORD).read_text(errors="replace")
+                text = "" if (folder / RECORD).is_symlink() else (folder / RECORD).read_text(errors="replace")
             except OSError:
                 text = ""
             self._lines[folder] = set(text.splitlines())
@@ -84,7 +91,9 @@ class Outputs:
         line = _line(path, digest)
         recorded = self._recorded(path.parent)
         if line not in recorded:
-            with (path.parent / RECORD).open("a") as file:
+            if (path.parent / RECORD).is_symlink():
+                raise ValueError(f"{path.parent / RECORD}: is a link, and would be written through; remove it")
+            with open_unlinked(path.parent / RECORD, "a") as file:
                 file.write(f"{line}\n")
             recorded.add(line)
 

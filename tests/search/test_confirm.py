@@ -23,6 +23,7 @@ from search.terminal import Terminal
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command
+from tests.search.test_links import check_known
 from tests.search.unfinished import cut_short
 from trainables.model import load_model
 
@@ -61,6 +62,7 @@ def test_the_best_candidates_and_the_best_reference_are_trained_with_each_seed(c
 
 @pytest.mark.ray
 def test_a_score_is_the_kept_models_on_the_test_images(confirmed, finalists):
+    check_known(confirmed[0] / "a")
     test = load_made().test
     for _, row in finalists.iterrows():
         model = load_model(confirmed[0] / "a" / row["model_path"])

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 import results
 from data.embedded import load_made
 from search.predict import main as predict
+from search.run import main as search
 from tests.results.notebook import NOTEBOOK, execute
 from tests.search.command import run, timeless
+from tests.search.test_links import check_known
 
 pytestmark = pytest.mark.ray
 
@@ -92,6 +95,19 @@ def test_a_run_leaves_few_files(finished):
     folder = finished[0] / "first"
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     assert files == [".lock", "config.yaml", "curves.parquet", "journal.log", "leaderboard.parquet", "models/best.pt"]
+    check_known(folder)
+
+
+@pytest.mark.parametrize("name", [".lock", "config.yaml", "curves.parquet", "journal.log", "models/best.pt", "models"])
+def test_a_run_in_whose_folder_a_link_lies_is_not_gone_on_with(finished, tmp_path, name, capsys):
+    (tmp_path / "users").write_text("kept")
+    folder = Path(shutil.copytree(finished[0] / "first", tmp_path / "runs" / "first"))
+    (folder / name).rename(tmp_path / "moved")
+    (folder / name).symlink_to(tmp_path / ("users" if name == ".lock" else "moved"))
+    line = [f"runs_dir={tmp_path}/runs", "run=first", "data=made", f"max_epochs={MAX_EPOCHS}", "num_trials=20"]
+    assert search(line) == 2
+    assert f"{name}: is a link, to " in capsys.readouterr().err
+    assert (tmp_path / "users").read_text() == "kept"
 
 
 def test_the_best_model_labels_images_as_well_as_its_row_says(finished, leaderboard, tmp_path):
