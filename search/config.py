@@ -38,8 +38,14 @@ MOST_SECONDS = 1e9
 
 
 class Sampler(Enum):
+    """Where candidates come from; `search.proposals.SAMPLERS` has what makes each."""
+
     tpe = "tpe"
     random = "random"
+
+
+SAMPLER_WORDS = {Sampler.tpe: "multivariate, grouped, constant liar", Sampler.random: "whatever was seen before"}
+assert SAMPLER_WORDS.keys() == {*Sampler}, "SAMPLER_WORDS says of each sampler what --help is to say"
 
 
 class ScaleName(Enum):
@@ -97,7 +103,7 @@ class RunConfig:
     reports_per_epoch: int = key(
         1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it", above=0, most=MOST_STEPS
     )
-    sampler: Sampler = key(Sampler.tpe, "tpe (multivariate, grouped, constant liar) or random")
+    sampler: Sampler = key(Sampler.tpe, ", ".join(f"{each.value} ({SAMPLER_WORDS[each]})" for each in Sampler))
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
     report: bool = key(True, "make report.html at the end of each session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,13 @@ BEST, LATEST = MOST_GOOD, 100
 """Of the trials that have ended, those that the sampler is shown: TPE never counts more than MOST_GOOD as good."""
 
 
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
+    "tpe": OneHistoryTPE,
+    "random": lambda seed, num_ended: RandomSampler(seed=seed),
+}
+"""By the names of `search.config.Sampler`: each is made of a seed, and of how many trials have ended."""
+
+
 class Proposals:
     """Draws from a space by a sampler that knows the trials begun so far, and how they ended.
 
@@ -36,6 +43,8 @@ class Proposals:
     """
 
     def __init__(self, objective: Metric, sampler: str, seed: int) -> None:
+        if sampler not in SAMPLERS:
+            raise ValueError(f"sampler={sampler}: no such sampler in search/proposals.py; it has {', '.join(SAMPLERS)}")
         self.objective, self.sampler, self.seed = objective, sampler, seed
         self._running: dict[int, FrozenTrial] = {}
         self._ended: dict[int, FrozenTrial] = {}
@@ -77,8 +86,7 @@ class Proposals:
         return is_pruned, -last["step"] if is_pruned else 0, -self.objective.signed(last["val_score"])
 
     def _make_sampler(self, number: int) -> BaseSampler:
-        seed = entropy(self.seed, number, purpose=1)
-        return RandomSampler(seed=seed) if self.sampler == "random" else OneHistoryTPE(seed, len(self._ended))
+        return SAMPLERS[self.sampler](entropy(self.seed, number, purpose=1), len(self._ended))
 
 
 class _Shown(InMemoryStorage):

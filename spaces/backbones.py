@@ -25,6 +25,9 @@ class Backbone(Layer):
     _: dataclasses.KW_ONLY
     weights: Literal["imagenet", "random"] = "imagenet"
 
+    is_local = False
+    choices = ()
+
     def cost(self, shape: Shape) -> Cost:
         if shape[0] != 3:
             raise InvalidNetwork(f"Backbone({self.name!r}) takes 3 channels, but gets {shape}")

@@ -30,6 +30,8 @@ class Goal:
     metric: ClassVar[Metric]
 
     def __init_subclass__(cls) -> None:
+        if "metric" not in vars(cls):
+            raise TypeError(f"goal {cls.__name__}: does not say its `metric`, which each must")
         Goal.kinds[cls.__name__] = cls
 
     def num_examples(self, shapes: Sequence[Shape]) -> int:

@@ -36,13 +36,26 @@ class Cost(NamedTuple):
 
 
 class Layer:
-    """A step of a network: a small frozen record with one rule, `cost`, or `cost_with` if it `needs` a saved value."""
+    """A step of a network: a small frozen record with one rule, `cost`, or `cost_with` if it `needs` a saved value.
+
+    Each kind says besides whether it `is_local` and which `choices` it has; `trainables/build.py` has its builder, and
+    `tests/contracts/test_kinds.py` an example. A kind that leaves one out cannot be defined, or fails by name.
+    """
 
     kinds: ClassVar[dict[str, type[Layer]]] = {}
     needs: str | None = None
     """The name under which a Save above has kept what this layer takes besides its input."""
+    is_local: bool
+    """Whether the layer, once built, takes images of any size."""
+    choices: ClassVar[tuple[str, ...]]
+    """What of it `spaces.variants` varies in all layers of a network at once, by the names there."""
 
     def __init_subclass__(cls) -> None:
+        for name in ("is_local", "choices"):
+            if name not in vars(cls):
+                raise TypeError(f"layer {cls.__name__}: does not say its `{name}`, which each kind must")
+        if cls.cost is Layer.cost and cls.cost_with is Layer.cost_with:
+            raise TypeError(f"layer {cls.__name__}: has no rule, `cost` or `cost_with`")
         Layer.kinds[cls.__name__] = cls
 
     def cost(self, shape: Shape) -> Cost:
@@ -65,6 +78,13 @@ class Conv(Layer):
     padding: Padding = "same"
     dilation: int = 1
     bias: bool = True
+
+    choices = ("padding", "kernel", "batch_norm", "widths")
+
+    @property
+    def is_local(self) -> bool:  # type: ignore[override]
+        """A strided 'same' pads by the size that it is built for."""
+        return self.stride == 1 or self.padding != "same"
 
     def cost(self, shape: Shape) -> Cost:
         channels, height, width = _image(shape, self)
@@ -99,6 +119,9 @@ class Pool(Layer):
     padding: int = 0
     ceil: bool = False
 
+    is_local = True
+    choices = ("pooling",)
+
     def cost(self, shape: Shape) -> Cost:
         channels, height, width = _image(shape, self)
         if self.padding > self.size // 2:
@@ -122,6 +145,9 @@ class Standardize(Layer):
     mean: float
     std: float
 
+    is_local = True
+    choices = ()
+
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape)
 
@@ -130,6 +156,9 @@ class Standardize(Layer):
 class Norm(Layer):
     """Batch normalization: a scale and a shift for each channel or feature."""
 
+    is_local = True
+    choices = ("batch_norm",)
+
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape, 2 * shape[0])
 
@@ -137,6 +166,9 @@ class Norm(Layer):
 @dataclass(frozen=True)
 class Activation(Layer):
     name: ActivationName = "relu"
+
+    is_local = True
+    choices = ("activation",)
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape)
@@ -147,6 +179,9 @@ class Dropout(Layer):
     """Sets each value to 0 with probability `rate` (0 to below 1) in training, and scales up the others."""
 
     rate: float
+
+    is_local = True
+    choices = ("dropout",)
 
     def cost(self, shape: Shape) -> Cost:
         if not 0 <= self.rate < 1:
@@ -163,6 +198,9 @@ class Upsample(Layer):
 
     factor: int = 2
     like: str | None = None
+
+    is_local = True
+    choices = ()
 
     @property
     def needs(self) -> str | None:  # type: ignore[override]
@@ -186,6 +224,9 @@ class Repeat(Layer):
 
     times: int
 
+    is_local = True
+    choices = ()
+
     def cost(self, shape: Shape) -> Cost:
         channels, height, width = _image(shape, self)
         return Cost(_nonempty((channels * self.times, height, width), self))
@@ -193,6 +234,9 @@ class Repeat(Layer):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
+    is_local = False
+    choices = ()
+
     def cost(self, shape: Shape) -> Cost:
         return Cost((math.prod(shape),))
 
@@ -202,6 +246,9 @@ class Reshape(Layer):
     """Features become an image of (channels, height, width)."""
 
     shape: Shape
+
+    is_local = False
+    choices = ()
 
     def cost(self, shape: Shape) -> Cost:
         if len(shape) != 1 or math.prod(self.shape) != shape[0]:
@@ -213,6 +260,9 @@ class Reshape(Layer):
 class GlobalPool(Layer):
     """The mean of each channel over the image."""
 
+    is_local = False
+    choices = ()
+
     def cost(self, shape: Shape) -> Cost:
         return Cost((_image(shape, self)[0],))
 
@@ -222,6 +272,9 @@ class Dense(Layer):
     units: int
     _: dataclasses.KW_ONLY
     bias: bool = True
+
+    is_local = False
+    choices = ()
 
     def cost(self, shape: Shape) -> Cost:
         if len(shape) != 1:
@@ -238,6 +291,9 @@ class Save(Layer):
 
     name: str
 
+    is_local = True
+    choices = ()
+
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape)
 
@@ -250,6 +306,12 @@ class Join(Layer):
     mode: Literal["add", "concat"] = "add"
     _: dataclasses.KW_ONLY
     projection: tuple[Layer, ...] = ()
+
+    choices = ()
+
+    @property
+    def is_local(self) -> bool:  # type: ignore[override]
+        return all(step.is_local for step in self.projection)
 
     @property
     def needs(self) -> str | None:  # type: ignore[override]
@@ -286,15 +348,6 @@ def fold(layers: Iterable[Layer], shape: Shape) -> Iterator[Cost]:
 def totals(steps: list[Cost]) -> tuple[int, int, int]:
     """Parameters, MACs and frozen parameters."""
     return sum(step.params for step in steps), sum(step.macs for step in steps), sum(step.frozen for step in steps)
-
-
-def is_local(layer: Layer) -> bool:
-    """Whether a layer, once built, takes images of any size. A strided 'same' pads by the size it is built for."""
-    if isinstance(layer, Conv):
-        return layer.stride == 1 or layer.padding != "same"
-    if isinstance(layer, Join):
-        return all(map(is_local, layer.projection))
-    return isinstance(layer, Pool | Standardize | Norm | Activation | Dropout | Upsample | Repeat | Save)
 
 
 def _image(shape: Shape, layer: Layer) -> Shape:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from spaces.backbones import Backbone
-from spaces.layers import Cost, Join, Layer, Pool, Repeat, Reshape, Save, Shape, Standardize, Upsample, fold, is_local
+from spaces.layers import Cost, Join, Layer, Pool, Repeat, Reshape, Save, Shape, Standardize, Upsample, fold
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Network:
     @property
     def takes_any_size(self) -> bool:
         """Whether the layers, as they are built, take images of any size: what they do is the same at every place."""
-        return all(map(is_local, self.layers))
+        return all(layer.is_local for layer in self.layers)
 
     def resized(self, height: int, width: int) -> Network:
         """The same layers for images of another size."""

@@ -27,8 +27,9 @@ def variant(candidate: Candidate, name: str, value: Any) -> Candidate:
     InvalidNetwork if what comes out cannot be built.
     """
     if name in _OF_NETWORK:
+        _check_known(candidate.network.layers, name)
         layers = _OF_NETWORK[name](candidate.network.layers, value)
-        if layers == candidate.network.layers and not any(_has(layer, name) for layer in layers):
+        if layers == candidate.network.layers and not any(name in layer.choices for layer in layers):
             raise ValueError(f"{name}: the network has no such layer, so there is nothing to vary")
         network = Network(candidate.network.input_shape, layers)
         network.trace()
@@ -102,9 +103,11 @@ def _changed(layers: Sequence[Layer], kind: type[Any], change: Callable[[Any], L
     return tuple(change(layer) if isinstance(layer, kind) else layer for layer in layers)
 
 
-def _has(layer: Layer, name: str) -> bool:
-    kinds = {"dropout": Dropout, "pooling": Pool, "activation": Activation}
-    return isinstance(layer, kinds.get(name, Conv))
+def _check_known(layers: Sequence[Layer], name: str) -> None:
+    """Raises TypeError for a layer that has a choice by what it says of itself, and would be passed over here."""
+    for layer in layers:
+        if name in layer.choices and not isinstance(layer, KINDS[name]):
+            raise TypeError(f"{name}: {type(layer).__name__} has this choice, and spaces/variants.py cannot make it")
 
 
 _OF_NETWORK: dict[str, Callable[[Sequence[Layer], Any], tuple[Layer, ...]]] = {
@@ -116,6 +119,16 @@ _OF_NETWORK: dict[str, Callable[[Sequence[Layer], Any], tuple[Layer, ...]]] = {
     "batch_norm": _batch_norm,
     "widths": _widths,
 }
+KINDS: dict[str, tuple[type[Layer], ...]] = {
+    "dropout": (Dropout,),
+    "pooling": (Pool,),
+    "padding": (Conv,),
+    "activation": (Activation,),
+    "kernel": (Conv,),
+    "batch_norm": (Conv, Norm),
+    "widths": (Conv,),
+}
+"""The layers that each choice of a network is made in."""
 _STRENGTHS = [field.name for field in dataclasses.fields(Augmentation)]
 _OF_RECIPE = [field.name for field in dataclasses.fields(Recipe) if field.name != "augmentation"] + _STRENGTHS
 _WORDS = {"optimizer": typing.get_args(OptimizerName), "schedule": typing.get_args(ScheduleName)}

@@ -211,8 +211,14 @@ def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Gene
         if isinstance(layer, Join):
             modules.append(_Join(layer, saved[layer.name], generator))
         else:
-            modules.append(_BUILDERS[type(layer)](layer, shape, generator))
+            modules.append(_builder(layer)(layer, shape, generator))
     return _pool_before_activating(modules)
+
+
+def _builder(layer: Layer) -> Callable[[Any, Shape, torch.Generator], nn.Module]:
+    if (builder := _BUILDERS.get(type(layer))) is None:
+        raise TypeError(f"layer {type(layer).__name__}: has no builder among _BUILDERS in trainables/build.py")
+    return builder
 
 
 def _pool_before_activating(modules: list[nn.Module]) -> list[nn.Module]:

@@ -59,7 +59,9 @@ class DeviceSplit:
 
 def work_for(goal: Goal, split: DeviceSplit) -> Work:
     """The goal at work on a split."""
-    return _WORKS[type(goal)](goal, split)
+    if (work := _WORKS.get(type(goal))) is None:
+        raise TypeError(f"goal {type(goal).__name__}: has no work; _WORKS in trainables/goals.py is to have it")
+    return work(goal, split)
 
 
 class Work(ABC):

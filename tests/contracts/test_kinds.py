@@ -1,0 +1,182 @@
+"""One kit for all kinds of layers, goals and samplers: a new one that leaves something out fails here, by its name."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from search.config import SAMPLER_WORDS, Sampler, help_text
+from search.proposals import SAMPLERS, Proposals
+from spaces.backbones import Backbone
+from spaces.goal import Goal
+from spaces.layers import (
+    Activation,
+    Conv,
+    Cost,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Join,
+    Layer,
+    Norm,
+    Pool,
+    Repeat,
+    Reshape,
+    Save,
+    Standardize,
+    Upsample,
+)
+from spaces.network import Network
+from spaces.recipe import Candidate, Recipe
+from spaces.variants import KINDS, names, variant
+from tests.search.toy import TOY
+from trainables.build import build
+from trainables.goals import _WORKS, DeviceSplit, work_for
+
+SIDE = 8
+EXAMPLES: dict[str, tuple[Layer, ...]] = {
+    "Conv": (Conv(4, 3),),
+    "Pool": (Pool("max"),),
+    "Standardize": (Standardize(0.1, 0.3),),
+    "Norm": (Norm(),),
+    "Activation": (Activation("gelu"),),
+    "Dropout": (Dropout(0.3),),
+    "Upsample": (Upsample(),),
+    "Repeat": (Repeat(2),),
+    "Flatten": (Flatten(),),
+    "Reshape": (Flatten(), Reshape((3, SIDE, SIDE))),
+    "GlobalPool": (GlobalPool(),),
+    "Dense": (GlobalPool(), Dense(5)),
+    "Save": (Save("a"), Conv(3, 3), Join("a")),
+    "Join": (Save("a"), Conv(4, 3), Join("a", "concat", projection=(Conv(2, 1),))),
+    "Backbone": (Backbone("resnet18", weights="random"),),
+}
+"""Of each kind, layers that take an image [3, SIDE, SIDE]."""
+VALUES = {
+    **{"dropout": 0.5, "pooling": "average", "padding": "valid", "activation": "elu", "kernel": 5},
+    **{"batch_norm": True, "widths": [6]},
+}
+
+
+@pytest.fixture(params=list(Layer.kinds))
+def kind(request: pytest.FixtureRequest) -> type[Layer]:
+    return Layer.kinds[request.param]
+
+
+@pytest.fixture
+def network(kind: type[Layer]) -> Network:
+    assert kind.__name__ in EXAMPLES, f"tests/contracts/test_kinds.py has no example of {kind.__name__}"
+    layers = EXAMPLES[kind.__name__]
+    assert any(type(layer) is kind for layer in layers)
+    return Network((3, SIDE, SIDE), layers)
+
+
+def test_every_kind_of_layer_is_built_as_its_arithmetic_says(network: Network):
+    module = build(network, seed=1).eval()
+    assert module(torch.rand(2, 3, SIDE, SIDE)).shape == (2, *network.output_shape)
+    assert sum(weights.numel() for weights in module.parameters()) == network.num_params
+
+
+def test_every_kind_of_layer_round_trips_through_json(network: Network):
+    assert Network.from_json(json.loads(json.dumps(network.to_json()))) == network
+
+
+def test_a_kind_of_layer_that_is_local_takes_images_of_any_size(network: Network):
+    if not network.takes_any_size:
+        pytest.skip("it is built for one size")
+    module = build(network, seed=1).eval()
+    for height, width in ((11, 6), (9, 13)):
+        shape = network.resized(height, width).output_shape
+        assert module(torch.rand(1, 3, height, width)).shape == (1, *shape)
+
+
+def test_every_choice_of_every_kind_of_layer_is_one_that_a_variant_makes(kind: type[Layer]):
+    assert set(kind.choices) == {name for name, kinds in KINDS.items() if kind in kinds}
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_every_choice_of_a_network_can_be_varied(name: str):
+    assert name in names()
+    layers = (Conv(4, 3), Activation(), Pool("max"), Dropout(0.1), Flatten(), Dense(3))
+    candidate = Candidate(Network((3, SIDE, SIDE), layers), Recipe())
+    assert variant(candidate, name, VALUES[name]) != candidate
+
+
+@pytest.fixture
+def new_kind(monkeypatch: pytest.MonkeyPatch) -> type[Layer]:
+    """A kind of layer that nobody else knows."""
+    monkeypatch.setattr(Layer, "kinds", dict(Layer.kinds))
+
+    @dataclasses.dataclass(frozen=True)
+    class Mixed(Layer):
+        is_local = True
+        choices = ("kernel",)
+
+        def cost(self, shape: tuple[int, ...]) -> Cost:
+            return Cost(shape)
+
+    return Mixed
+
+
+def test_a_layer_without_a_builder_or_a_variant_is_named_with_the_place_for_it(new_kind: type[Layer]):
+    network = Network((3, SIDE, SIDE), (new_kind(), Conv(4, 3)))
+    with pytest.raises(TypeError, match=r"layer Mixed: has no builder among _BUILDERS in trainables/build\.py"):
+        build(network)
+    with pytest.raises(TypeError, match=r"kernel: Mixed has this choice, and spaces/variants\.py cannot make it"):
+        variant(Candidate(network, Recipe()), "kernel", 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({"choices": (), "cost": Norm.cost}, "does not say its `is_local`"),
+        ({"is_local": True, "cost": Norm.cost}, "does not say its `choices`"),
+        ({"is_local": True, "choices": ()}, "has no rule, `cost` or `cost_with`"),
+    ],
+)
+def test_a_layer_that_leaves_something_out_cannot_be_defined(said: dict[str, object], missing: str):
+    with pytest.raises(TypeError, match=f"layer Mixed: {missing}"):
+        type("Mixed", (Layer,), said)
+    assert "Mixed" not in Layer.kinds
+
+
+@pytest.mark.parametrize("name", list(Goal.kinds))
+def test_every_goal_has_its_work_and_round_trips_through_json(name: str):
+    goal = Goal.kinds[name]()
+    assert Goal.kinds[name] in _WORKS
+    assert goal.metric.direction in ("maximize", "minimize")
+    assert Goal.from_json(json.loads(json.dumps(goal.to_json()))) == goal
+
+
+def test_a_goal_that_leaves_something_out_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Goal, "kinds", dict(Goal.kinds))
+    with pytest.raises(TypeError, match="goal Guess: does not say its `metric`"):
+        type("Guess", (Goal,), {})
+    guess = type("Guess", (Goal,), {"metric": Goal.kinds["Classify"].metric})
+    split = DeviceSplit(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r"goal Guess: has no work; _WORKS in trainables/goals\.py"):
+        work_for(guess(), split)
+
+
+def test_every_sampler_is_made_and_explained():
+    names = {each.value for each in Sampler}
+    assert SAMPLERS.keys() == names
+    assert SAMPLER_WORDS.keys() == {*Sampler}
+    (line,) = (line for line in help_text().splitlines() if line.split()[:1] == ["sampler"])
+    for each in Sampler:
+        assert f"{each.value} ({SAMPLER_WORDS[each]})" in line
+
+
+@pytest.mark.parametrize("sampler", [each.value for each in Sampler])
+def test_every_sampler_draws_points_of_the_space_by_the_seed_alone(sampler: str):
+    metric = Goal.kinds["Classify"].metric
+    draws = [next(Proposals(metric, sampler, seed).draws(TOY, 0)) for seed in (1, 1, 2)]
+    assert draws[0] == draws[1]
+    TOY.check(draws[2])
+
+
+def test_a_sampler_that_is_not_there_is_no_other_one():
+    with pytest.raises(ValueError, match=r"sampler=sobol: no such sampler in search/proposals\.py; it has tpe, random"):
+        Proposals(Goal.kinds["Classify"].metric, "sobol", 1)
