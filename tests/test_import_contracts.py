@@ -1,0 +1,34 @@
+"""import-linter's contracts check what their names say."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+PACKAGES = LINTER["root_packages"]
+FORBIDDING = [contract for contract in LINTER["contracts"] if contract["type"] == "forbidden"]
+
+
+@pytest.mark.parametrize("contract", FORBIDDING, ids=lambda contract: contract["name"])
+def test_a_contract_holds_for_every_package_that_its_name_speaks_of(contract: dict[str, Any]):
+    named = [package for package in PACKAGES if re.search(rf"\b{package}\b", contract["name"])]
+    if contract["name"].startswith("only "):
+        named = [package for package in PACKAGES if package not in named]
+    assert set(named) <= set(contract["source_modules"])
+
+
+@pytest.mark.parametrize("contract", FORBIDDING, ids=lambda contract: contract["name"])
+def test_what_a_contract_leaves_out_is_in_its_name(contract: dict[str, Any]):
+    for exception in contract.get("ignore_imports", []):
+        importer = exception.split(" -> ")[0]
+        assert importer.split(".")[-1] in contract["name"]
+
+
+def test_all_packages_are_in_layers_and_looked_at():
+    (layers,) = (contract["layers"] for contract in LINTER["contracts"] if contract["type"] == "layers")
+    assert {package.strip() for layer in layers for package in layer.split("|")} == set(PACKAGES)
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"} == set(PACKAGES)
