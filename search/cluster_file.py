@@ -21,6 +21,9 @@ INSTALL_BOTO3 = "pip install -e '.[cluster]' -c constraints.txt"
 SHOWN = 160
 """So much of a message of Ray's is shown: some quote the whole file."""
 
+MAX_VALUES = 10_000
+"""In a cluster file: a few lines with references can stand for billions."""
+
 Config = Mapping[str, Any]
 
 
@@ -34,9 +37,23 @@ def read_cluster_file(path: str) -> dict[str, Any]:
         raise ValueError(f"{path}: not a text file: {error.reason}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path}{_place(error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: its values lie too deep in each other") from None
+    if _num_values(config) > MAX_VALUES:
+        raise ValueError(f"{path}: holds more than {MAX_VALUES:,} values, or itself, by its references (*NAME)")
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected fields as `provider:` and `file_mounts:`, found {_short(repr(config))}")
     return config
+
+
+def _num_values(config: Any) -> int:
+    """How many values a file stands for, each counted where it is referred to; counted to MAX_VALUES and no further."""
+    ahead, num_values = [config], 0
+    while ahead and num_values <= MAX_VALUES:
+        value = ahead.pop()
+        num_values += 1
+        ahead += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return num_values
 
 
 def check_cluster_file(path: str, config: Config) -> list[Finding]:

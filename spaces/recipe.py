@@ -65,7 +65,7 @@ class Candidate:
             value: dict[str, Any] = json.loads(text)
             recipe = dict(value["recipe"], augmentation=Augmentation(**value["recipe"]["augmentation"]))
             return cls(Network.from_json(value["network"]), Recipe(**recipe))
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
             raise ValueError(f"not a candidate as this version of Frugal writes them: {error!r}") from None
 
 

@@ -166,6 +166,9 @@ def test_what_ray_up_needs_here_is_told_before_it_is_missed(home: Path, monkeypa
     assert "rsync" in line
 
 
+LAUGHS = b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (k + 1, k + 1, b"*a%d," % k * 9) for k in range(30))
+
+
 @pytest.mark.parametrize(
     ("content", "part"),
     [
@@ -173,6 +176,9 @@ def test_what_ray_up_needs_here_is_told_before_it_is_missed(home: Path, monkeypa
         (b"a shopping list", "expected fields as `provider:` and `file_mounts:`, found 'a shopping list'"),
         (b"", "expected fields as `provider:` and `file_mounts:`, found None"),
         (bytes(range(128, 200)), "not a text file"),
+        (b"a: &a {b: *a}", "holds more than 10,000 values, or itself"),
+        (LAUGHS, "holds more than 10,000 values, or itself"),
+        (b"a: " + b"[" * 10_000, "its values lie too deep in each other"),
         (None, "cannot be read: No such file or directory"),
     ],
 )

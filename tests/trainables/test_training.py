@@ -1,6 +1,8 @@
 """The training loop: bit-equal wherever it runs and however often it is interrupted, and equal to a plain one."""
 
+import io
 import random
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -108,6 +110,19 @@ def test_a_training_goes_on_from_a_checkpoint_as_if_nothing_had_happened(begin, 
     assert resumed.last_report == last
     assert finish(resumed) == curve[reports:]
     assert equal(resumed.weights(), undisturbed.weights())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02)" + b"\x85" * 1000 + b".", b"\x80\x02]r\xff\xff\xff\x0a.", b"cos\nsystem\n(X\x04\x00\x00\x00truetR."],
+    ids=["deep", "large", "a call"],
+)
+def test_a_checkpoint_that_somebody_else_wrote_is_refused_before_it_is_built(begin, content: bytes):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    with pytest.raises(ValueError, match="deep in each other|numbers an object|asks for os.system"):
+        begin(Recipe()).load(file.getvalue())
 
 
 def test_a_checkpoint_keeps_what_patience_counts_from(begin):
