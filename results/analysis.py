@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -78,7 +79,15 @@ def param_columns(leaderboard: pd.DataFrame) -> list[str]:
 
 
 def rungs(leaderboard: pd.DataFrame, grace_epochs: float, reduction_factor: int, max_epochs: float) -> pd.DataFrame:
-    """How many searched trials reached each rung and were stopped there; the last row is the end of a whole trial."""
+    """How many searched trials reached each rung and were stopped there; the last row is the end of a whole trial.
+
+    Raises ValueError for rungs that never come to an end.
+    """
+    if not (reduction_factor > 1 and grace_epochs > 0 and math.isfinite(max_epochs)):
+        raise ValueError(
+            f"rungs at {grace_epochs:g} epochs times powers of {reduction_factor:g}, up to {max_epochs:g}: "
+            "expected a positive number of epochs, and a factor above 1"
+        )
     trials = searched(leaderboard)
     epochs, stopped = floats(trials, "epochs"), floats(trials, "stop_rung")
     found, rung = [], float(grace_epochs)
@@ -102,9 +111,15 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(index=labels, columns=labels, fill_value=0.0)
 
 
+def ended(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """The trials that have begun and ended, none before it began: clocks of machines differ, and are set."""
+    found = leaderboard.dropna(subset=["started_at", "ended_at"])
+    return found.assign(ended_at=found["ended_at"].where(found["ended_at"] >= found["started_at"], found["started_at"]))
+
+
 def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """Hours of slots by how trials ended: status, trials, training (steps and validation) and rest (all else)."""
-    timed = leaderboard.dropna(subset=["started_at", "ended_at"])
+    timed = ended(leaderboard)
     held = (timed["ended_at"] - timed["started_at"]).dt.total_seconds().to_numpy(dtype=float) / 3600
     training = np.minimum(np.nan_to_num(floats(timed, "train_seconds")) / 3600, held)
     table = pd.DataFrame({"status": timed["status"].astype(str), "training": training, "rest": held - training})
@@ -114,7 +129,7 @@ def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 def num_side_by_side(leaderboard: pd.DataFrame) -> int:
     """How many trials ran at once, at most."""
-    timed = leaderboard.dropna(subset=["started_at", "ended_at"])
+    timed = ended(leaderboard)
     begun = [(moment, 1) for moment in timed["started_at"]]
     moments = sorted([*begun, *((moment, -1) for moment in timed["ended_at"])])
     return int(np.cumsum([step for _, step in moments]).max()) if moments else 0

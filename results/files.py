@@ -61,3 +61,22 @@ def _check_plain(path: Path) -> None:
         )
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError(f"{path}: is neither a file nor a folder, and a run's folder holds nothing else. Remove it")
+
+
+def content_of(path: Path, max_bytes: int) -> bytes | None:
+    """What a file holds; None where nothing is there.
+
+    Raises ValueError that names it where it is no file, as a pipe that never ends, is longer, or cannot be read.
+    """
+    try:
+        if not path.exists():
+            return None
+        if not path.is_file():
+            raise ValueError(f"{path} is no file")
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if len(content) > max_bytes:
+        raise ValueError(f"{path} has more than {max_bytes:,} bytes, which no such file of a run has")
+    return content

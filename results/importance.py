@@ -38,7 +38,10 @@ def importance(journal: Path, scores: Mapping[int, float], direction: Direction)
             raise ValueError(f"importances need {FEWEST} trials with parameters and a score; there are {len(trials)}")
         quantile = num_best(len(trials)) / len(trials)
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=quantile)
-        found = evaluator.evaluate(_study(trials, scores, direction))
+        try:
+            found = evaluator.evaluate(_study(trials, scores, direction))
+        except Exception as error:  # as below: of a journal whose trials do not lie in their own space
+            raise ValueError(f"{journal}: its trials do not go together: {error!r}") from error
     total = sum(found.values()) or 1.0
     table = pd.DataFrame({"parameter": list(found), "importance": [value / total for value in found.values()]})
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)

@@ -8,19 +8,19 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from results import tables
 from results.ablation import Effect, effects, told
 from results.columns import distinct, floats, known, records
 from results.plots_of_ablation import ablation
 from results.report_page import Column, Section, figure, page, paragraph, part, table
-from results.run_record import read_config
+from results.run_config import read_config
+from results.run_record import read_table
 from results.statistics import Bounds, bounds_of, mean
 from results.wording import count, in_epochs, number
 
 
 def ablation_page(folder: Path) -> str:
     """The page of the ablation in a run's folder. Raises ValueError if its table is damaged."""
-    found = tables.frame(tables.read_run(folder, "ablation"))
+    found = read_table(folder, "ablation")
     if found.empty:
         raise ValueError(f"{folder}: no training of this ablation has come to its end yet")
     objective = read_config(folder / "config.yaml").get("objective") or {}
@@ -71,7 +71,9 @@ def _section(place: int, name: str, rows: pd.DataFrame, bounds: Bounds) -> Secti
 
 
 def _cells(effect: Effect, bounds: Bounds) -> list[Any]:
+    gap, size = "the base" if effect.is_base else told(effect.gap), f"{effect.num_params:,}"
+    if not effect.scores:
+        return [effect.value, None, None, None, 0, gap, size]
     stats = mean(list(effect.scores.values()), bounds)
     spread = (f"{number(stats.low)} to {number(stats.high)}", f"{stats.sd:.2g}") if stats.n > 1 else (None, None)
-    gap = "the base" if effect.is_base else told(effect.gap)
-    return [effect.value, number(stats.value), *spread, stats.n, gap, f"{effect.num_params:,}"]
+    return [effect.value, number(stats.value), *spread, stats.n, gap, size]

@@ -272,8 +272,8 @@ def _mistake(image: np.ndarray, answers: pd.DataFrame) -> Markup:
     answered = records(answers)
     wrong = [row for row in answered if row["predicted"] != row["label"]]
     taken = Counter(_answer(row) for row in wrong or answered).most_common(1)[0][0]
-    sure = np.mean([row["probability"] for row in answered if _answer(row) == taken])
-    told = f"{sure:.0%} sure, {len(wrong)} of {len(answers)} seeds wrong"
+    sure = [row["probability"] for row in answered if _answer(row) == taken and known(row["probability"])]
+    told = (f"{np.mean(sure):.0%} sure, " if sure else "") + f"{len(wrong)} of {len(answers)} seeds wrong"
     alt = f"image {first['index']}: a {label} taken for a {taken}"
     return part("mistake", image=picture(image, alt, _DIGIT_WIDTH), label=label, taken=taken, told=told)
 

@@ -77,7 +77,7 @@ def cost(run: RunRecord) -> Section:
     times = analysis.slot_time(run.leaderboard)
     if times.empty:
         return Section("cost", "Cost", missing("No trial has ended yet, so no time is accounted for."))
-    timed = run.leaderboard.dropna(subset=["started_at", "ended_at"])
+    timed = analysis.ended(run.leaderboard)
     wall = (timed["ended_at"].max() - timed["started_at"].min()).total_seconds()
     slots = analysis.num_side_by_side(run.leaderboard)
     training = 3600 * float(floats(times, "training").sum())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import zipfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from results import tables
@@ -18,14 +16,13 @@ from results.columns import known, records, rows, searched
 from results.command import argument_of
 from results.conditions import CONDITIONS, Conditions
 from results.confirmed import Confirmed
-from results.run_config import parse_config
+from results.run_config import read_config
+from results.run_samples import Samples, read_samples
 from results.runs_at import is_default
 from results.schema import Status
 from results.statistics import Mean
 from results.storage import run_names, shown
-
-MAX_SAMPLES_BYTES = 2**29
-"""Of pictures in samples.npz, unpacked: some fifty, of pages at most."""
+from results.table_checks import checked
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class RunRecord:
     curves: pd.DataFrame
     finalists: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
-    samples: dict[str, np.ndarray] | None = None
+    samples: Samples | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -147,7 +144,7 @@ def read_run(folder: Path) -> RunRecord:
         curves=tables.frame(tables.curves([])) if curves is None else curves,
         finalists=_frame(folder, "finalists", is_empty_none=True),
         predictions=_frame(folder, "predictions", is_empty_none=True),
-        samples=_samples(folder / "samples.npz"),
+        samples=read_samples(folder / "samples.npz"),
         config=read_config(folder / "config.yaml"),
     )
 
@@ -157,38 +154,13 @@ def _runs(runs_dir: Path) -> str:
     return ", ".join(found[:20]) or f"none in {shown(runs_dir)}; runs_dir= names another folder"
 
 
+def read_table(folder: Path, table: str) -> pd.DataFrame:
+    """A table of a run, which anyone may have made, as a report can be made of it. Raises ValueError as `checked`."""
+    return tables.frame(checked(tables.read_run(folder, table), table, folder / f"{table}.parquet"))
+
+
 def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataFrame | None:
-    if not (folder / f"{table}.parquet").is_file():
+    if not (folder / f"{table}.parquet").exists():
         return None
-    frame = tables.frame(tables.read_run(folder, table))
+    frame = read_table(folder, table)
     return None if is_empty_none and frame.empty else frame
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A run's config.yaml; empty if there is none. Raises ValueError if it is damaged."""
-    try:
-        found = parse_config(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read, or is damaged: {error}") from None
-    return found if isinstance(found, dict) else {}
-
-
-def _samples(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        with np.load(path) as file:  # without pickles, which could do anything
-            _check_size(file)
-            return dict(file)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, MemoryError) as error:
-        raise ValueError(f"{path}: not a file of samples, or damaged: {error}") from None
-
-
-def _check_size(file: Any) -> None:
-    """Raises ValueError for what is no archive, or one that unpacks to more than pictures take."""
-    if not isinstance(file, np.lib.npyio.NpzFile) or file.zip is None:
-        raise ValueError("it is no archive of arrays")
-    if (unpacked := sum(info.file_size for info in file.zip.infolist())) > MAX_SAMPLES_BYTES:
-        raise ValueError(f"it would unpack to {unpacked:,} bytes")

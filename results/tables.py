@@ -107,6 +107,8 @@ def read(path: Path | str, table: str) -> pa.Table:
     """
     if is_remote(path):
         return _read_remote(Remote(str(path)), path, table)
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe may never end
+        raise ValueError(f"{path} is no file")
     return decoded(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import results
 from results import report
@@ -73,16 +74,19 @@ def test_no_run_in_a_comparison_becomes_one_either(runs, tmp_path):
     assert FOLDER in pages[1].text
 
 
-@pytest.mark.parametrize("text", [HOSTILE, "", "\x00", "\ud800", "1"])
-def test_a_page_is_made_of_any_text_even_where_it_is_no_status(runs, tmp_path, text):
-    folder = copied(runs["search"], tmp_path / "any")
-    if text.isprintable() or text == HOSTILE:
-        spoil(folder, text, kept=("run",))
-    else:  # what no table can hold, a configuration can
-        config = (folder / "config.yaml").read_text()
-        escaped = text.encode("unicode-escape", "surrogatepass").decode().replace("\\x", "\\u00")
-        (folder / "config.yaml").write_text(config.replace("task: tiny10k", f'task: "a{escaped}b"'))
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "\r\n", "\u202e"])
+def test_a_page_is_made_of_any_character_that_yaml_can_write(runs, tmp_path, text):
+    folder = copied(runs["ablation"].parent / "search", tmp_path / "any")
+    config = yaml.safe_load((folder / "config.yaml").read_text()) | {"task": "TASK"}
+    escaped = "".join(f"\\u{ord(each):04x}" for each in text)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config).replace("TASK", f'"a{escaped}b"'))
     read(report.write_report(folder))
+
+
+def test_an_ending_that_there_is_not_is_refused_in_words(runs, tmp_path):
+    folder = spoil(copied(runs["search"], tmp_path / "run"), HOSTILE, kept=("run",))
+    with pytest.raises(ValueError, match=r"status is .*; expected one of COMPLETE"):
+        report.write_report(folder)
 
 
 def test_the_policy_lets_those_scripts_and_styles_run_that_are_frugals_and_no_other(runs, tmp_path, monkeypatch):

@@ -1,0 +1,109 @@
+"""Whether a run's table, which anyone may have made, holds what a report can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results.schema import SCHEMAS, Status
+from results.values import MOST_WHOLE, echoed
+
+FILLED = {
+    "leaderboard": ("trial", "status", "num_params"),
+    "curves": ("trial", "step"),
+    "finalists": ("trial", "seed", "num_params", "scored_on"),
+    "predictions": ("trial", "seed", "index", "label", "predicted", "scored_on"),
+    "ablation": ("base", "parameter", "is_base", "seed", "num_params"),
+}
+"""Columns that have a value in each row."""
+LEAST = {
+    **dict.fromkeys(("trial", "seed", "step", "index", "num_params", "num_trainable", "num_macs", "code_size"), 0),
+    **dict.fromkeys(("epochs", "epoch", "best_epoch", "stop_rung"), 0),
+    **dict.fromkeys(("train_seconds", "seconds", "images_per_second", "probability"), 0),
+    **dict.fromkeys(("rank", "place"), 1),
+}
+_MOST_NUMBER = 1e100
+"""Whose square is a number, too."""
+_YEARS = 1970, 2200
+_MOST_COLUMNS, _MOST_NAMES = 1_000, 1_000
+_NAMES = {"finalists": ("reference", "trial"), "ablation": ("parameter", "value")}
+"""Columns whose values have a line, or a figure, each."""
+_PREFIXES = ("param_", "metric_")
+
+
+def checked(table: pa.Table, name: str, path: Path) -> pa.Table:
+    """A table as `tables.read` gives it, of the columns that reports know; numbers that are not finite are null.
+
+    Raises ValueError that names the file, the column and what is wrong with it.
+    """
+    try:
+        kept = [field for field in table.schema if field.name in SCHEMAS[name].names or _is_further(field, name)]
+        if len(kept) > _MOST_COLUMNS:
+            raise ValueError(f"it has {len(kept)} columns, and a report shows {_MOST_COLUMNS} at most")
+        checked = pa.table({field.name: _checked(table[field.name], field) for field in kept})
+        _check_filled(checked, FILLED[name])
+        for column in _NAMES.get(name, ()):
+            _check_few(checked, column)
+        if name == "leaderboard":
+            _check_status(checked["status"].unique().to_pylist())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged, or no table of a run: {error}") from None
+    return checked.replace_schema_metadata(table.schema.metadata)
+
+
+def _is_further(field: pa.Field, table: str) -> bool:
+    """Whether it is a parameter or a further metric. Raises ValueError for one of a type that these cannot have."""
+    is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    if table == "curves":
+        return is_number
+    if not field.name.startswith(_PREFIXES):
+        return False
+    if is_number or (field.name.startswith("param_") and (pa.types.is_string(field.type) or field.type == pa.bool_())):
+        return True
+    raise ValueError(f"column {echoed(field.name)} is of type {echoed(field.type)}, which no parameter or metric is")
+
+
+def _checked(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if pa.types.is_floating(field.type):
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))  # pyright: ignore
+    if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
+        _check_range(column, field)
+    elif pa.types.is_timestamp(field.type):
+        _check_years(column, field.name)
+    return column
+
+
+def _check_range(column: pa.ChunkedArray, field: pa.Field) -> None:
+    most = _MOST_NUMBER if pa.types.is_floating(field.type) else MOST_WHOLE
+    least = LEAST.get(field.name, -most)
+    low, high = (pc.min_max(column)[end].as_py() for end in ("min", "max"))  # pyright: ignore
+    for value in (low, high):
+        if value is not None and not least <= value <= most:
+            raise ValueError(f"column {echoed(field.name)} holds {value}; expected {least:g} to {most:g}")
+
+
+def _check_years(column: pa.ChunkedArray, name: str) -> None:
+    first, last = _YEARS
+    ends = (pc.min_max(pc.cast(column, pa.int64()))[end].as_py() for end in ("min", "max"))  # pyright: ignore
+    for microseconds in ends:
+        if microseconds is not None and not 0 <= microseconds < (last - first) * 365 * 86400 * 1_000_000:
+            raise ValueError(f"column {name} holds a time that does not lie between the years {first} and {last}")
+
+
+def _check_filled(table: pa.Table, names: Iterable[str]) -> None:
+    for name in names:
+        if missing := table[name].null_count:
+            raise ValueError(f"column {name} has no value in {missing} of {len(table)} rows; expected one in each")
+
+
+def _check_few(table: pa.Table, name: str) -> None:
+    if (found := len(table[name].unique())) > _MOST_NAMES:
+        raise ValueError(f"column {name} has {found} different values, and a report shows {_MOST_NAMES} at most")
+
+
+def _check_status(found: list[str]) -> None:
+    if unknown := sorted(set(found) - set(Status)):
+        raise ValueError(f"status is {echoed(repr(unknown[0]))}; expected one of {', '.join(Status)}")
