@@ -150,7 +150,7 @@ def _with_images(stats: Mean, scores_SN: np.ndarray, interval: Callable[[np.ndar
 
 def _images_by_name(predictions: pd.DataFrame, name_of: Callable[[dict], str]) -> dict[str, OfSeeds]:
     found: dict[str, OfSeeds] = {}
-    for _, rows in predictions.sort_values(by="index").groupby(["run", "trial", "seed"]):
+    for _, rows in predictions.sort_values(by="index").groupby(["run", "trial", "seed"], dropna=False):
         first = records(rows.iloc[:1], "run", "trial", "reference", "seed")[0]
         places, scores = floats(rows, "index"), _image_scores(rows)
         if np.array_equal(places, np.arange(len(places))) and np.isfinite(scores).all():

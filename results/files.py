@@ -78,5 +78,5 @@ def content_of(path: Path, max_bytes: int) -> bytes | None:
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(content) > max_bytes:
-        raise ValueError(f"{path} has more than {max_bytes:,} bytes, which no such file of a run has")
+        raise ValueError(f"{path}: it has more than {max_bytes:,} bytes, which no such file of a run has")
     return content

@@ -15,10 +15,12 @@ FILLED = {
     "leaderboard": ("trial", "status", "num_params"),
     "curves": ("trial", "step"),
     "finalists": ("trial", "seed", "num_params", "scored_on"),
-    "predictions": ("trial", "seed", "index", "label", "predicted", "scored_on"),
+    "predictions": ("trial", "seed", "index", "scored_on"),
     "ablation": ("base", "parameter", "is_base", "seed", "num_params"),
 }
 """Columns that have a value in each row."""
+ALL_OR_NONE = {"predictions": ("label", "predicted")}
+"""Columns that have a value in each row, or in none: a network that makes images predicts no label."""
 LEAST = {
     **dict.fromkeys(("trial", "seed", "step", "index", "num_params", "num_trainable", "num_macs", "code_size"), 0),
     **dict.fromkeys(("epochs", "epoch", "best_epoch", "stop_rung"), 0),
@@ -45,6 +47,8 @@ def checked(table: pa.Table, name: str, path: Path) -> pa.Table:
             raise ValueError(f"it has {len(kept)} columns, and a report shows {_MOST_COLUMNS} at most")
         checked = pa.table({field.name: _checked(table[field.name], field) for field in kept})
         _check_filled(checked, FILLED[name])
+        some = [column for column in ALL_OR_NONE.get(name, ()) if checked[column].null_count < len(checked)]
+        _check_filled(checked, ALL_OR_NONE[name] if some else ())
         for column in _NAMES.get(name, ()):
             _check_few(checked, column)
         if name == "leaderboard":

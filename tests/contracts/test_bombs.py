@@ -19,7 +19,8 @@ import pytest
 from data.images import own
 from data.mnist import read_idx
 from results import tables
-from results.run_record import _config, _samples
+from results.run_config import read_config
+from results.run_samples import read_samples
 from results.schema import CURVES
 from search.answers import read_answers
 from search.config import earlier
@@ -122,7 +123,7 @@ BOMBS: dict[str, Bomb] = {
     "predict npy": ("x.npy", lambda p: p.write_bytes(npy((2**20, 2**20))), "images_to_predict", "0 bytes follow"),
     "predict png": ("x.png", lambda p: png(p, 12_000), "folder_to_predict", "12000x12000 pixels"),
     "page": ("x.png", lambda p: png(p, 12_000), "pages", "12000x12000 pixels"),
-    "samples": ("samples.npz", huge_npz, "samples", "would unpack to"),
+    "samples": ("samples.npz", huge_npz, "samples", "arrays take more than"),
     "samples, by their header": ("samples.npz", lambda p: zipped(p, index=npy((2**50,))), "samples", "damaged"),
     "samples, an array": ("samples.npz", lambda p: p.write_bytes(npy((2**50,))), "samples", "damaged"),
     "answers": ("0.npz", huge_npz, "answers", "none"),
@@ -159,7 +160,7 @@ def pages(path: Path) -> object:
 
 
 def samples(path: Path) -> object:
-    return _samples(path)
+    return read_samples(path)
 
 
 def answers(path: Path) -> object:
@@ -182,7 +183,7 @@ def config(path: Path) -> object:
 
 
 def config_of_report(path: Path) -> object:
-    return _config(path)
+    return read_config(path)
 
 
 def read(path: Path) -> object:
