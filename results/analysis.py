@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -99,6 +100,18 @@ def rungs(leaderboard: pd.DataFrame, grace_epochs: float, reduction_factor: int,
     return pd.DataFrame([*found, {"epochs": float(max_epochs), "reached": complete, "stopped": 0}])
 
 
+def most_mistaken(predictions: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Those of so many labels: all, or the ones that are taken for others, or others for them, most often."""
+    labels = distinct(predictions, "label")
+    if len(labels) <= most:
+        return predictions
+    wrong = predictions.loc[(predictions["label"] != predictions["predicted"]).to_numpy(dtype=bool)]
+    often = pd.concat([wrong["label"], wrong["predicted"]]).value_counts().index.tolist()
+    often = list(dict.fromkeys([*often, *labels]))[:most]
+    is_shown = predictions["label"].isin(often) & predictions["predicted"].isin(often)
+    return predictions.loc[is_shown.to_numpy(dtype=bool)]
+
+
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     """How often each label (rows) was taken for each other one (columns), on average over the seeds.
 
@@ -170,5 +183,7 @@ def _names(predictions: pd.DataFrame, column: str) -> list[str]:
     return [str(name) if known(name) else str(place) for place, name in pairs]
 
 
-def _natural(name: str) -> tuple:
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
+def _natural(name: str) -> list[tuple]:
+    """Sorts numbers in names by their size: class 2 before class 10."""
+    parts = [part for part in re.split(r"([0-9]{1,15})", name) if part]
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]

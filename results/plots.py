@@ -32,6 +32,7 @@ from results.style import (
     new_figure,
     plain,
     say,
+    shortened,
 )
 
 __all__ = [
@@ -156,7 +157,7 @@ def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") 
             x=x, y=y, mode="lines", line=line, legendgroup=plain(run), showlegend=False, hoverinfo="skip"
         )
         points = _points(trials, "num_params", "parameters", score_name)
-        figure.add_scatter(name=plain(run), legendgroup=plain(run), marker={"color": colour, "size": 8}, **points)
+        figure.add_scatter(name=shortened(run), legendgroup=plain(run), marker={"color": colour, "size": 8}, **points)
     return _spread(figure, complete, "num_params")
 
 
@@ -217,7 +218,7 @@ def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str
     if len(references):
         figure.add_scatter(
             name="reference (published network)",
-            text=[plain(name) for name in references["reference"]],
+            text=[shortened(name) for name in references["reference"]],
             textposition="top center",
             marker={"color": BLACK, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
             **_points(references, column, short, score_name) | {"mode": "markers+text"},

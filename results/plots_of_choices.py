@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from results.columns import distinct, floats
-from results.style import AXIS, BLUE, new_figure, plain, say
+from results.style import AXIS, BLUE, new_figure, plain, say, short_names, shortened
 
 _SHORTEST, _A_ROW = 110, 21  # pixels
 _FEW = 4  # trials, of which an interval begins to say something
@@ -28,8 +28,8 @@ def effects(table: pd.DataFrame, *, score_name: str = "validation score") -> go.
         places = list(range(place + 1, place + 1 + len(groups)))
         figure.add_scatter(**_intervals(groups, places))
         ticks += [place, *places]
-        names += [f"<b>{plain(parameter)}</b>"]
-        names += [f"{plain(group)}  (n {n})" for group, n in zip(groups["group"], groups["n"], strict=True)]
+        names += [f"<b>{shortened(parameter)}</b>"]
+        names += [f"{shortened(group)}  (n {n})" for group, n in zip(groups["group"], groups["n"], strict=True)]
         place = places[-1] + 1
     figure.update_yaxes(tickvals=ticks, ticktext=names, range=[place - 0.4, -0.8], showgrid=False)
     figure.update_xaxes(range=_range(table))
@@ -43,7 +43,7 @@ def importance(table: pd.DataFrame) -> go.Figure:
         return say(figure, "No parameter took more than one value.")
     figure.add_bar(
         x=[round(share, 4) for share in table["importance"]],
-        y=[plain(name) for name in table["parameter"]],
+        y=short_names(list(table["parameter"])),
         orientation="h",
         marker={"color": BLUE},
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",

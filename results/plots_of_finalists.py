@@ -9,10 +9,11 @@ from results.analysis import Direction
 from results.comparable import check_comparable
 from results.confirmed import Confirmed, seeds_and_images
 from results.statistics import Mean
-from results.style import BLACK, BLUE, PAPER, RED, new_figure, plain, say
+from results.style import BLACK, BLUE, PAPER, RED, new_figure, say, short_names
 
 _WHISKER = {"thickness": 2, "width": 6}
 _MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
+_LONGEST_LABEL = 22  # characters, beside and above the matrix
 
 
 def finalists(
@@ -32,27 +33,27 @@ def finalists(
     figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(confirmed.scores)))
     if not confirmed.scores:
         return say(figure, "Nothing is confirmed yet.")
-    for name, scores in confirmed.scores.items():
-        stats = confirmed.means[name]
+    for name, told in zip(confirmed.scores, short_names(list(confirmed.scores)), strict=True):
+        scores, stats = confirmed.scores[name], confirmed.means[name]
         colour = BLUE if name.startswith("trial ") else BLACK
         seeds = [f"seed {seed}" for seed in scores]
         figure.add_scatter(
             x=list(scores.values()),
-            y=[plain(name)] * len(scores),
+            y=[told] * len(scores),
             mode="markers",
             marker={"color": colour, "size": 7, "opacity": 0.45},
             customdata=seeds,
             hovertemplate="%{y}, %{customdata}: %{x:.5g}<extra></extra>",
         )
-        figure.add_scatter(**_mean_with_interval(plain(name), stats, colour))
+        figure.add_scatter(**_mean_with_interval(told, stats, colour))
     figure.update_layout(showlegend=False, margin={"b": 56})
     return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
 
 
 def confusion(counts: pd.DataFrame) -> go.Figure:
     """Labels by what they were taken for; mistakes are coloured. `counts` as `analysis.confusion` makes it."""
-    figure = new_figure("Confusion matrix", "predicted", "label", 560)
-    names = [plain(name) for name in counts.index]
+    figure = new_figure("Confusion matrix", "predicted", "label", max(560, 140 + 16 * len(counts)))
+    names = short_names(list(counts.index), _LONGEST_LABEL)
     if not names:
         return say(figure, "Nothing was predicted.")
     mistakes = [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]
@@ -75,7 +76,8 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
     if len(names) <= _MOST_LABELS:  # a gap in the map shows no text
         for place, (name, row) in enumerate(zip(names, numbers, strict=True)):
             figure.add_annotation(text=row[place], x=name, y=name, showarrow=False, opacity=0.7)
-    return figure.update_yaxes(type="category", showgrid=False, autorange="reversed").update_layout(margin={"b": 16})
+    figure.update_yaxes(type="category", showgrid=False, autorange="reversed", dtick=1)
+    return figure.update_layout(margin={"b": 16})
 
 
 def _mean_with_interval(name: str, stats: Mean, colour: str) -> dict:

@@ -92,6 +92,7 @@ def run_page(run: RunRecord) -> str:
     sections = [
         searched.asked(run),
         confirmed.finalists(run),
+        searched.failures(run),
         searched.leaderboard(run),
         lessons.size(run),
         lessons.learning(run),

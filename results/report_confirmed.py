@@ -10,15 +10,18 @@ import pandas as pd
 from markupsafe import Markup
 
 from results import analysis, plots
-from results.columns import has, known, records
+from results.columns import distinct, has, known, records
 from results.confirmed import seeds_and_images, what_is_covered
 from results.readings import how_chosen, how_often, marked
 from results.report_page import Column, Section, figure, heading, joined, missing, paragraph, part, picture, table
 from results.run_record import RunRecord
+from results.schema import Status
 from results.statistics import Mean
-from results.wording import number
+from results.values import echoed
+from results.wording import count, number
 
 _DIGIT_WIDTH = 112  # CSS pixels of a small image
+_MOST_CLASSES, _MOST_OF_NAME = 100, 60  # labels of a confusion matrix, and characters of a class's name
 
 
 def head(run: RunRecord) -> Markup:
@@ -75,7 +78,7 @@ def mistakes(run: RunRecord) -> Section | None:
         why = "The predictions of a finalist are kept when it is confirmed, and there are none here. To have them:"
         return Section("mistakes", title, missing(why, run.command("search.confirm")))
     name = _name(predictions.iloc[0].to_dict())
-    counts = analysis.confusion(predictions)
+    counts = analysis.confusion(analysis.most_mistaken(predictions, _MOST_CLASSES))
     html = figure(plots.confusion(counts), "confusion", _confusion_seen(counts, predictions, name))
     return Section("mistakes", title, html + heading("Worst mistakes") + _worst(run, predictions, name))
 
@@ -116,8 +119,7 @@ def _verdict(run: RunRecord) -> tuple[str, list[str], str]:
         return _confirmed_verdict(run)
     best = run.best
     if best is None:
-        ended = f"{len(run.leaderboard)} trials so far" if len(run.leaderboard) else "none has started"
-        return f"{run.task}: no trial is complete yet", [f"There is no best network: {ended}."], ""
+        return f"{run.task}: no trial is complete yet", [f"There is no best network: {_so_far(run)}."], ""
     title = f"{run.task}: trial {best['trial']}, {best['num_params']:,} parameters, {run.score_name} "
     title += number(best["score"])
     told = [
@@ -128,6 +130,17 @@ def _verdict(run: RunRecord) -> tuple[str, list[str], str]:
         told.append(reference)
     model = run.folder / "models" / "best.pt"
     return title, told, run.predict_command("models/best.pt") if model.is_file() else ""
+
+
+def _so_far(run: RunRecord) -> str:
+    """How many trials there are, and why those that failed did."""
+    trials = run.leaderboard
+    failed = trials.loc[[Status(status).is_failure for status in trials["status"]]]
+    if failed.empty:
+        return f"{count(len(trials), 'trial')} so far" if len(trials) else "none has started"
+    told = f"{len(failed)} of {count(len(trials), 'trial')} failed"
+    lines = str(failed["error"].dropna().iloc[0]).strip().splitlines() if has(failed, "error") else []
+    return f"{told}, the first of them with: {echoed(lines[-1], 300).rstrip('.')}" if lines else told
 
 
 def _confirmed_verdict(run: RunRecord) -> tuple[str, list[str], str]:
@@ -242,13 +255,18 @@ def _confusion_seen(counts: pd.DataFrame, predictions: pd.DataFrame, name: str) 
     wrong = counts.to_numpy(copy=True)
     images = predictions["index"].nunique()
     np.fill_diagonal(wrong, 0.0)
+    is_wrong = (predictions["label"] != predictions["predicted"]).to_numpy(dtype=bool)
+    num_wrong = np.count_nonzero(is_wrong) / len(distinct(predictions, "seed"))
     scored_on, seeds = predictions["scored_on"].iloc[0], predictions["seed"].nunique()
     told = (
-        f"{name} on {images:,} {scored_on} images, mean over {seeds} seeds: {wrong.sum():,.1f} are wrong "
-        f"({wrong.sum() / max(images, 1):.2%}). "
+        f"{name} on {images:,} {scored_on} images, mean over {seeds} seeds: {num_wrong:,.1f} are wrong "
+        f"({num_wrong / max(images, 1):.2%}). "
     )
+    if (num_labels := len(distinct(predictions, "label"))) > _MOST_CLASSES:
+        told += f"Of {num_labels:,} labels, those that are mistaken most often. "
     worst = [divmod(int(place), len(counts)) for place in np.argsort(-wrong, axis=None)[:3]]
-    pairs = [f"{counts.index[i]} taken for {counts.columns[j]} ({wrong[i, j]:.1f})" for i, j in worst if wrong[i, j]]
+    names = [echoed(name, _MOST_OF_NAME) for name in counts.index]
+    pairs = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.1f})" for i, j in worst if wrong[i, j]]
     return told + (f"Most often: {', '.join(pairs)}." if pairs else "")
 
 
@@ -275,7 +293,8 @@ def _mistake(image: np.ndarray, answers: pd.DataFrame) -> Markup:
     sure = [row["probability"] for row in answered if _answer(row) == taken and known(row["probability"])]
     told = (f"{np.mean(sure):.0%} sure, " if sure else "") + f"{len(wrong)} of {len(answers)} seeds wrong"
     alt = f"image {first['index']}: a {label} taken for a {taken}"
-    return part("mistake", image=picture(image, alt, _DIGIT_WIDTH), label=label, taken=taken, told=told)
+    names = {"label": echoed(label, _MOST_OF_NAME), "taken": echoed(taken, _MOST_OF_NAME)}
+    return part("mistake", image=picture(image, alt, _DIGIT_WIDTH), told=told, **names)
 
 
 def _answer(row: dict[str, Any]) -> str:

@@ -26,6 +26,8 @@ _SIZES = (("num_params", "parameters"), ("num_macs", "MACs"))
 
 def size(run: RunRecord) -> Section:
     name = run.score_name
+    if run.leaderboard.dropna(subset=["score"]).empty:
+        return Section("size", "Score against size", missing("No trial has a score yet."))
     seen_params, seen_macs = (_front_seen(run, column, what) for column, what in _SIZES)
     first = figure(plots.score_by_params(run.leaderboard, score_name=name), "by-params", seen_params)
     second = figure(plots.score_by_macs(run.leaderboard, score_name=name), "by-macs", seen_macs)
@@ -55,6 +57,8 @@ def rungs(run: RunRecord) -> Section:
     counts = analysis.rungs(
         run.leaderboard, run.grace_epochs, config.get("reduction_factor") or 3, float(config["max_epochs"])
     )
+    if not floats(counts, "reached").any():
+        return Section("rungs", title, missing("No searched trial has reached a rung yet."))
     *stops, end = records(counts)
     parts = [f"{row['reached']} reached {in_epochs(row['epochs'])}" for row in stops]
     parts += [f"{end['reached']} were trained to their end"]

@@ -10,10 +10,26 @@ import pandas as pd
 
 from results import analysis, plots
 from results.columns import distinct, floats, has, known, records, rows
-from results.report_page import Column, Section, facts, figure, heading, json_data, missing, paragraph, part, table
+from results.report_page import (
+    Column,
+    Section,
+    facts,
+    figure,
+    heading,
+    joined,
+    json_data,
+    missing,
+    paragraph,
+    part,
+    table,
+)
 from results.run_record import RunRecord
 from results.schema import Status
+from results.values import echoed
 from results.wording import clock, count, in_epochs, number, share
+
+_MOST_ERRORS, _MOST_NUMBERS, _MOST_OF_ERROR = 5, 12, 4_000
+"""Errors that are shown, trials that are named for each, and characters of each."""
 
 
 def asked(run: RunRecord) -> Section:
@@ -39,6 +55,22 @@ def asked(run: RunRecord) -> Section:
     ]
     html = facts(pairs) + (paragraph(f"Pinned: {fixed}.") if fixed else "")
     return Section("asked", "What was asked", html + heading("Data and machines") + facts(_places(run)))
+
+
+def failures(run: RunRecord) -> Section | None:
+    """The errors of trials, each once with the trials that it ended; None where there are none."""
+    told = run.leaderboard.dropna(subset=["error"])
+    if told.empty:
+        return None
+    groups = [rows(told, "error", [text]) for text in dict.fromkeys(told["error"])]
+    groups.sort(key=len, reverse=True)
+    parts = [
+        part("error", told=_failed(group), text=echoed(group["error"].iloc[0], _MOST_OF_ERROR))
+        for group in groups[:_MOST_ERRORS]
+    ]
+    if further := len(groups) - _MOST_ERRORS:
+        parts += [paragraph(f"{count(further, 'other error')}: see the trials' choices.")] if further > 0 else []
+    return Section("failures", "What went wrong", joined(parts))
 
 
 def leaderboard(run: RunRecord) -> Section:
@@ -97,6 +129,12 @@ def cost(run: RunRecord) -> Section:
     )
     seen = f"Time of slots by how trials ended: {spent}. {share(training, held)} of it was training and validation."
     return Section("cost", "Cost", facts(pairs) + figure(plots.slot_time(times), "slot-time", seen))
+
+
+def _failed(group: pd.DataFrame) -> str:
+    numbers = [str(number) for number in group["trial"]]
+    shown = ", ".join(numbers[:_MOST_NUMBERS]) + (", ..." if len(numbers) > _MOST_NUMBERS else "")
+    return f"{count(len(group), 'trial')} ({shown}), {', '.join(distinct(group, 'status')).lower()}:"
 
 
 def _asha(config: dict[str, Any]) -> str:

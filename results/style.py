@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 import pandas as pd
@@ -81,10 +81,31 @@ def plain(text: object) -> str:
     return "".join(_MARKS.get(each, each) for each in escape(str(text), quote=False))
 
 
+def shortened(text: object, most: int = 28) -> str:
+    """Text as `plain`, cut in its middle to so many characters: a figure has no room to break a line."""
+    told = str(text)
+    left, right = (most - 1) // 2, most // 2
+    return plain(told if len(told) <= most else f"{told[:left]}…{told[-right:]}")
+
+
+def short_names(names: Sequence[object], most: int = 28) -> list[str]:
+    """Each of several names as `shortened`; two that differ stay apart, by a number."""
+    found: dict[str, str] = {}
+    for name in map(str, names):
+        told = shortened(name, most)
+        if name not in found:
+            found[name] = f"{told} ({len(found) + 1})" if told in found.values() else told
+    return [found[str(name)] for name in names]
+
+
 def new_figure(title: str, x_title: str, y_title: str, height: int = 480) -> go.Figure:
     """An empty figure; its titles are text, not markup."""
     return go.Figure().update_layout(
-        template=TEMPLATE, title=plain(title), xaxis_title=plain(x_title), yaxis_title=plain(y_title), height=height
+        template=TEMPLATE,
+        title=plain(title),
+        xaxis_title=shortened(x_title, 60),
+        yaxis_title=shortened(y_title, 60),
+        height=height,
     )
 
 

@@ -165,10 +165,10 @@ def free_value(text: str) -> Any:
         raise ValueError(f"expected a number, a word, or a list as [a,b,c]: {told}") from None
 
 
-def echoed(text: object) -> str:
-    """A value in a message, cut where it is long."""
+def echoed(text: object, most: int = _MOST_SHOWN) -> str:
+    """A value in a message, cut where it is longer than so many characters."""
     told = str(text)
-    return told if len(told) <= _MOST_SHOWN else f"{told[: _MOST_SHOWN - 3]}..."
+    return told if len(told) <= most else f"{told[: most - 3]}..."
 
 
 class _CoreLoader(yaml.SafeLoader):

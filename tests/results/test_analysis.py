@@ -134,3 +134,10 @@ def test_slot_time_is_training_and_the_rest_by_ending():
         "rest": [0.5, 0.0],
     }
     assert analysis.num_side_by_side(board) == 2
+
+
+def test_of_very_many_labels_those_that_are_mistaken_most_often_are_left():
+    rows = [{"label": k, "predicted": 7 if k in (3, 4) else k, "seed": 0} for k in range(500)]
+    found = analysis.most_mistaken(pd.DataFrame(rows), 5)
+    assert {3, 4, 7} < set(found["label"])
+    assert found["label"].nunique() == 5

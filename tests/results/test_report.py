@@ -108,7 +108,19 @@ def test_sections_stand_in_order_and_each_is_linked(made):
     page, _ = made
     names = [section["id"] for section in page.of("section")]
     assert names == [
-        *("asked", "finalists", "leaderboard", "size", "curves", "rungs", "importance", "effects", "mistakes", "cost")
+        *(
+            "asked",
+            "finalists",
+            "failures",
+            "leaderboard",
+            "size",
+            "curves",
+            "rungs",
+            "importance",
+            "effects",
+            "mistakes",
+            "cost",
+        )
     ]
     assert [link["href"] for link in page.of("a")] == [f"#{name}" for name in names]
 

@@ -1,11 +1,13 @@
 """The report in a real browser: it is drawn, sorted and coloured, and asks nothing of a network. `make test-browser`"""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from results.report import main, write_report
 from tests.results.browser import Browser, find_chromium, opened
+from tests.results.extremes import ERROR, make_extremes
 from tests.results.hostile import FOLDER, HOSTILE, copied, spoil
 from tests.results.synthetic import make_run, write_samples
 from tests.results.test_ablation import write_ablation
@@ -156,3 +158,51 @@ def test_a_script_that_is_not_in_the_policy_does_not_run(browser, pages, tmp_pat
     assert browser.run("typeof hit") == "undefined"
     assert sum("violates the following Content Security Policy" in problem for problem in browser.problems) == 2
     browser.problems.clear()
+
+
+EXTREMES = ("long", "classes", "large", "one", "failed", "begun")
+
+
+@pytest.fixture(scope="module")
+def extremes(tmp_path_factory) -> dict[str, Path]:
+    """Pages of extreme runs, and one that compares them all."""
+    runs = tmp_path_factory.mktemp("extremes")
+    folders = make_extremes(runs)
+    names = ",".join(folder.name for folder in folders.values())
+    assert main([f"run=[{names}]", f"runs_dir={runs}", f"output={runs / 'both.html'}"]) == 0
+    return {name: write_report(folder) for name, folder in folders.items()} | {"both": runs / "both.html"}
+
+
+@pytest.mark.parametrize("width", [390, 1300])
+@pytest.mark.parametrize("name", [*EXTREMES, "both"])
+def test_an_extreme_run_stays_readable(browser, extremes, name, width):
+    """Nothing is wider than the page but tables, which scroll in their boxes; figures have room beside their labels."""
+    browser.open(extremes[name], width=width)
+    browser.draw_all()
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    outside = "[...document.querySelectorAll('main *')].filter(e => !e.closest('.box, .plot, pre, nav')"
+    outside += f" && e.getBoundingClientRect().right > {width}).map(e => e.outerHTML.slice(0, 200))"
+    assert browser.run(outside) == []
+    areas = "[...document.querySelectorAll('.plot .plotbg, .plot .bglayer')].map(e => e.getBoundingClientRect().width)"
+    assert all(wide == 0 or wide > 0.35 * min(width, 500) for wide in browser.run(areas))
+
+
+def test_a_failed_runs_error_stands_in_the_open(browser, extremes):
+    for width in (390, 1300):
+        browser.open(extremes["failed"], width=width)
+        shown = browser.run("document.querySelector('#failures pre').innerText")
+        assert shown == ERROR
+        assert browser.run("document.querySelector('#failures pre').checkVisibility()")
+        assert "3 of 3 trials failed, the first of them with: RuntimeError" in browser.run(
+            "document.querySelector('header').innerText"
+        )
+
+
+def test_each_of_fifty_classes_has_its_name_beside_the_matrix(browser, extremes):
+    browser.open(extremes["classes"], width=1300)
+    browser.draw_all()
+    labels = "[...document.querySelectorAll('#confusion .ytick text')]"
+    labels += ".map(e => [e.getBoundingClientRect().top, e.textContent.trim()])"
+    tops, names = zip(*sorted(browser.run(labels)), strict=True)
+    assert list(names) == [f"class number {k}" for k in range(50)]
+    assert min(lower - upper for upper, lower in pairwise(tops)) >= 10
