@@ -113,6 +113,9 @@ def test_a_row_shows_its_choices_and_hides_them(browser, pages):
     shown = browser.run("document.querySelector('tr.details').textContent")
     assert "pooling" in shown
     assert "learning_rate" in shown
+    widths = "['tr.details td', 'table.sortable'].map(e => document.querySelector(e).getBoundingClientRect().width)"
+    cell, table = browser.run(widths)
+    assert cell > 0.95 * table
     assert browser.run("document.querySelector('button.more').getAttribute('aria-expanded')") == "true"
     browser.run("document.querySelector('button.more').click()")
     assert browser.run("document.querySelector('tr.details')") is None
