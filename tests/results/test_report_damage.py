@@ -22,7 +22,7 @@ from tests.results.test_ablation import write_ablation
 from tests.waiting import HANG_SECONDS
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
-MANY = 150
+MANY = 40
 """Of the thousand ways of each kind; another FAULTS_SEED draws others."""
 KINDS = ("search", "images", "ablation")
 LONGEST = 2_000
