@@ -191,6 +191,7 @@ def read(path: Path) -> object:
     return globals()[path.parent.name.partition("-")[0]](path)
 
 
+@pytest.mark.faults
 def test_what_would_take_too_much_is_refused_in_words(tmp_path: Path):
     paths = []
     for number, (name, write, reader, _) in enumerate(BOMBS.values()):

@@ -11,7 +11,17 @@ from results.schema import Status
 from search.export import Origin, write_tables
 from tests.search.toy import open_study, report, train
 
-ORIGIN = Origin(run="a", task="toy", dataset="dots", dataset_origin="made", dataset_fingerprint="f")
+ORIGIN = Origin(
+    run="a",
+    task="toy",
+    dataset="dots",
+    dataset_origin="made",
+    dataset_fingerprint="f",
+    goal="classify",
+    max_epochs=3,
+    train_examples=60,
+    val_examples=20,
+)
 
 
 def test_a_failed_trial_and_the_one_that_repeats_it_name_each_other(tmp_path: Path):

@@ -21,8 +21,18 @@ FILES = [
         "confirmation/checkpoints/0.ckpt",
         "confirmation/answers/0.npz",
     ),
+    *("retraining/.lock", "retraining/journal.log", "retraining/checkpoints/0.ckpt"),
 ]
-FOLDERS = ["models", "checkpoints", "answers", "confirmation", ".tune", "confirmation/.tune", "confirmation/answers"]
+FOLDERS = [
+    "models",
+    "checkpoints",
+    "answers",
+    "confirmation",
+    "retraining",
+    ".tune",
+    "confirmation/.tune",
+    "confirmation/answers",
+]
 """All kinds of what a run may write: test_run.py and test_confirm.py hold them against what real ones leave."""
 
 

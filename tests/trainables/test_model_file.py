@@ -21,7 +21,7 @@ from trainables.model import load_model, model_bytes
 
 CANDIDATE = Candidate(Network((1, 8, 8), (Conv(4, 3), Norm(), Activation(), Flatten(), Dense(3))), Recipe())
 FACTS = {"run": "a", "task": "toy", "trial": 3, "val_score": 0.5, "classes": ["a", "b", "c"]}
-NUM_MUTATED = 300
+NUM_MUTATED = 80
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="a process's memory is bounded on Linux alone")
 
