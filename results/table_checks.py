@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from results.conditions import CONDITIONS
 from results.schema import SCHEMAS, Status
 from results.values import MOST_WHOLE, echoed
 
@@ -51,6 +52,8 @@ def checked(table: pa.Table, name: str, path: Path) -> pa.Table:
         _check_filled(checked, ALL_OR_NONE[name] if some else ())
         for column in _NAMES.get(name, ()):
             _check_few(checked, column)
+        for column in CONDITIONS:
+            _check_one(checked, column)
         if name == "leaderboard":
             _check_status(checked["status"].unique().to_pylist())
     except ValueError as error:
@@ -106,6 +109,12 @@ def _check_filled(table: pa.Table, names: Iterable[str]) -> None:
 def _check_few(table: pa.Table, name: str) -> None:
     if (found := len(table[name].unique())) > _MOST_NAMES:
         raise ValueError(f"column {name} has {found} different values, and a report shows {_MOST_NAMES} at most")
+
+
+def _check_one(table: pa.Table, name: str) -> None:
+    """Raises ValueError where rows differ in what is the same for all of a run, so that their scores do not compare."""
+    if name in table.column_names and len(found := table[name].unique().to_pylist()) > 1:
+        raise ValueError(f"column {name} holds {echoed(found[0])} and {echoed(found[1])}; expected one value for a run")
 
 
 def _check_status(found: list[str]) -> None:

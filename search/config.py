@@ -68,7 +68,7 @@ class ConfirmKeys:
     """How a search's best candidates are confirmed."""
 
     top_k: int = key(
-        3, "so many of the best candidates are trained again at the end, and scored on test; 0: none", least=0
+        3, "number of the best candidates that are trained again at the end and scored on test; 0: none", least=0
     )
     seeds: int = key(3, "trainings of each of them, and of the best reference", above=0, most=MOST_SEEDS)
 
@@ -99,7 +99,7 @@ class RunConfig:
     grace_epochs: float | None = key(
         None, "epochs before ASHA may stop a trial; 0.25 with 4 reports", "the task's", above=0
     )
-    reduction_factor: int = key(3, "at each rung, ASHA lets one in so many go on", least=2)
+    reduction_factor: int = key(3, "ASHA lets one trial in this many go on at each rung", least=2)
     reports_per_epoch: int = key(
         1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it", above=0, most=MOST_STEPS
     )
@@ -114,8 +114,8 @@ class RunConfig:
     runs_dir: str = key("", "folder of all runs; s3://BUCKET/FOLDER or gs://..., to go on from any machine", RULE)
     data: str = key("auto", "original: real files; made: a stand-in; auto: what can be had; or the path of your own")
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
-    train_examples: int | None = key(None, "train on so many images only", "at most the task's", above=0)
-    val_examples: int | None = key(None, "validate on so many images only", "at most the task's", above=0)
+    train_examples: int | None = key(None, "number of images to train on", "at most the task's", above=0)
+    val_examples: int | None = key(None, "number of images to validate on", "at most the task's", above=0)
     sigma: float | None = key(None, "standard deviation of the noise that a denoiser takes off", "the task's", above=0)
     weights: Weights = key(Weights.imagenet, "of references with a backbone: imagenet, downloaded; or random")
     max_failures: int = key(2, "restarts of a trial that fails, before it is given up", least=0)

@@ -53,7 +53,7 @@ class ConfirmConfig:
 
     run: str = key("", "name of the run", "needed")
     top_k: int | None = key(
-        None, "so many of the best candidates", "the run's, 3 unless it was begun otherwise", above=0
+        None, "number of the best candidates", "the run's, 3 unless it was begun otherwise", above=0
     )
     seeds: int | None = key(
         None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MOST_SEEDS

@@ -1,7 +1,7 @@
 """kill -9 of the driver, at moments drawn over a run: what is resumed equals what was never disturbed.
 
 A run at concurrency 1 writes the same records whenever it is made, so a moment of it is a place among its records and a
-fraction of the time to the next. Two runs are killed at ten moments each, one after the other.
+fraction of the time to the next. Two runs are killed at six moments each, one after the other.
 FAULTS_SEED in the environment draws other ones.
 """
 
@@ -22,7 +22,7 @@ from tests.faults.observed import Run, kill, wait_for
 from tests.search.command import start
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
-NUM_RUNS, MOMENTS, APPENDS = 2, 7, 3
+NUM_RUNS, MOMENTS, APPENDS = 2, 4, 2
 GAP_SECONDS = 0.15  # about an epoch
 KILLS_SIDE_BY_SIDE = 3
 

@@ -47,10 +47,13 @@ def kill_part(name: str) -> Callable[[int], None]:
     return kill
 
 
-def check_goes_on(run: Run) -> None:
+def check_stopped(run: Run) -> None:
     statuses = results.load("tiny10k", run.runs_dir)["status"]
     assert "RUNNING" not in set(statuses)
     assert "STOPPED" in set(statuses)
+
+
+def check_goes_on(run: Run) -> None:
     go_on(run)
     assert set(results.load("tiny10k", run.runs_dir)["status"]) <= {"COMPLETE", "PRUNED"}
     assert run.repeated() <= 1
@@ -62,6 +65,7 @@ def test_when_a_part_of_a_local_ray_is_killed_the_run_ends_in_order_and_goes_on(
     children = end(run, kill_part(part), exit_code=1)
     assert LOST[part] in run.output
     assert wait_for(lambda: not any(map(is_alive, children)))
+    check_stopped(run)
     check_goes_on(run)
     record(f"local Ray's {part} killed", 1, run)
 
@@ -97,7 +101,9 @@ def test_a_signal_to_the_whole_process_group_ends_the_run_in_order(tmp_path, num
     children = end(run, signal_group, exit_code=128 + number)
     assert "Stopped by " in run.output
     assert wait_for(lambda: not any(map(is_alive, children)))
-    check_goes_on(run)
+    check_stopped(run)
+    if number == signal.SIGTERM:  # what was stopped by the others lies there in the same way
+        check_goes_on(run)
     record(f"{number.name} to the process group", 1, run)
 
 

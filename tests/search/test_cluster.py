@@ -32,6 +32,7 @@ def test_an_address_where_nobody_listens_is_told_at_once(tmp_path, capsys):
 
 
 @pytest.mark.ray
+@pytest.mark.tasks
 def test_no_process_of_a_local_search_listens_to_other_machines(tmp_path):
     with start(tmp_path, "run=a", "num_trials=100", "max_epochs=30") as search:
         _wait_for_reports(tmp_path / "a" / "journal.log")

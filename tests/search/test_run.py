@@ -142,6 +142,7 @@ def test_a_run_goes_on_only_as_it_began(finished):
     assert "max_epochs was 3, is now 5" in output
 
 
+@pytest.mark.tasks
 def test_when_its_time_is_up_a_run_ends_in_order(tmp_path):
     code, output = run(tmp_path, "num_trials=40", "max_epochs=30", "run=a", "time_budget_seconds=6")
     assert code == 0, output

@@ -196,7 +196,10 @@ def test_a_failed_trial_keeps_its_error_and_does_not_stop_the_run(session):
     assert session.outcome.failure is None
 
 
-@pytest.mark.parametrize(("fate", "said"), [("broken", "KeyError: 'broken'"), ("wild", "was not finite")])
+@pytest.mark.parametrize(
+    ("fate", "said"),
+    [pytest.param("broken", "KeyError: 'broken'", marks=pytest.mark.tasks), ("wild", "was not finite")],  # 20 seconds
+)
 def test_when_the_first_trials_all_fail_in_the_same_way_the_run_stops_and_shows_the_error(tmp_path, fate, said):
     session = run(tmp_path, seed=0, fix={"fate": fate})
     assert FIRST_TRIALS <= len(session.study.trials) <= FIRST_TRIALS + 1
