@@ -56,6 +56,8 @@ SHARED = (
     ),
 )
 """Keys of a search that an ablation takes too."""
+OF_BASE = ("task", "data", "data_dir", "sigma")
+"""Those that are taken from the run that a base comes from."""
 
 
 @dataclass
@@ -98,6 +100,7 @@ def parse(arguments: Sequence[str]) -> AblateConfig:
     for each in others:
         if (name := each.partition("=")[0]) not in SHARED:
             raise ValueError(f"{name}: there is no such key here; python -m search.ablate --help lists them all")
+    others = [*_of_base(_given(mine, "base"), others), *others]
     task = _given(others, "task") or RunConfig.task
     config = parse_run([*others, f"run={_given(others, 'run') or new_name(f'{task}-ablation')}"])
     keys = parse_into(_earlier(config) or AblateKeys(), mine, "python -m search.ablate --help")
@@ -205,6 +208,17 @@ def _choices(name: str, task: str) -> list[Any]:
         if parameter.name == name and isinstance(parameter.distribution, CategoricalDistribution):
             return list(parameter.distribution.choices)
     raise ValueError(f"values= is needed: which values of {name}, as values=[a,b,c]")
+
+
+def _of_base(base: str, typed: Sequence[str]) -> list[str]:
+    """Where the base of a new ablation is a run's, the task, data and noise of that run, unless they are typed."""
+    folder = working_folder(parse_run([each for each in typed if each.startswith("runs_dir=")]).runs_dir)
+    path, run = folder / base.partition("/")[0] / "config.yaml", _given(typed, "run")
+    if not base or not path.is_file() or (run and (folder / run).exists()):
+        return []
+    found = parse_config(path.read_bytes())
+    given = {name: found.get(name) for name in OF_BASE} if isinstance(found, dict) else {}
+    return [f"{name}={value}" for name, value in given.items() if value is not None and not _given(typed, name)]
 
 
 def _earlier(config: RunConfig) -> AblateKeys | None:

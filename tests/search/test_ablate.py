@@ -32,6 +32,21 @@ def planned(runs_dir: Path, values: dict[str, list[Any]], base: Base | None = No
     return Ablation.of(Plan.of(config), base or Base("bertoldi", BERTOLDI, {}), values, seeds)
 
 
+def test_around_a_run_s_trial_task_data_and_noise_are_the_run_s_unless_they_are_typed(tmp_path):
+    (tmp_path / "noisy").mkdir()
+    (tmp_path / "noisy" / "config.yaml").write_text(
+        "task: denoiser\ndata: made\ndata_dir: files\nsigma: 0.3\nseed: 9\n"
+    )
+
+    def asked(*arguments: str) -> tuple:
+        config = parse([f"runs_dir={tmp_path}", "vary=dropout", *arguments]).run
+        return config.task, config.data, Path(config.data_dir).name, config.sigma, config.seed
+
+    assert asked("base=noisy/3") == asked("base=noisy", "run=new") == ("denoiser", "made", "files", 0.3, 0)
+    assert asked("base=noisy", "sigma=0.5", "data=original")[1:4:2] == ("original", 0.5)
+    assert asked("base=bertoldi")[0] == "tiny10k"
+
+
 def test_each_candidate_is_trained_once_with_each_seed_the_base_among_them(tmp_path):
     ablation = planned(tmp_path, {"dropout": [0.0, 0.1], "pooling": ["average"], "widths": [[8, 16]]})
     given = ablation.job(load_made()).given

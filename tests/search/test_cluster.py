@@ -62,6 +62,7 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
+@pytest.mark.tasks
 @pytest.mark.ray
 def test_data_that_a_node_has_no_room_for_are_refused_with_both_sizes_and_the_ways_out():
     """Ray would put them on disk without a word."""

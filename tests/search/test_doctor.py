@@ -318,6 +318,7 @@ def healthy() -> Iterator[Simulated]:
         yield cluster
 
 
+@pytest.mark.tasks
 @pytest.mark.ray
 def test_a_cluster_that_is_fit_is_told_so_beside_its_file(healthy, folder):
     (folder / "machines.yaml").write_text(MACHINES)

@@ -125,6 +125,7 @@ def test_the_notebook_runs_on_it(finished):
     execute(NOTEBOOK, finished[0])
 
 
+@pytest.mark.tasks
 def test_a_larger_num_trials_extends_a_finished_run(finished, leaderboard, cluster):
     runs_dir = finished[0]
     code, output = run(runs_dir, cluster, f"num_trials={NUM_TRIALS + 2}", f"max_epochs={MAX_EPOCHS}", "run=first")

@@ -30,6 +30,7 @@ def test_epochs_are_predicted_by_playing_asha():
     assert predict_epochs(Asha(2, 3, 18), 64, 2, seed=0) == predict_epochs(Asha(1, 3, 9), 64, 1, seed=0)
 
 
+@pytest.mark.tasks
 def test_a_dry_run_prints_the_space_the_rejections_and_a_time_and_leaves_nothing(tmp_path, capsys):
     assert main(["dry_run=true", "data=made", f"runs_dir={tmp_path}", "fix.optimizer=adam"]) == 0
     told = capsys.readouterr().out
