@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.comparable import left_apart
+from results.comparable import differing, left_apart
 from results.conditions import BEGINNING_BYTES, Conditions
 from results.runs_at import runs_at
 from results.schema import SCHEMAS
@@ -154,9 +154,8 @@ def _warn_of_others(tables: list[pa.Table]) -> None:
     runs = [table.slice(0, 1).to_pylist()[0] for table in tables]
     by_task = {row["task"]: [other for other in runs if other["task"] == row["task"]] for row in runs}
     for task, (*others, last) in by_task.items():
-        here = Conditions.of_row(last)
-        apart = {row["run"]: told for row in others if (told := Conditions.of_row(row).differences(here))}
-        if apart:
+        theirs = ((row["run"], Conditions.of_row(row)) for row in others)
+        if apart := differing(theirs, Conditions.of_row(last)):
             warnings.warn(
                 f"not all scores of task {task} compare. Beside run {last['run']}, {left_apart(apart)}. "
                 "results.comparable(table, run) gives the rows that compare with a run's",

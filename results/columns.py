@@ -1,6 +1,6 @@
 """Columns of nullable tables, as NumPy and plain conditions want them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ def has(table: pd.DataFrame, column: str) -> bool:
 def distinct(table: pd.DataFrame, column: str) -> list:
     """The values of a column, each once, sorted, without missing ones."""
     return sorted(set(table[column].dropna()))
+
+
+def trial_name(row: Mapping[str, Any]) -> str:
+    """The name of a row's trial: the published network's for a reference, else its number."""
+    return str(row["reference"]) if known(row["reference"]) else f"trial {row['trial']}"
 
 
 def known(value: Any) -> bool:

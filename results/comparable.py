@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -26,9 +26,7 @@ def comparable(table: pd.DataFrame, run: str) -> pd.DataFrame:
         raise ValueError(f"run {run!r} has no row here; there are {listed(sorted({name for name, _ in found}))}")
     if differences := [text for other in here[1:] for text in other.differences(here[0])]:
         raise ValueError(f"two different runs are called {run!r} here ({told(differences)}): load one of them")
-    apart = {name: conditions.differences(here[0]) for name, conditions in found if name != run}
-    apart = {name: differences for name, differences in apart.items() if differences}
-    if apart:
+    if apart := differing([each for each in found if each[0] != run], here[0]):
         warnings.warn(f"{left_apart(apart)}: their scores do not compare with those of {run}", stacklevel=2)
     return table.loc[~table["run"].isin([*apart]).to_numpy(dtype=bool)]
 
@@ -36,12 +34,16 @@ def comparable(table: pd.DataFrame, run: str) -> pd.DataFrame:
 def check_comparable(table: pd.DataFrame) -> None:
     """Raises ValueError, with what differs, if a table has scores of several runs that do not compare."""
     (run, here), *others = _conditions(table) or [("", Conditions())]
-    apart = {name: differences for name, conditions in others if (differences := conditions.differences(here))}
-    if apart:
+    if apart := differing(others, here):
         raise ValueError(
             f"these scores do not compare. Beside run {run}, {left_apart(apart)}. "
             "results.comparable(table, run) gives the rows that compare with a run's"
         )
+
+
+def differing(runs: Iterable[tuple[str, Conditions]], here: Conditions) -> dict[str, list[str]]:
+    """What differs, by name, for each of these runs whose scores do not compare with those under `here`."""
+    return {name: differences for name, conditions in runs if (differences := conditions.differences(here))}
 
 
 def left_apart(apart: Mapping[str, Sequence[str]]) -> str:

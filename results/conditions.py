@@ -13,7 +13,7 @@ import pandas as pd
 CONDITIONS = ("task", "goal", "dataset_fingerprint", "max_epochs", "train_examples", "val_examples")
 """The columns that say whether two rows' scores compare, in every table that has scores."""
 HEADER = "frugal"
-"""Under this name a journal keeps, in its first records, how its run was begun."""
+"""The key of the first records of a journal under which the settings of its run stand."""
 BEGINNING_BYTES = 2**16
 """More than the first records of a journal take."""
 _FIRST_RECORDS = 8
@@ -42,7 +42,7 @@ class Conditions:
 
     @classmethod
     def of_identity(cls, identity: Mapping[str, Any]) -> Conditions:
-        """Of a run, from what its journal says of how it was begun; a value of another type is unknown."""
+        """Of a run, from the settings in its journal; a value of the wrong type counts as unknown."""
         types = {"task": str, "dataset": str, "dataset_fingerprint": str}
         types |= {"max_epochs": int, "train_examples": int, "val_examples": int}
         known = {name: identity[name] for name, kind in types.items() if type(identity.get(name)) is kind}
@@ -70,7 +70,7 @@ def goal_text(goal: Any) -> str | None:
 
 
 def began(journal: bytes) -> dict[str, Any]:
-    """How a run was begun, from the beginning of its journal; empty where that does not say."""
+    """The settings that a run started with, from the first bytes of its journal; empty if they are not there."""
     for line in journal.split(b"\n")[:_FIRST_RECORDS]:
         try:
             found = json.loads(line)["user_attr"][HEADER]["identity"]

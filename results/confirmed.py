@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from results import intervals
-from results.columns import distinct, floats, known, records
+from results.columns import distinct, floats, records, trial_name
 from results.statistics import Mean, bounds_of, mean, paired_difference
 from results.wording import count
 
@@ -171,7 +171,6 @@ def _namer(finalists: pd.DataFrame) -> Callable[[dict], str]:
     several = len(distinct(finalists, "run")) > 1
 
     def name_of(row: dict) -> str:
-        name = str(row["reference"]) if known(row["reference"]) else f"trial {row['trial']}"
-        return f"{name} of {row['run']}" if several else name
+        return f"{trial_name(row)} of {row['run']}" if several else trial_name(row)
 
     return name_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.columns import known
+from results.columns import known, trial_name
 from results.wording import count
 
 MARK = " *"
@@ -15,13 +15,9 @@ Row = Mapping[str, Any]
 """Of finalists.parquet."""
 
 
-def name_of(row: Row) -> str:
-    return str(row["reference"]) if known(row["reference"]) else f"trial {row['trial']}"
-
-
 def is_chosen_after_test(rows: Sequence[Row], name: str) -> bool | None:
     """Whether a finalist was chosen after test images had been read for this run; None where the table is silent."""
-    told = [row["chosen_after_test"] for row in rows if name_of(row) == name and known(row["chosen_after_test"])]
+    told = [row["chosen_after_test"] for row in rows if trial_name(row) == name and known(row["chosen_after_test"])]
     return any(told) if told else None
 
 
@@ -49,7 +45,7 @@ def how_often(rows: Sequence[Row]) -> str:
     rounds = len({row["round"] for row in rows if known(row["round"])})
     told = f"Test images have been read {count(max(reads), 'time')} for this run, once after each training, in "
     told += count(rounds, "round")
-    names = [name for name in dict.fromkeys(map(name_of, rows)) if is_chosen_after_test(rows, name)]
+    names = [name for name in dict.fromkeys(map(trial_name, rows)) if is_chosen_after_test(rows, name)]
     if not names:
         return f"{told}; all finalists had been chosen before the first time."
     return f"{told}. Chosen after the first time, and marked with *: {', '.join(names)}."

@@ -9,7 +9,7 @@ import pandas as pd
 
 from results import plots
 from results.columns import floats
-from results.comparable import left_apart
+from results.comparable import differing, left_apart
 from results.report_confirmed import interval, stand_in_notice
 from results.report_page import Column, Section, figure, page, paragraph, part, table
 from results.run_record import RunRecord
@@ -60,7 +60,7 @@ def _told(groups: Sequence[Sequence[RunRecord]]) -> str:
             "compare."
         )
     (first, *_), *others = groups
-    apart = {run.name: run.conditions.differences(first.conditions) for group in others for run in group}
+    apart = differing([(run.name, run.conditions) for group in others for run in group], first.conditions)
     return (
         f"Their scores do not all compare, so that they stand in {len(groups)} groups, each with its own table and "
         f"figure, and nothing is said across them. Beside {first.name}, {left_apart(apart)}."

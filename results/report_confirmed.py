@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from results import analysis, plots
-from results.columns import distinct, has, known, records
+from results.columns import distinct, has, known, records, trial_name
 from results.confirmed import seeds_and_images, what_is_covered
 from results.readings import how_chosen, how_often, marked
 from results.report_page import Column, Section, figure, heading, joined, missing, paragraph, part, picture, table
@@ -77,7 +77,7 @@ def mistakes(run: RunRecord) -> Section | None:
     if predictions is None:
         why = "The predictions of a finalist are kept when it is confirmed, and there are none here. To have them:"
         return Section("mistakes", title, missing(why, run.command("search.confirm")))
-    name = _name(predictions.iloc[0].to_dict())
+    name = trial_name(predictions.iloc[0].to_dict())
     counts = analysis.confusion(analysis.most_mistaken(predictions, _MOST_CLASSES))
     html = figure(plots.confusion(counts), "confusion", _confusion_seen(counts, predictions, name))
     return Section("mistakes", title, html + heading("Worst mistakes") + _worst(run, predictions, name))
@@ -245,10 +245,6 @@ def _predictions(run: RunRecord) -> pd.DataFrame | None:
         return None
     table = table.sort_values(by=["place", "trial"], na_position="last", kind="stable")
     return table.loc[(table["trial"] == table["trial"].iloc[0]).to_numpy()]
-
-
-def _name(row: dict[str, Any]) -> str:
-    return str(row["reference"]) if known(row["reference"]) else f"trial {row['trial']}"
 
 
 def _confusion_seen(counts: pd.DataFrame, predictions: pd.DataFrame, name: str) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from results import tables
 from results.analysis import Direction, at_equal_epochs, direction_of
-from results.columns import known, records, rows, searched
+from results.columns import records, rows, searched, trial_name
 from results.command import argument_of
 from results.conditions import CONDITIONS, Conditions
 from results.confirmed import Confirmed
@@ -86,10 +86,7 @@ class RunRecord:
     def confirmed_row(self, name: str) -> dict[str, Any]:
         """What the finalists' table says of one, whichever the seed."""
         assert self.finalists is not None
-        names = [
-            row["reference"] if known(row["reference"]) else f"trial {row['trial']}"
-            for row in records(self.finalists, "trial", "reference")
-        ]
+        names = [trial_name(row) for row in records(self.finalists, "trial", "reference")]
         return self.finalists.iloc[names.index(name)].to_dict()
 
     def winner(self) -> tuple[str, Mean] | None:

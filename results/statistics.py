@@ -41,7 +41,7 @@ def bounds_of(direction: str) -> Bounds:
 def mean(values: Sequence[float], bounds: Bounds = (-math.inf, math.inf)) -> Mean:
     """By Student's t: the values are taken as draws from one normal distribution. ValueError for none.
 
-    What of the interval lies beyond the bounds is left out: the true mean does not lie there.
+    The interval is cut off at the bounds, since the true mean lies within them.
     """
     n = len(values)
     if not n:

@@ -18,7 +18,7 @@ from results.statistics import bounds_of, mean
 from results.storage import shown, working_folder
 from results.wording import count, number
 from search import tasks
-from search.config import MOST_SEEDS, RunConfig, ablate_command, new_name
+from search.config import MOST_SEEDS, RunConfig, ablate_command, earlier, new_name
 from search.config import parse as parse_run
 from search.terminal import Column, Table, Terminal
 from spaces import variants
@@ -211,14 +211,17 @@ def _choices(name: str, task: str) -> list[Any]:
 
 
 def _of_base(base: str, typed: Sequence[str]) -> list[str]:
-    """Where the base of a new ablation is a run's, the task, data and noise of that run, unless they are typed."""
+    """Where the base of a new ablation is a run's, the task, data and noise of that run, unless they are typed.
+
+    Raises ValueError that names the run's configuration if it is damaged.
+    """
     folder = working_folder(parse_run([each for each in typed if each.startswith("runs_dir=")]).runs_dir)
-    path, run = folder / base.partition("/")[0] / "config.yaml", _given(typed, "run")
-    if not base or not path.is_file() or (run and (folder / run).exists()):
+    run = _given(typed, "run")
+    if not base or (run and (folder / run).exists()):
         return []
-    found = parse_config(path.read_bytes())
-    given = {name: found.get(name) for name in OF_BASE} if isinstance(found, dict) else {}
-    return [f"{name}={value}" for name, value in given.items() if value is not None and not _given(typed, name)]
+    begun = earlier(str(folder), base.partition("/")[0])
+    values = {name: getattr(begun, name, None) for name in OF_BASE}
+    return [f"{name}={value}" for name, value in values.items() if value is not None and not _given(typed, name)]
 
 
 def _earlier(config: RunConfig) -> AblateKeys | None:

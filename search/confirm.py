@@ -52,9 +52,7 @@ class ConfirmConfig:
     """Which run's finalists, and how often."""
 
     run: str = key("", "name of the run", "needed")
-    top_k: int | None = key(
-        None, "number of the best candidates", "the run's, 3 unless it was begun otherwise", above=0
-    )
+    top_k: int | None = key(None, "number of the best candidates", "the run's confirm.top_k, by default 3", above=0)
     seeds: int | None = key(
         None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MOST_SEEDS
     )

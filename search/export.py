@@ -113,7 +113,7 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
 
 
 def _error(trial: TrialRecord, study: Study) -> str | None:
-    """The trial's error; of one that was begun again, also as which trial, so that nobody takes them for two."""
+    """The trial's error; if the trial was trained again, with the number of the new trial."""
     if trial.number not in study.repeated:
         return trial.error
     return f"{trial.error or trial.status}; trained again as trial {study.repeated[trial.number]}"

@@ -61,7 +61,7 @@ def in_full(error: BaseException | None) -> str:
 
 
 def failed_as_before(trial: TrialRecord, trials: Sequence[TrialRecord]) -> bool:
-    """Whether a trial that was begun again failed as it had before, in a run where others did well.
+    """Whether a repeated trial failed in the same way as before, in a run where other trials succeeded.
 
     Then the candidate is at fault after all, and nothing follows for the others: a run with several such candidates
     could never be extended if they counted among its first failures.

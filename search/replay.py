@@ -97,7 +97,7 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 
 
 def _plan(journal: Journal, config: ReplayConfig) -> Plan:
-    """The run as it was begun, with its data where they are now."""
+    """The plan that the run started with; `data=` and `data_dir=` may name another place for its data."""
     began = {name: journal.identity[name] for name in ("task", "max_epochs")}
     known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
     known.data_dir = find_data_dir(config.data_dir or known.data_dir)

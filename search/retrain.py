@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from results.schema import Status
+from results.wording import count
 from search.asha import Asha
 from search.checkpoints import check_checkpoints
 from search.job import Given
@@ -95,8 +96,8 @@ def again(study: Study, given: Mapping[str, Given], command: str) -> str:
     failed = study.to_repeat(given.keys())
     if not failed:
         return ""
-    count = "1 training" if len(failed) == 1 else f"{len(failed)} trainings"
-    return f"{count} failed by what may be a fault of the machine. Once that is mended, to try again: {command}"
+    told = f"{count(len(failed), 'training')} failed by what may be a fault of the machine"
+    return f"{told}. Once that is mended, to try again: {command}"
 
 
 def failures(study: Study) -> list[str]:

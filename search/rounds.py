@@ -1,4 +1,4 @@
-"""Rounds of a confirmation: what was asked for at a time, and how often test images had been read by then.
+"""Rounds of a confirmation: what each asked for, and how often test images had been read before it.
 
 A confirmation's journal has a note of each round, and its reports, one a training, in the order in which they came: so
 no clock is asked what was before what.
@@ -41,7 +41,7 @@ class Rounds:
     rounds: Sequence[Round]
     first_read_at: datetime | None
     has_unnoted: bool
-    """Whether the first round was begun by a version that noted none: when its finalists were chosen is not known."""
+    """Whether the first round is of a version that recorded none, so that the time of its choice is unknown."""
 
     @classmethod
     def of(cls, study: Study) -> Rounds:

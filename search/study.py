@@ -82,7 +82,7 @@ class Study:
         self.sampler, self.seed, self.reports_per_epoch = sampler, seed, reports_per_epoch
         self.trials: list[TrialRecord] = []
         self.num_drawn = 0
-        """Candidates that are none of references; one that failed and was begun again counts once."""
+        """Candidates other than references; one that failed and was trained again counts once."""
         self.repeated: dict[int, int] = {}
         """Of failed trials that were begun again: the numbers of those that do what they should have done."""
         self.best: TrialRecord | None = None

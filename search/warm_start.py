@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from results import tables
-from results.comparable import left_apart
+from results.comparable import differing, left_apart
 from results.conditions import Conditions
 from results.schema import Status
 from results.storage import JOURNAL, copied, is_remote, shown
@@ -200,9 +200,7 @@ def _best_first(found: Sequence[Earlier]) -> list[Earlier]:
 
 def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Conditions, say: Say) -> None:
     """Names the runs whose scores do not compare with this run's, and what differs."""
-    conditions = {each.run: each.conditions for each in earlier}
-    apart = {run: differences for run, theirs in conditions.items() if (differences := theirs.differences(here))}
-    if apart:
+    if apart := differing({each.run: each.conditions for each in earlier}.items(), here):
         again = count(sum(each.run in apart for each in chosen), "candidate")
         say(f"warm     {left_apart(apart)}: scores there do not compare with those here; {again} to train again")
 

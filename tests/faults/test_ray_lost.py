@@ -102,7 +102,7 @@ def test_a_signal_to_the_whole_process_group_ends_the_run_in_order(tmp_path, num
     assert "Stopped by " in run.output
     assert wait_for(lambda: not any(map(is_alive, children)))
     check_stopped(run)
-    if number == signal.SIGTERM:  # what was stopped by the others lies there in the same way
+    if number == signal.SIGTERM:  # the other signals leave the same state
         check_goes_on(run)
     record(f"{number.name} to the process group", 1, run)
 

@@ -45,6 +45,9 @@ def test_around_a_run_s_trial_task_data_and_noise_are_the_run_s_unless_they_are_
     assert asked("base=noisy/3") == asked("base=noisy", "run=new") == ("denoiser", "made", "files", 0.3, 0)
     assert asked("base=noisy", "sigma=0.5", "data=original")[1:4:2] == ("original", 0.5)
     assert asked("base=bertoldi")[0] == "tiny10k"
+    (tmp_path / "noisy" / "config.yaml").write_text("- no names\n")
+    with pytest.raises(ValueError, match=r"noisy/config\.yaml: not the configuration of a run, or damaged"):
+        asked("base=noisy")
 
 
 def test_each_candidate_is_trained_once_with_each_seed_the_base_among_them(tmp_path):
