@@ -48,15 +48,15 @@ test-cluster: $(VENV)/installed
 
 # What is claimed of speed, against peers in the same run: half an hour on two quiet cores; ARGS="data_dir=FOLDER"
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.training_throughput seeds=5 epochs=3 $(ARGS)
-	$(BIN)/python -m benchmarks.whole_search repeats=2 $(ARGS)
-	$(BIN)/python -m benchmarks.first_report $(ARGS)
+	$(BIN)/python -m benchmarks.peers.training_throughput seeds=5 epochs=3 $(ARGS)
+	$(BIN)/python -m benchmarks.peers.whole_search repeats=2 $(ARGS)
+	$(BIN)/python -m benchmarks.peers.first_report $(ARGS)
 	$(BIN)/python -m benchmarks.driver workers=[8] trials=64 seconds=0.5
-	$(BIN)/python -m benchmarks.long_search
+	$(BIN)/python -m benchmarks.search_quality.long_search
 
 # What is claimed of a GPU, on one: a quarter of an hour; leaves its tables in results/gpu
 bench-gpu: $(VENV)/installed
-	PYTHON=$(BIN)/python benchmarks/gpu.sh results/gpu $(DATA_DIR)
+	PYTHON=$(BIN)/python benchmarks/gpu/run.sh results/gpu $(DATA_DIR)
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from data.cache import default_data_dir
+from data.files import default_data_dir
 from data.mnist import MNIST
 from data.splits import DataUnavailable, Splits
-from results.command import USER_ERROR, keys_help, parse_into
+from results.keys import keys_help, parse_into
+from search.command_line.command import USER_ERROR
 
 Settings = TypeVar("Settings")
 

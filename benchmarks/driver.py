@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.cluster import QUIET
+from search.cluster.connection import QUIET
 
 os.environ.update(QUIET)  # before Ray is imported, as in the command itself
 
@@ -34,8 +34,9 @@ from ray import tune
 import results
 from benchmarks.command_line import read_settings
 from benchmarks.ray_head import NO_TOKEN, free_port, ray_head
-from results.command import key
-from search import run, tuning
+from results.keys import key
+from search import run
+from search.trials import tuning
 
 CLAIM = "Claim: one driver feeds as many slots as a small cluster has; past that, slots wait for it."
 CHECKPOINT_BYTES = 150_000

@@ -21,8 +21,8 @@ import numpy as np
 from scipy.stats import norm, t
 
 from benchmarks.command_line import read_settings
-from results import intervals
-from results.command import key
+from results.analysis import intervals
+from results.keys import key
 
 CLAIM = "Claim: 95% intervals hold the true score in 92 to 97% of cases, whatever varies, seeds or images."
 ACCURACIES = (0.9, 0.98, 0.993, 0.999)

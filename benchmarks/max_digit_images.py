@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.command_line import load_mnist, read_settings
+from data.made.max_digits import num_cores
 from data.max_digit import load_made
-from data.max_digit_maker import num_cores
-from results.command import key
+from results.keys import key
 
 CLAIM = "Claim: max-digit's images are made at 1,000 a second and core at least."
 MIN_RATE = 1_000

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from benchmarks.command_line import read_settings
-from results.command import key
+from results.keys import key
 from search import tasks
-from search.study import Budget
-from search.survey import survey
+from search.planning.survey import survey
+from search.study.study import Budget
 from search.tasks import Task
 from spaces.goal import Goal, Restore
 from spaces.recipe import Candidate

@@ -22,11 +22,11 @@ import torch
 import results
 from benchmarks.command_line import read_settings
 from data.splits import Split, Splits
-from results.command import key
+from results.keys import key
 from results.wording import number
 from search import tasks
-from search.config import RunConfig, earlier, find_data_dir
-from search.plan import Plan
+from search.planning.config import RunConfig, earlier, find_data_dir
+from search.planning.plan import Plan
 from spaces.goal import Classify, Denoise, Goal, Reconstruct
 from spaces.network import short_number
 from trainables.goals import DeviceSplit, work_for

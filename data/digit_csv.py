@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from data import embedded
+from data.made import digits as embedded
 from data.mnist import MNIST
 from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits, stratified_split
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from data.folders import check_utf8, read_entries
-from data.made_pages import draw_pages
+from data.made.pages import draw_pages
 from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits, stratified_split
 
 if TYPE_CHECKING:

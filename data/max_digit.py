@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from data.array_pickle import read_array
-from data.cache import atomic_write
-from data.max_digit_maker import FORMAT, SIZE, Maker, Piece, make_all
+from data.files import replacing
+from data.made.max_digits import FORMAT, SIZE, Maker, Piece, make_all
 from data.mnist import MNIST
 from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits, stratified_split
 
@@ -178,14 +178,14 @@ def _make_and_keep(stem: Path, make: Callable[[], Generator[Piece, None, None]],
     """Makes all images and keeps them beside `stem`; in memory alone, and `say`s so, where nothing can be written."""
     images, labels = _files(stem)
     try:
-        with atomic_write(images) as file, closing(make()) as pieces:
+        with replacing(images, make_folder=True) as file, closing(make()) as pieces:
             shape = (num_images, SIZE, SIZE)
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             all_y = []
             for x, y in pieces:
                 file.write(x.tobytes())
                 all_y.append(y)
-        with atomic_write(labels) as file:
+        with replacing(labels, make_folder=True) as file:
             np.save(file, np.concatenate(all_y))
     except OSError as error:
         say(f"max-digit: {stem.parent} cannot be written ({error}); the images are made for this run alone")

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.comparable import differing, left_apart
+from results.analysis.comparable import differing, left_apart
 from results.conditions import BEGINNING_BYTES, Conditions
 from results.runs_at import runs_at
 from results.schema import SCHEMAS

@@ -1,33 +1,26 @@
-"""Files put in place whole or not at all, and folders that others made, in which nothing is written through a link."""
+"""Files of a run's folder: reading within limits, writing errors, and no writing through links that others made."""
 
 from __future__ import annotations
 
 import os
 import stat
-import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
+
+
+class StorageError(Exception):
+    """A run's folder cannot be written; neither a trial nor its candidate is at fault, and their records stay."""
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` at the end: a reader sees the old one or the new one, never half.
-
-    On failure the old file is as it was, and nothing is left beside it. A link at `path` is replaced, not followed.
-    """
-    # Beside its target, as a rename is atomic only within one file system, and without its name, which may be as long
-    # as a name can be. Not from tempfile, whose files only their owner may read.
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+def writing(path: Path) -> Iterator[None]:
+    """Raise a StorageError that names `path` for every OSError in the block."""
     try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def check_no_links(folder: Path, unless_in: Collection[str] = ()) -> None:

@@ -1,6 +1,7 @@
 """Runs in a bucket, s3:// or gs://, through pyarrow's filesystems: brought here to be worked on, or read from there.
 
-A run needs renames, locks and appends, so it works in a folder of this machine; `search.mirror` keeps the bucket's.
+A run needs renames, locks and appends, so it works in a folder of this machine; `search.runs.mirror`
+keeps the bucket's copy.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import BinaryIO
 
 from pyarrow import fs
 
-from results.files import check_no_links, open_unlinked, replacing
+from data.files import TEMPORARY, replacing
+from results.files import check_no_links, open_unlinked
 
 JOURNAL = "journal.log"
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 3.0, 5.0, 2
@@ -187,7 +189,7 @@ def is_kept(name: str) -> bool:
     Nor does a name that would lie outside of the folder, with .. or // in it, as names in buckets may be.
     """
     is_within = all(part and not part.startswith(".") for part in name.split("/"))
-    return is_within and not name.endswith((".part", ".tmp"))
+    return is_within and not name.endswith(TEMPORARY)
 
 
 def is_journal(name: str) -> bool:

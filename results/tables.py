@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.files import replacing
 from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, began
-from results.files import replacing
 from results.parquet_file import read_parquet
 from results.schema import Status, brought_up, curves_schema, finalists_schema, leaderboard_schema
 from results.storage import JOURNAL, Remote, explained, is_remote

@@ -13,6 +13,6 @@ if "trainables" not in sys.modules:  # which finds the other packages beside it;
     found.loader.exec_module(sys.modules["trainables"])
     del found
 
-from results.interrupts import take_interrupts
+from search.command_line.interrupts import take_interrupts
 
 take_interrupts()  # before the imports that take long

@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from results.ablation import Effect, effects, told
-from results.command import FAILED, entries_of, key, keys_help, parse_into, read_fields, run_command
+from results.analysis.ablation import Effect, effects, told
+from results.analysis.statistics import bounds_of, mean
+from results.keys import entries_of, key, keys_help, parse_into, read_fields
 from results.run_config import parse_config
-from results.statistics import bounds_of, mean
 from results.storage import shown, working_folder
 from results.wording import count, number
 from search import tasks
-from search.config import MOST_SEEDS, RunConfig, ablate_command, earlier, new_name
-from search.config import parse as parse_run
-from search.terminal import Column, Table, Terminal
+from search.command_line.command import FAILED, run_command
+from search.command_line.terminal import Column, Table, Terminal
+from search.planning.config import MOST_SEEDS, RunConfig, ablate_command, earlier, new_name
+from search.planning.config import parse as parse_run
 from spaces import variants
 from spaces.goal import Metric
 
 if TYPE_CHECKING:
-    from search.ablation import Ablation
-    from search.session import Session
+    from search.retraining.ablation import Ablation
+    from search.session.session import Session
 
 USAGE = "python -m search.ablate task=TASK base=BASE vary=NAME values=[a,b,...]"
 PROMISE = f"""
@@ -110,11 +111,11 @@ def parse(arguments: Sequence[str]) -> AblateConfig:
 
 
 def run(config: AblateConfig) -> int:
-    from search.ablation import Ablation
-    from search.base import find_base
-    from search.plan import Plan
-    from search.retrain import again
-    from search.session import open_session
+    from search.planning.known_candidates import find_base
+    from search.planning.plan import Plan
+    from search.retraining.ablation import Ablation
+    from search.retraining.retrain import again
+    from search.session.session import open_session
 
     keys = config.keys
     plan = dataclasses.replace(Plan.of(config.run), more={"ablation": dataclasses.asdict(keys)})
@@ -145,7 +146,7 @@ def run(config: AblateConfig) -> int:
 
 def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> None:
     """A table for each parameter that was varied, in the order of its values."""
-    from search.retrain import failures
+    from search.retraining.retrain import failures
 
     rows = pd.DataFrame(ablation.rows(session.study, session.splits))
     objective, name = ablation.plan.task.objective, ablation.plan.objective_text

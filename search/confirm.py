@@ -6,23 +6,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.command import FAILED, StorageError, argument_of, check_name, key, keys_help, parse_into, run_command
-from results.confirmed import Confirmed, what_is_covered
-from results.readings import how_often, marked
+from results.analysis.confirmed import Confirmed, what_is_covered
+from results.analysis.readings import how_often, marked
+from results.files import StorageError
+from results.keys import check_name, key, keys_help, parse_into
 from results.runs_at import RULE, runs_at
 from results.schema import Status
+from results.shell import argument_of
 from results.storage import shown
 from results.wording import count, number
-from search.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, confirm_command
-from search.config import parse as parse_run
-from search.finalists import Confirmation, finalists_of
-from search.folder import find_run
-from search.plan import Plan
-from search.retrain import again, failures
-from search.rounds import begin_round
-from search.session import Session, open_session
-from search.study import Study
-from search.terminal import Column, Table, Terminal
+from search.command_line.command import FAILED, run_command
+from search.command_line.terminal import Column, Table, Terminal
+from search.planning.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, confirm_command
+from search.planning.config import parse as parse_run
+from search.planning.plan import Plan
+from search.retraining.confirmation import Confirmation, finalists_of
+from search.retraining.retrain import again, failures
+from search.retraining.rounds import begin_round
+from search.runs.folder import find_run
+from search.session.session import Session, open_session
+from search.study.study import Study
 from spaces.network import short_number
 
 USAGE = "python -m search.confirm run=NAME"

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results.command import FAILED, entries_of, key, keys_help, parse_into, run_command
-from search.config import MOST_SECONDS, RunConfig
-from search.config import parse as parse_run
-from search.terminal import Terminal
+from results.keys import entries_of, key, keys_help, parse_into
+from search.command_line.command import FAILED, run_command
+from search.command_line.terminal import Terminal
+from search.planning.config import MOST_SECONDS, RunConfig
+from search.planning.config import parse as parse_run
 
 if TYPE_CHECKING:
-    from search.checkup import Finding
-    from search.plan import Plan
+    from search.checkup.findings import Finding
+    from search.planning.plan import Plan
 
 USAGE = "python -m search.doctor [cluster.yaml] [key=value ...]"
 PROMISE = """
@@ -85,12 +86,12 @@ def parse(arguments: Sequence[str]) -> DoctorConfig:
 
 def examine(config: DoctorConfig) -> int:
     """The file, if there is one, then the cluster, if one is up; 1 if something is broken, else 0."""
-    from search.checkup import Severity, count
+    from search.checkup.findings import Severity, count
 
     told = _Told()
     file: dict[str, Any] = {}
     if config.file:
-        from search.cluster_file import check_cluster_file, read_cluster_file
+        from search.checkup.cluster_file import check_cluster_file, read_cluster_file
 
         file = read_cluster_file(config.file)
         told.tell(check_cluster_file(config.file, file))
@@ -121,9 +122,9 @@ class _Told:
 
 
 def _examine_cluster(config: DoctorConfig, file: dict[str, Any], told: _Told) -> None:
-    from search.checkup import Finding, Severity
-    from search.cluster import Cluster
-    from search.which_ray import OtherVersions, choose_ray
+    from search.checkup.findings import Finding, Severity
+    from search.cluster.connection import Cluster
+    from search.cluster.which_ray import OtherVersions, choose_ray
 
     try:
         choice = choose_ray(config.run.address)
@@ -146,12 +147,12 @@ def _examine_nodes(config: DoctorConfig, file: dict[str, Any], told: _Told) -> N
     """All of a cluster that is joined."""
     import ray
 
-    from search.autoscaler import growth_from, running_file
-    from search.checkup import Needs, judge_cluster, judge_missing, judge_nodes
-    from search.cluster_file import worker_addresses
-    from search.node_facts import ask_nodes, look_here, lost_nodes
-    from search.plan import Plan
-    from search.slots import Nodes
+    from search.checkup.cluster_file import worker_addresses
+    from search.checkup.findings import Needs, judge_cluster, judge_missing, judge_nodes
+    from search.checkup.node_facts import ask_nodes, look_here, lost_nodes
+    from search.cluster.autoscaler import growth_from, running_file
+    from search.cluster.slots import Nodes
+    from search.planning.plan import Plan
 
     plan = Plan.of(config.run)
     up = [node for node in ray.nodes() if node["Alive"]]
@@ -179,7 +180,7 @@ def _resolved(name: str) -> str:
 
 def _examine_data(plan: Plan, told: _Told) -> tuple[int, Finding]:
     """The bytes that workers need of the task's data, which are loaded as a search does; 0 where they cannot be had."""
-    from search.checkup import Finding, Severity
+    from search.checkup.findings import Finding, Severity
 
     try:
         splits = plan.load_data(told.say)
@@ -193,7 +194,7 @@ def _examine_data(plan: Plan, told: _Told) -> tuple[int, Finding]:
 
 def _examine_runs_dir(plan: Plan, num_slots: int) -> Finding:
     """Whether the folder of runs can be written, and has room for one."""
-    from search.checkup import Finding, Severity
+    from search.checkup.findings import Finding, Severity
 
     runs_dir = plan.config.runs_dir
     if "://" in runs_dir:

@@ -16,14 +16,15 @@ import numpy as np
 
 from data.folders import check_utf8
 from data.splits import Images
-from results.command import key, keys_help, parse_into, run_command
+from results.keys import key, keys_help, parse_into
 from results.own_files import check_output
 from results.storage import copied, is_remote
 from results.wording import count
-from search.predict_inputs import Form, Inputs, Progress, form_of, refuse
-from search.predict_outputs import write_images, write_labels
-from search.predict_record import Outputs
-from search.predict_score import score_lines, trained_on
+from search.command_line.command import run_command
+from search.prediction.inputs import Form, Inputs, Progress, form_of, refuse
+from search.prediction.outputs import write_images, write_labels
+from search.prediction.record import Outputs
+from search.prediction.score import score_lines, trained_on
 from spaces.layers import Shape
 
 if TYPE_CHECKING:

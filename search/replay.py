@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.splits import Splits
-from results.command import FAILED, check_name, key, keys_help, parse_into, run_command
+from results.keys import check_name, key, keys_help, parse_into
 from results.runs_at import RULE, runs_at
 from search import tasks
-from search.config import RunConfig, checked_data, earlier, find_data_dir
-from search.folder import find_run
-from search.journal import Entry, Journal
-from search.plan import NUM_EXAMPLES, Plan
-from search.terminal import Terminal
+from search.command_line.command import FAILED, run_command
+from search.command_line.terminal import Terminal
+from search.planning.config import RunConfig, checked_data, earlier, find_data_dir
+from search.planning.plan import NUM_EXAMPLES, Plan
+from search.runs.folder import find_run
+from search.study.journal import Entry, Journal
 from spaces.goal import Goal
 
 if TYPE_CHECKING:

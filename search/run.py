@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from results.command import FAILED, run_command
-from search.config import RunConfig, help_text, parse
+from search.command_line.command import FAILED, run_command
+from search.planning.config import RunConfig, help_text, parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,10 +25,10 @@ def run(config: RunConfig) -> int:
 
 def dry_run(config: RunConfig) -> int:
     """Prints the space, what the budget rejects, and a predicted time; trains nothing."""
-    from search.plan import Plan
-    from search.preview import print_preview
-    from search.session import quiet_optuna
-    from search.terminal import Terminal
+    from search.command_line.terminal import Terminal
+    from search.planning.plan import Plan
+    from search.planning.preview import print_preview
+    from search.session.session import quiet_optuna
 
     quiet_optuna()
     print_preview(Plan.of(config), Terminal())
@@ -37,20 +37,20 @@ def dry_run(config: RunConfig) -> int:
 
 def search(config: RunConfig) -> int:
     """One search: data, study, cluster, trials, tables; then the finalists, if the search came to its end."""
-    from search.plan import Plan
-    from search.preview import check_feasible
-    from search.session import open_session, quiet_optuna
-    from search.terminal import Terminal
-    from search.warm_start import find_earlier, start_warm
+    from search.command_line.terminal import Terminal
+    from search.planning.plan import Plan
+    from search.planning.preview import check_feasible
+    from search.planning.warm_start import find_earlier, start_warm
+    from search.session.session import open_session, quiet_optuna
 
     quiet_optuna()
     plan = Plan.of(config)
     check_feasible(plan)
     earlier = find_earlier(plan, Terminal().say)
     with open_session(plan) as session:
-        from search.best_model import settle_best_model
         from search.confirm import confirm
-        from search.summary import print_start, print_summary
+        from search.retraining.best_model import settle_best_model
+        from search.session.summary import print_start, print_summary
 
         print_start(session)
         warm = start_warm(plan, session.study, earlier, plan.identity(session.splits), session.say)

@@ -121,7 +121,7 @@ def test_both_mount_the_same(cluster, local):
 
 def test_every_package_is_mounted(cluster):
     pyproject = (ROOT / "pyproject.toml").read_text()
-    packages = re.search(r"^packages = \[(.*)\]", pyproject, re.MULTILINE)
+    packages = re.search(r"^packages = \[(.*?)\]", pyproject, re.MULTILINE | re.DOTALL)
     assert packages
     tops = {name.split(".")[0] for name in re.findall(r'"([^"]+)"', packages[1])}
     assert tops <= set(cluster["file_mounts"].values())

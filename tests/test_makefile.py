@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from search.config import parse
-from search.plan import Plan
+from search.planning.config import parse
+from search.planning.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "ARGS")}

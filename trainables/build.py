@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.cache import DownloadFailed, probe
+from data.download import DownloadFailed, probe
 from spaces.backbones import Backbone, WeightsUnavailable
 from spaces.layers import (
     Activation,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.cache import atomic_write, default_data_dir
+from data.files import default_data_dir, replacing
 from data.npy import read_npy
 from spaces.backbones import Backbone
 from spaces.goal import Classify, Goal
@@ -74,7 +74,7 @@ def _keep(features: np.ndarray, paths: Sequence[Path]) -> None:
     """Writes them to the first of the paths that takes them; what cannot be kept is computed again."""
     for path in paths:
         with suppress(OSError):
-            with atomic_write(path) as file:
+            with replacing(path, make_folder=True) as file:
                 np.save(file, features)
             return
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.cache import atomic_write
+from data.files import replacing
 from trainables.model import Model, Shape
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def write_onnx(model: Model, path: Path) -> None:
     _add_facts(exported, model)
     content = exported.SerializeToString()
     _check(exported, content, model)
-    with atomic_write(path) as file:
+    with replacing(path, make_folder=True) as file:
         file.write(content)
 
 

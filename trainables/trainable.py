@@ -29,7 +29,7 @@ class TrialTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None, threads: int = 1) -> None:
-        """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/checkpoints.py."""
+        """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/trials/checkpoints.py."""
         import torch  # here, so that the driver, which needs this class only by name, starts without torch
 
         from trainables.goals import DeviceSplit

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 
 STARTUP, SHARE_GOOD, MOST_GOOD = 10, 0.1, 25
 """Optuna's own defaults: trials drawn at random before the first; the share of all trials that counts as good, and the
-most that do. Compared with others, as CHOICES is, by benchmarks/search_quality.py, part=tpe."""
+most that do. Compared with others, as CHOICES is, by benchmarks/search_quality/played.py, part=tpe."""
 CHOICES = 8
 """Samples of which the best is a draw: a third of Optuna's, which costs less and was found no worse."""
 AHEAD = 4

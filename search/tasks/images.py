@@ -55,7 +55,7 @@ def _laptop(shape: Shape, num_images: int) -> Scale:
     return Scale(num_trials=24, max_epochs=LAPTOP_EPOCHS, max_macs=round(macs), train_examples=limit)
 
 
-MADE_SHAPE, NUM_MADE = (1, 28, 28), 1_257  # of data/embedded.py, which takes over a second to import
+MADE_SHAPE, NUM_MADE = (1, 28, 28), 1_257  # of data/made/digits.py, which takes over a second to import
 
 TASK = Task(
     name="images",

@@ -19,12 +19,12 @@ import pytest
 from data.images import own
 from data.mnist import read_idx
 from results import tables
+from results.report.run_samples import read_samples
 from results.run_config import read_config
-from results.run_samples import read_samples
 from results.schema import CURVES
-from search.answers import read_answers
-from search.config import earlier
-from search.predict_inputs import read_images
+from search.planning.config import earlier
+from search.prediction.inputs import read_images
+from search.retraining.answers import read_answers
 from tests.bounded import outcomes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a process's memory is bounded on Linux alone")

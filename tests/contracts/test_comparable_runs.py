@@ -10,12 +10,13 @@ import pytest
 
 import results
 from data.splits import Split, Splits
-from results import plots, report
+from results import plots
 from results.conditions import Conditions
-from results.run_record import read_run
-from search import tasks
-from search.config import parse
-from search.plan import Plan
+from results.report.pages import run_page
+from results.report.run_record import read_run
+from search import report, tasks
+from search.planning.config import parse
+from search.planning.plan import Plan
 from spaces.goal import Goal, Restore
 from tests.search import toy
 
@@ -108,6 +109,6 @@ def test_neither_tables_nor_figures_nor_reports_compare_them(task, tmp_path, cap
     plots.compare(alike)
     with pytest.raises(ValueError, match="these scores do not compare"):
         plots.compare(everything)
-    assert read_run(tmp_path / "other").goal in report.run_page(read_run(tmp_path / "other")).partition("</header>")[0]
+    assert read_run(tmp_path / "other").goal in run_page(read_run(tmp_path / "other")).partition("</header>")[0]
     assert report.main(["run=[a,b,other]", f"runs_dir={tmp_path}"]) == 0
     assert "they stand in 2 groups" in (tmp_path / "report-a-b-other.html").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import json
 import pytest
 import torch
 
-from search.config import SAMPLER_WORDS, Sampler, help_text
-from search.proposals import SAMPLERS, Proposals
+from search.planning.config import SAMPLER_WORDS, Sampler, help_text
+from search.study.proposals import SAMPLERS, Proposals
 from spaces.backbones import Backbone
 from spaces.goal import Goal
 from spaces.layers import (
@@ -178,5 +178,5 @@ def test_every_sampler_draws_points_of_the_space_by_the_seed_alone(sampler: str)
 
 
 def test_a_sampler_that_is_not_there_is_no_other_one():
-    with pytest.raises(ValueError, match=r"sampler=sobol: no such sampler in search/proposals\.py; it has tpe, random"):
+    with pytest.raises(ValueError, match=r"sampler=sobol: no such sampler in .*; it has tpe, random"):
         Proposals(Goal.kinds["Classify"].metric, "sobol", 1)

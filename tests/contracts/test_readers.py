@@ -20,9 +20,9 @@ from data.documents import read_pages
 from data.images import own
 from data.mnist import read_idx
 from results import tables
-from search.checkpoints import CheckpointStore
-from search.config import RunConfig, earlier, parse, resume_command
-from search.predict_inputs import Inputs, read_images
+from search.planning.config import RunConfig, earlier, parse, resume_command
+from search.prediction.inputs import Inputs, read_images
+from search.trials.checkpoints import CheckpointStore
 from spaces.recipe import Candidate
 from tests.search.toy import open_study, run, toy_candidate
 from trainables.build import build

@@ -9,11 +9,11 @@ import torch
 
 from data.splits import Split, Splits
 from search import tasks
-from search.config import parse
-from search.export import param_types
-from search.plan import Plan
-from search.study import Budget
-from search.survey import survey
+from search.planning.config import parse
+from search.planning.plan import Plan
+from search.planning.survey import survey
+from search.runs.study_tables import param_types
+from search.study.study import Budget
 from spaces.goal import Classify
 from spaces.recipe import Candidate, Recipe
 from tests.spaces.published import COUNTS

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.embedded import load_made
 from data.images import IMAGES, MAX_LISTED, class_names, own, read_images
+from data.made.digits import load_made
 from data.splits import DataError, DataUnavailable, Split, Splits
 
 README_EXAMPLE = """
 from pathlib import Path
 from PIL import Image
-from data.embedded import load_made
+from data.made.digits import load_made
 
 splits = load_made()
 for split, name in (splits.train, "train"), (splits.val, "val"), (splits.test, "test"):

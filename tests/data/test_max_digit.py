@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from data import max_digit as module
-from data import max_digit_maker as maker_module
+from data.made import max_digits as maker_module
+from data.made.max_digits import Maker
 from data.max_digit import load_made, load_original, max_digit, read_images
-from data.max_digit_maker import Maker
 from data.mnist import MNIST
 from data.splits import DataError, Dataset, DataUnavailable, Split, Splits, stratified_split
 from tests.waiting import HANG_SECONDS
@@ -400,13 +400,14 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from data import max_digit, max_digit_maker
+from data import max_digit
+from data.made import max_digits
 from data.splits import Dataset, Split, Splits
 
 digits = Split(np.full((500, 28, 28), 200, np.uint8), np.arange(500) % 10)  # more than a pipe holds
 splits = Splits(name="mnist", origin="original", train=digits, val=digits, test=digits)
 max_digit.MNIST = Dataset(name="mnist", original=lambda *_: splits, made=lambda *_: splits)
-max_digit_maker.SAY_SECONDS = 0
+max_digits.SAY_SECONDS = 0
 {guard}max_digit.load_made(
     Path(sys.argv[1]), lambda line: print(line, flush=True), num_train={num_train}, num_test=10, num_workers=2
 )

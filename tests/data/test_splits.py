@@ -194,7 +194,7 @@ def test_a_data_dir_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: 
 
 def test_importing_the_package_brings_in_nothing_slow():
     program = (
-        "import sys, data.cache, data.embedded, data.mnist, data.splits\n"
+        "import sys, data.download, data.made.digits, data.mnist, data.splits\n"
         "print({'torch', 'torchvision', 'ray', 'sklearn', 'PIL', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 
-from search.cluster import QUIET
+from search.cluster.connection import QUIET
 
 os.environ.update(QUIET)  # before Ray is imported, as in the command itself
 
-from search import run, tuning
-from search.journal_file import JournalFile
+from search import run
+from search.study.journal_file import JournalFile
+from search.trials import tuning
 from trainables.trainable import TrialTrainable
 
 LOG = os.environ["FAULTS_LOG"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.journal import Journal
+from search.study.journal import Journal
 from tests.faults.observed import Run
 from tests.search.command import run as run_command
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from search.journal import Journal
 from search.replay import main as replay
+from search.study.journal import Journal
 from tests.faults.observed import Run, kill, wait_for
 from tests.search.command import start
 

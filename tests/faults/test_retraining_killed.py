@@ -3,7 +3,7 @@
 import pytest
 
 from results import tables
-from search.journal import Journal
+from search.study.journal import Journal
 from spaces.recipe import Candidate
 from tests.faults.observed import Run, kill
 from trainables.model import load_model

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from search.config import RunConfig
+from search.planning.config import RunConfig
 from tests.faults.observed import Run
 
 LONG = ("num_trials=4", "max_epochs=9", "concurrency=2")

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import results
-from results import report, tables
-from results.run_record import read_run
+from results import tables
+from results.report.run_record import read_run
 from results.schema import CURVES, FINALISTS, LEADERBOARD, SCHEMAS, VERSION_KEY
+from search import report
 from tests.results.synthetic import make_run
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 import results
-from results import report
-from results.run_record import RunRecord
+from results.report.run_record import RunRecord
 from results.runs_at import VARIABLE, is_default, runs_at
-from search import ablate, confirm, replay
+from search import ablate, confirm, replay, report
 from search import run as search
-from search.config import parse, resume_command
+from search.planning.config import parse, resume_command
 from tests.results.synthetic import make_run
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import results
-from results import report, storage, tables
+from results import storage, tables
 from results.schema import CURVES
 from results.storage import Remote, bring, copied, run_names, shown, working_folder
+from search import report
 from tests.results.bucket import URL
 from tests.results.synthetic import make_run
 
@@ -159,7 +160,7 @@ class TestBringing:
 
     def test_what_is_half_written_or_hidden_is_no_part_of_a_run(self, served):
         put("a", j=b"1\n")
-        for name in (".lock", "x.part", "x.tmp", ".tune/y"):
+        for name in (".lock", "x.part", ".tune/y"):
             Remote(f"{URL}/a").send(name, io.BytesIO(b"z"))
         lay(working_folder(URL) / "a", mine=b"m")
         (working_folder(URL) / "a" / ".hidden").write_bytes(b"h")

@@ -7,13 +7,14 @@ import os
 import sys
 from unittest import mock
 
-from search.cluster import QUIET
+from search.cluster.connection import QUIET
 
 os.environ.update(QUIET)  # before Ray is imported, as in the command itself
 
 import ray
 
-from search import run, tuning
+from search import run
+from search.trials import tuning
 from trainables.trainable import TrialTrainable
 
 

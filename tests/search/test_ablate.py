@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 
 import results
-from data.embedded import load_made
+from data.made.digits import load_made
 from results.schema import Status
-from search import ablate, retrain, tasks
+from search import ablate, tasks
 from search.ablate import main, parse
-from search.ablation import Ablation
-from search.base import Base, find_base
-from search.config import parse as parse_run
-from search.plan import Plan
-from search.terminal import Terminal
+from search.command_line.terminal import Terminal
+from search.planning.config import parse as parse_run
+from search.planning.known_candidates import Base, find_base
+from search.planning.plan import Plan
+from search.retraining import retrain
+from search.retraining.ablation import Ablation
 from tests.search import toy
 from tests.search.command import run_command
 from tests.search.unfinished import cut_short, line

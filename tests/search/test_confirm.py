@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 import results
-from data.embedded import load_made
+from data.made.digits import load_made
 from data.splits import Split, Splits
-from results.command import StorageError
-from results.statistics import mean
-from search.config import parse
+from results.analysis.statistics import mean
+from results.files import StorageError
+from search.command_line.terminal import Terminal
 from search.confirm import _open_study, main, print_confirmed
 from search.confirm import parse as parse_confirm
-from search.finalists import Confirmation, finalists_of
-from search.plan import Plan
-from search.terminal import Terminal
+from search.planning.config import parse
+from search.planning.plan import Plan
+from search.retraining.confirmation import Confirmation, finalists_of
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command

@@ -9,9 +9,9 @@ from typing import Any
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from data.embedded import load_made
-from search.config import parse
-from search.plan import Plan
+from data.made.digits import load_made
+from search.planning.config import parse
+from search.planning.plan import Plan
 from tests.search.toy import report
 from tests.search.unfinished import cut_short, line
 

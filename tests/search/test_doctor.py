@@ -20,10 +20,10 @@ from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
 from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
 from ray._raylet import GcsClient
 
-from search.checkup import Finding, Needs, judge_cluster, judge_missing, judge_nodes
+from search.checkup.findings import Finding, Needs, judge_cluster, judge_missing, judge_nodes
+from search.checkup.node_facts import Disk, NodeFacts
+from search.cluster.slots import Growth, Nodes, NodeType, Slot
 from search.doctor import main
-from search.node_facts import Disk, NodeFacts
-from search.slots import Growth, Nodes, NodeType, Slot
 from tests.search.command import ROOT, environment
 from tests.waiting import HANG_SECONDS
 

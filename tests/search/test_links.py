@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from results.files import replacing
+from data.files import replacing
 from results.own_files import OWN
 from results.storage import is_kept
-from search.folder import RunFolder
-from search.predict_record import RECORD, Outputs
+from search.prediction.record import RECORD, Outputs
+from search.runs.folder import RunFolder
 
 FILES = [
     *(".lock", "config.yaml", "journal.log", "report.html", "samples.npz"),

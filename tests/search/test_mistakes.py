@@ -12,9 +12,9 @@ import torch
 
 import results
 from search import predict, replay, run, tasks
-from search.cluster import Cluster
-from search.config import parse
-from search.signals import Stop
+from search.cluster.connection import Cluster
+from search.command_line.signals import Stop
+from search.planning.config import parse
 from tests.search.unfinished import contents, cut_short, line, write
 
 Main = Callable[[list[str]], int]

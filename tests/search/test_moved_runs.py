@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.embedded import load_made
+from data.made.digits import load_made
 from results import tables
 from search import ablate, confirm, replay
 from search import run as search
-from search.ablation import Ablation
-from search.base import find_base
-from search.config import parse
-from search.finalists import Confirmation, finalists_of
-from search.plan import Plan
-from search.warm_start import find_earlier
+from search.planning.config import parse
+from search.planning.known_candidates import find_base
+from search.planning.plan import Plan
+from search.planning.warm_start import find_earlier
+from search.retraining.ablation import Ablation
+from search.retraining.confirmation import Confirmation, finalists_of
 from tests.search import toy
 from tests.search.test_replay import one_thread, record  # noqa: F401  the first is a fixture
 from tests.search.unfinished import cut_short, line

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from search import predict_outputs
 from search.predict import PredictConfig, main, predict
+from search.prediction import outputs as predict_outputs
 from search.tasks.tiny10k import BERTOLDI
 from spaces.layers import Conv, Dense, Flatten, GlobalPool, Join, Layer, Pool, Reshape, Save, Upsample
 from spaces.network import Network

@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 import results
-from data.embedded import load_made
+from data.made.digits import load_made
 from results.storage import Remote, bring, working_folder
 from search import ablate, confirm, predict, replay
-from search.base import find_base
-from search.config import parse, resume_command
-from search.folder import find_run
-from search.plan import Plan
+from search.planning.config import parse, resume_command
+from search.planning.known_candidates import find_base
+from search.planning.plan import Plan
+from search.planning.warm_start import find_earlier
+from search.runs.folder import find_run
 from search.tasks import find
-from search.warm_start import find_earlier
 from tests.faults.observed import wait_for
 from tests.results.bucket import URL, Bucket
 from tests.search import toy

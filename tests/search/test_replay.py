@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from data.embedded import load_made
+from data.made.digits import load_made
 from data.splits import Splits
 from results.schema import Status
-from search.config import parse
-from search.plan import Plan
+from search.planning.config import parse
+from search.planning.plan import Plan
 from search.replay import _difference, main
 from tests.search.unfinished import line
 from trainables.goals import DeviceSplit

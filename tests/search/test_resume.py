@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from results.command import entries_of
+from results.keys import entries_of
 from search import run as search
-from search.config import OF_ONE_SESSION, RunConfig, parse, resume_command, to_dict
-from search.folder import RunFolder
-from search.journal_file import cut_torn_line
+from search.planning.config import OF_ONE_SESSION, RunConfig, parse, resume_command, to_dict
+from search.runs.folder import RunFolder
+from search.study.journal_file import cut_torn_line
 from tests.search.command import ROOT
 from tests.search.toy import open_study, picture, run
 from tests.search.unfinished import contents, cut_short, line, write
@@ -192,7 +192,7 @@ class TestTheFolder:
         kept = ["config.yaml", "checkpoints/3.ckpt", "models/best.pt", ".hidden"]
         left = [
             ".config.yaml.1f.part",
-            ".leaderboard.parquet.1f.tmp",
+            ".leaderboard.parquet.1f.part",
             "checkpoints/.3.ckpt.1f.part",
             "models/.m.2.part",
         ]
@@ -202,7 +202,7 @@ class TestTheFolder:
 
     def test_it_is_held_by_a_living_process_and_free_when_that_is_killed(self, tmp_path):
         program = (
-            "import pathlib, sys, time; from search.folder import RunFolder\n"
+            "import pathlib, sys, time; from search.runs.folder import RunFolder\n"
             "with RunFolder(pathlib.Path(sys.argv[1])).locked():\n"
             "    print('held', flush=True); sys.stdin.read()"
         )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import results
-from data.embedded import load_made
+from data.made.digits import load_made
 from search.predict import main as predict
 from search.run import main as search
 from tests.results.notebook import NOTEBOOK, execute

@@ -9,8 +9,8 @@ from PIL import Image
 
 import results
 from data.documents import read_pages
-from data.embedded import load_made
 from data.images import own
+from data.made.digits import load_made
 from search.predict import main as predict
 from tests.search.command import run
 

@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.command import argument_of, command_line, entries_of, parse_into, read_fields
-from results.report import ReportConfig
-from results.report import parse as parse_report
+from results.keys import entries_of, parse_into, read_fields
+from results.shell import argument_of, command_line
 from search.ablate import AblateKeys
 from search.ablate import parse as parse_ablate
-from search.config import RunConfig, at_home, earlier, new_name, parse, to_dict
 from search.confirm import ConfirmConfig
 from search.doctor import DoctorKeys
-from search.folder import RunFolder
+from search.planning.config import RunConfig, at_home, earlier, new_name, parse, to_dict
 from search.predict import PredictConfig
 from search.replay import ReplayConfig
+from search.report import ReportConfig
+from search.report import parse as parse_report
+from search.runs.folder import RunFolder
 
 SCHEMAS = (RunConfig, ConfirmConfig, ReplayConfig, AblateKeys, DoctorKeys, PredictConfig, ReportConfig)
 TEXT_KEYS = [

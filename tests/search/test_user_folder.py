@@ -107,7 +107,7 @@ def test_a_search_and_its_tables_from_a_folder_of_the_users(tmp_path, cluster):
         (tmp_path / f"{name}.py").unlink()
     code = "import results; print(len(results.load('tiny10k')), *results.load(table='finalists')['run'])"
     assert at(tmp_path, "-c", code).stdout == "2 mine\n"
-    done = at(tmp_path, "-m", "results.report", "run=mine")
+    done = at(tmp_path, "-m", "search.report", "run=mine")
     assert done.stdout == "frugal-runs/mine/report.html\n", done.stderr
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from results.schema import Status
-from search.asha import Asha
-from search.study import Budget, Study
+from search.study.asha import Asha
+from search.study.study import Budget, Study
 from search.tasks import Metric
 from spaces.layers import Conv, Dense, Flatten
 from spaces.network import Network

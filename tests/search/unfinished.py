@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.embedded import load_made
+from data.made.digits import load_made
 from data.splits import Splits
-from search.checkpoints import CheckpointStore
-from search.config import parse
-from search.plan import Plan
+from search.planning.config import parse
+from search.planning.plan import Plan
+from search.runs.folder import RunFolder
+from search.trials.checkpoints import CheckpointStore
 from tests.search.toy import report
 
 
@@ -40,3 +41,8 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
+
+
+def place(plan: Plan) -> tuple[str, RunFolder]:
+    """Where a plan's run lies, as `mirrored` takes it."""
+    return plan.config.runs_dir, plan.folder

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from data.embedded import load_made
+from data.made.digits import load_made
 from trainables.goals import DeviceSplit
 
 

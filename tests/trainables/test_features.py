@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.cache import atomic_write
+from data.files import replacing
 from spaces.backbones import Backbone, WeightsUnavailable
 from spaces.goal import Classify, Denoise
 from spaces.layers import Conv, Dense, Dropout, GlobalPool, Repeat, Standardize
@@ -254,12 +254,12 @@ class TestTheRunsFolderOfDataFiles:
 def refuse_writing_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a disk that is mounted for reading does, for root too."""
 
-    def refused(path: Path):
+    def refused(path: Path, *, make_folder: bool):
         if path.is_relative_to(folder):
             raise OSError(errno.EROFS, "Read-only file system", str(path))
-        return atomic_write(path)
+        return replacing(path, make_folder=make_folder)
 
-    monkeypatch.setattr(features, "atomic_write", refused)
+    monkeypatch.setattr(features, "replacing", refused)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from data.embedded import load_made
+from data.made.digits import load_made
 from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
 from spaces.network import Network

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import ray
 
-from data.embedded import load_made
+from data.made.digits import load_made
 from spaces.goal import Classify
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
 from spaces.network import Network

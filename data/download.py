@@ -1,0 +1,101 @@
+"""Downloads: a file from the first URL that answers, put in place once its size and checksum are right."""
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from data.files import replacing
+
+STALL_SECONDS = 20.0  # a server that says nothing for so long has died
+CHUNK_BYTES = 2**16
+PROGRESS_BYTES = 2**21  # a line of progress for each 2 MB
+
+
+class DownloadFailed(Exception):
+    """A download did not come to a good end: names each URL and what was found there."""
+
+
+def probe(urls: Sequence[str], timeout_seconds: float = 8.0) -> str:
+    """The first of the URLs to answer a HEAD request; DownloadFailed if none does within the time, all in all."""
+    # Threads, since a name server that does not answer holds getaddrinfo for longer than any timeout of ours; daemons,
+    # since nobody waits for them.
+    answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    for url in urls:
+        threading.Thread(target=lambda url=url: answers.put((url, _failure(url, timeout_seconds))), daemon=True).start()
+    deadline = time.monotonic() + timeout_seconds
+    failures: dict[str, str] = {}
+    while len(failures) < len(urls):
+        try:
+            url, failure = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        if not failure:
+            return url
+        failures[url] = failure
+    silent = f"no answer within {timeout_seconds:g} s"
+    raise DownloadFailed("\n".join(f"{url}: {failures.get(url, silent)}" for url in urls))
+
+
+def fetch(url: str, path: Path, md5: str, say: Callable[[str], None]) -> None:
+    """Downloads to path, replacing what is there, once size and MD5 sum (hex) are right; `say`s how far it is.
+
+    Any number of processes may do so at once. DownloadFailed, and nothing left behind, if the download is not what
+    was expected; OSError if the disk does not take it.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    num_bytes = 0
+    with replacing(path, make_folder=True) as file, _opened(url, STALL_SECONDS) as response:
+        total = int(response.headers.get("Content-Length") or 0)
+        say(f"downloading {url} ({_megabytes(total) if total else 'size unknown'})")
+        for chunk in _chunks(url, response):
+            file.write(chunk)
+            digest.update(chunk)
+            num_bytes += len(chunk)
+            if num_bytes % PROGRESS_BYTES < len(chunk) and num_bytes < total:
+                say(f"{path.name}: {num_bytes / total:.0%} of {_megabytes(total)}")
+        if total and num_bytes != total:
+            raise DownloadFailed(f"{url}: expected {total:,} bytes, found {num_bytes:,}")
+        if digest.hexdigest() != md5:
+            raise DownloadFailed(f"{url}: expected MD5 {md5}, found {digest.hexdigest()} ({num_bytes:,} bytes)")
+    say(f"downloaded {path}")
+
+
+def _failure(url: str, timeout_seconds: float) -> str:
+    """Why the URL cannot be fetched, or an empty string."""
+    try:
+        with _opened(url, timeout_seconds, method="HEAD"):
+            return ""
+    except Exception as error:  # also what urllib lets through: a thread that dies would look like a silent server
+        return str(error).removeprefix(f"{url}: ") or type(error).__name__
+
+
+@contextmanager
+def _opened(url: str, timeout_seconds: float, method: str = "GET") -> Iterator[HTTPResponse]:
+    try:
+        response = urlopen(Request(url, method=method, headers={"User-Agent": "frugal"}), timeout=timeout_seconds)
+    except HTTPError as error:
+        error.close()
+        raise DownloadFailed(f"{url}: {error}") from None
+    except (OSError, HTTPException) as error:
+        raise DownloadFailed(f"{url}: {error}") from error
+    with response:
+        yield response
+
+
+def _chunks(url: str, response: HTTPResponse) -> Iterator[bytes]:
+    try:
+        while chunk := response.read(CHUNK_BYTES):
+            yield chunk
+    except (OSError, HTTPException) as error:
+        raise DownloadFailed(f"{url}: broke off: {error}") from error
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.1f} MB"

@@ -1,0 +1,51 @@
+"""How often a run's test images have been read, and which finalists were chosen after that: in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.analysis.columns import known, trial_name
+from results.wording import count
+
+MARK = " *"
+"""Beside the name of a finalist that was chosen after test images had been read."""
+
+Row = Mapping[str, Any]
+"""Of finalists.parquet."""
+
+
+def is_chosen_after_test(rows: Sequence[Row], name: str) -> bool | None:
+    """Whether a finalist was chosen after test images had been read for this run; None where the table is silent."""
+    told = [row["chosen_after_test"] for row in rows if trial_name(row) == name and known(row["chosen_after_test"])]
+    return any(told) if told else None
+
+
+def marked(rows: Sequence[Row], name: str) -> str:
+    """The name, with a mark if the finalist was chosen after test images had been read."""
+    return name + MARK if is_chosen_after_test(rows, name) else name
+
+
+def how_chosen(rows: Sequence[Row], name: str) -> str:
+    """How a finalist that was scored on test images was chosen: a sentence without its end."""
+    match is_chosen_after_test(rows, name):
+        case True:
+            return "It was chosen by validation scores, but after test images had been read for this run"
+        case False:
+            return "It was chosen by validation scores, before any test image was read"
+        case None:
+            return "It was chosen by validation scores"
+
+
+def how_often(rows: Sequence[Row]) -> str:
+    """How often test images have been read for this run, and who was chosen after that; "" where none were."""
+    reads = [row["test_read"] for row in rows if known(row["test_read"])]
+    if not reads:
+        return ""
+    rounds = len({row["round"] for row in rows if known(row["round"])})
+    told = f"Test images have been read {count(max(reads), 'time')} for this run, once after each training, in "
+    told += count(rounds, "round")
+    names = [name for name in dict.fromkeys(map(trial_name, rows)) if is_chosen_after_test(rows, name)]
+    if not names:
+        return f"{told}; all finalists had been chosen before the first time."
+    return f"{told}. Chosen after the first time, and marked with *: {', '.join(names)}."

@@ -1,0 +1,189 @@
+"""What the tables say, as small tables: scores at equal epochs, effects of choices, rungs, mistakes, time."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from results.analysis.columns import distinct, floats, known, rows, searched
+from results.analysis.comparable import check_comparable
+from results.analysis.statistics import Bounds, bounds_of, mean
+from results.schema import Status
+
+Direction = Literal["maximize", "minimize"]
+MAX_GROUPS, ENOUGH = 6, 3  # of integers that are groups as they are, and trials in each on average
+FEWEST = 6  # trials with a value, below which a parameter is left out
+LARGE = 40  # trials from which a numeric parameter is cut into four groups, not three
+
+
+def direction_of(leaderboard: pd.DataFrame) -> Direction:
+    """maximize or minimize, as the ranks have it; maximize where no two trials of a run tell."""
+    ranked = rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["rank", "score"]).sort_values(by="rank")
+    for _, of_run in ranked.groupby("run"):  # each has ranks of its own
+        scores = floats(of_run, "score")
+        if scores[0] != scores[-1]:
+            return "minimize" if scores[0] < scores[-1] else "maximize"
+    return "maximize"
+
+
+def is_on_front(leaderboard: pd.DataFrame, column: str, direction: Direction) -> np.ndarray:
+    """Which completed trials no other one beats: at least as good and as small in `column`, and better in one."""
+    is_complete = leaderboard["status"].to_numpy() == Status.COMPLETE
+    sign = -1.0 if direction == "maximize" else 1.0
+    costs, sizes = np.where(is_complete, sign * floats(leaderboard, "score"), np.nan), floats(leaderboard, column)
+    best, front = np.inf, np.zeros(len(costs), bool)
+    for size in np.unique(sizes[np.isfinite(costs) & np.isfinite(sizes)]):
+        here = np.nanmin(costs[sizes == size])
+        if here < best:
+            front |= (sizes == size) & (costs == here)
+            best = here
+    return front
+
+
+def at_equal_epochs(leaderboard: pd.DataFrame, curves: pd.DataFrame, epochs: float) -> pd.DataFrame:
+    """The searched trials with their score after so many epochs as `score`; those that did not come so far are left
+    out, and so are references, which are no points of the space. Raises ValueError for runs that do not compare."""
+    check_comparable(leaderboard)
+    reached = curves.dropna(subset=["epoch", "val_score"])
+    reached = reached.loc[floats(reached, "epoch") >= epochs - 1e-9].sort_values("step")
+    first = reached.groupby(["run", "trial"], as_index=False).first()[["run", "trial", "val_score"]]
+    first = first.rename(columns={"val_score": "score"})
+    joined = searched(leaderboard).drop(columns="score").merge(first, on=["run", "trial"])
+    return joined.loc[np.isfinite(floats(joined, "score"))]
+
+
+def effects(
+    scored: pd.DataFrame, parameters: Sequence[str] | None = None, direction: Direction = "minimize"
+) -> pd.DataFrame:
+    """The mean score with its 95% interval for each value of each parameter: parameter, group, n, mean, low, high.
+
+    `scored` is a leaderboard, best as `at_equal_epochs` makes it. Names, switches and few numbers are groups as they
+    are; other numbers are cut into three or four groups of about equal size. A parameter with one group, or with
+    fewer than FEWEST trials, is left out. Intervals are Student's t over the trials; of scores that are maximized,
+    accuracies, they end at 1. Raises ValueError for runs that do not compare.
+    """
+    check_comparable(scored)
+    columns = [f"param_{name.removeprefix('param_')}" for name in parameters] if parameters else param_columns(scored)
+    found = [row for column in columns for row in _effect(scored, column, bounds_of(direction))]
+    return pd.DataFrame(found, columns=["parameter", "group", "n", "mean", "low", "high"])
+
+
+def param_columns(leaderboard: pd.DataFrame) -> list[str]:
+    """Those with more than one value."""
+    columns = [column for column in leaderboard.columns if column.startswith("param_")]
+    return [column for column in columns if len(distinct(leaderboard, column)) > 1]
+
+
+def rungs(leaderboard: pd.DataFrame, grace_epochs: float, reduction_factor: int, max_epochs: float) -> pd.DataFrame:
+    """How many searched trials reached each rung and were stopped there; the last row is the end of a whole trial.
+
+    Raises ValueError for rungs that never come to an end.
+    """
+    if not (reduction_factor > 1 and grace_epochs > 0 and math.isfinite(max_epochs)):
+        raise ValueError(
+            f"rungs at {grace_epochs:g} epochs times powers of {reduction_factor:g}, up to {max_epochs:g}: "
+            "expected a positive number of epochs, and a factor above 1"
+        )
+    trials = searched(leaderboard)
+    epochs, stopped = floats(trials, "epochs"), floats(trials, "stop_rung")
+    found, rung = [], float(grace_epochs)
+    while rung < max_epochs:
+        here = np.isclose(stopped, rung)
+        found.append({"epochs": rung, "reached": int((epochs >= rung - 1e-9).sum()), "stopped": int(here.sum())})
+        rung *= reduction_factor
+    complete = len(rows(trials, "status", [Status.COMPLETE]))
+    return pd.DataFrame([*found, {"epochs": float(max_epochs), "reached": complete, "stopped": 0}])
+
+
+def most_mistaken(predictions: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Those of so many labels: all, or the ones that are taken for others, or others for them, most often."""
+    labels = distinct(predictions, "label")
+    if len(labels) <= most:
+        return predictions
+    wrong = predictions.loc[(predictions["label"] != predictions["predicted"]).to_numpy(dtype=bool)]
+    often = pd.concat([wrong["label"], wrong["predicted"]]).value_counts().index.tolist()
+    often = list(dict.fromkeys([*often, *labels]))[:most]
+    is_shown = predictions["label"].isin(often) & predictions["predicted"].isin(often)
+    return predictions.loc[is_shown.to_numpy(dtype=bool)]
+
+
+def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
+    """How often each label (rows) was taken for each other one (columns), on average over the seeds.
+
+    Rows without labels, as of networks that make images, are left out.
+    """
+    predictions = predictions.dropna(subset=["label", "predicted"])
+    named = predictions.assign(label=_names(predictions, "label"), predicted=_names(predictions, "predicted"))
+    counts = pd.crosstab(named["label"], named["predicted"]) / named["seed"].nunique()
+    labels = sorted(set(counts.index) | set(counts.columns), key=_natural)
+    return counts.reindex(index=labels, columns=labels, fill_value=0.0)
+
+
+def ended(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """The trials that have begun and ended, none before it began: clocks of machines differ, and are set."""
+    found = leaderboard.dropna(subset=["started_at", "ended_at"])
+    return found.assign(ended_at=found["ended_at"].where(found["ended_at"] >= found["started_at"], found["started_at"]))
+
+
+def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """Hours of slots by how trials ended: status, trials, training (steps and validation) and rest (all else)."""
+    timed = ended(leaderboard)
+    held = (timed["ended_at"] - timed["started_at"]).dt.total_seconds().to_numpy(dtype=float) / 3600
+    training = np.minimum(np.nan_to_num(floats(timed, "train_seconds")) / 3600, held)
+    table = pd.DataFrame({"status": timed["status"].astype(str), "training": training, "rest": held - training})
+    sums = table.groupby("status").agg(trials=("training", "size"), training=("training", "sum"), rest=("rest", "sum"))
+    return sums.reindex([status for status in Status if status in sums.index]).reset_index()
+
+
+def num_side_by_side(leaderboard: pd.DataFrame) -> int:
+    """How many trials ran at once, at most."""
+    timed = ended(leaderboard)
+    begun = [(moment, 1) for moment in timed["started_at"]]
+    moments = sorted([*begun, *((moment, -1) for moment in timed["ended_at"])])
+    return int(np.cumsum([step for _, step in moments]).max()) if moments else 0
+
+
+def _effect(scored: pd.DataFrame, column: str, bounds: Bounds) -> Iterator[dict]:
+    found = scored.dropna(subset=[column]).sort_values(by=column, kind="stable")
+    groups: dict[str, list[float]] = {}
+    for name, score in zip(_groups(found[column].tolist()), floats(found, "score").tolist(), strict=True):
+        groups.setdefault(name, []).append(score)
+    for name, scores in groups.items() if len(groups) > 1 and len(found) >= FEWEST else ():
+        stats = mean(scores, bounds)
+        facts = {"n": stats.n, "mean": stats.value, "low": stats.low, "high": stats.high}
+        yield {"parameter": column.removeprefix("param_"), "group": name, **facts}
+
+
+def _groups(values: list) -> list[str]:
+    """The name of each value's group; the values are sorted."""
+    if not values or isinstance(values[0], bool | str):
+        return [str(value).lower() if isinstance(value, bool) else value for value in values]
+    if isinstance(values[0], int) and len(set(values)) <= min(MAX_GROUPS, len(values) / ENOUGH):
+        return [str(value) for value in values]
+    # Of equal size, not width: a logarithmic range needs no other treatment then
+    num_groups = 4 if len(values) >= LARGE else 3
+    cuts = np.quantile(values, np.arange(1, num_groups) / num_groups)
+    places = np.searchsorted(cuts, values).tolist()
+    ends = {place: [value for value, other in zip(values, places, strict=True) if other == place] for place in places}
+    return [_span(ends[place][0], ends[place][-1]) for place in places]
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.3g} to {high:.3g}" if low < high else f"{low:.3g}"
+
+
+def _names(predictions: pd.DataFrame, column: str) -> list[str]:
+    """Of the labels, or the numbers of those that have no name."""
+    pairs = zip(predictions[column], predictions[f"{column}_name"], strict=True)
+    return [str(name) if known(name) else str(place) for place, name in pairs]
+
+
+def _natural(name: str) -> list[tuple]:
+    """Sorts numbers in names by their size: class 2 before class 10."""
+    parts = [part for part in re.split(r"([0-9]{1,15})", name) if part]
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]

@@ -1,0 +1,99 @@
+"""What was confirmed, drawn: means over seeds with their intervals, and which labels are taken for which."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from results.analysis.comparable import check_comparable
+from results.analysis.confirmed import Confirmed, seeds_and_images
+from results.analysis.statistics import Mean
+from results.analysis.trials import Direction
+from results.plots.style import BLACK, BLUE, PAPER, RED, new_figure, say, short_names
+
+_WHISKER = {"thickness": 2, "width": 6}
+_MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
+_LONGEST_LABEL = 22  # characters, beside and above the matrix
+
+
+def finalists(
+    table: pd.DataFrame,
+    predictions: pd.DataFrame | None = None,
+    *,
+    score_name: str = "test score",
+    direction: Direction = "maximize",
+) -> go.Figure:
+    """The score of each seed as a dot, and the mean over seeds with its 95% interval, a line a finalist.
+
+    Without predictions, those of the same runs, intervals cover the seeds alone. Raises ValueError for finalists of
+    several runs whose scores do not compare.
+    """
+    check_comparable(table)
+    confirmed = Confirmed.of(table, predictions, direction)
+    figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(confirmed.scores)))
+    if not confirmed.scores:
+        return say(figure, "Nothing is confirmed yet.")
+    for name, told in zip(confirmed.scores, short_names(list(confirmed.scores)), strict=True):
+        scores, stats = confirmed.scores[name], confirmed.means[name]
+        colour = BLUE if name.startswith("trial ") else BLACK
+        seeds = [f"seed {seed}" for seed in scores]
+        figure.add_scatter(
+            x=list(scores.values()),
+            y=[told] * len(scores),
+            mode="markers",
+            marker={"color": colour, "size": 7, "opacity": 0.45},
+            customdata=seeds,
+            hovertemplate="%{y}, %{customdata}: %{x:.5g}<extra></extra>",
+        )
+        figure.add_scatter(**_mean_with_interval(told, stats, colour))
+    figure.update_layout(showlegend=False, margin={"b": 56})
+    return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+
+
+def confusion(counts: pd.DataFrame) -> go.Figure:
+    """Labels by what they were taken for; mistakes are coloured. `counts` as `analysis.confusion` makes it."""
+    figure = new_figure("Confusion matrix", "predicted", "label", max(560, 140 + 16 * len(counts)))
+    names = short_names(list(counts.index), _LONGEST_LABEL)
+    if not names:
+        return say(figure, "Nothing was predicted.")
+    mistakes = [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]
+    numbers = [[_count(value, i == j) for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]
+    figure.add_heatmap(
+        x=names,
+        y=names,
+        z=mistakes,
+        text=numbers,
+        texttemplate="%{text}" if len(names) <= _MOST_LABELS else None,
+        colorscale=[[0, PAPER], [1, RED]],
+        zmin=0,
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hoverongaps=False,
+        hovertemplate="label %{y} taken for %{x}: %{text} images<extra></extra>",
+    )
+    figure.update_xaxes(type="category", showgrid=False, side="top")
+    if len(names) <= _MOST_LABELS:  # a gap in the map shows no text
+        for place, (name, row) in enumerate(zip(names, numbers, strict=True)):
+            figure.add_annotation(text=row[place], x=name, y=name, showarrow=False, opacity=0.7)
+    figure.update_yaxes(type="category", showgrid=False, autorange="reversed", dtick=1)
+    return figure.update_layout(margin={"b": 16})
+
+
+def _mean_with_interval(name: str, stats: Mean, colour: str) -> dict:
+    text = f"{stats.low:.5g} to {stats.high:.5g}" if stats.has_interval else "one seed: no interval"
+    up, down = (stats.high - stats.value, stats.value - stats.low) if stats.has_interval else (0.0, 0.0)
+    return {
+        "x": [stats.value],
+        "y": [name],
+        "mode": "markers",
+        "marker": {"color": colour, "size": 13, "symbol": "diamond"},
+        "error_x": {"array": [up], "arrayminus": [down], "symmetric": False, **_WHISKER, "color": colour},
+        "hovertemplate": f"{name}: mean %{{x:.5g}}<br>95% interval {text}<br>{seeds_and_images(stats)}<extra></extra>",
+    }
+
+
+def _count(value: float, is_right: bool) -> str:
+    if not value:
+        return ""
+    return f"{value:.0f}" if is_right or value >= 10 else f"{value:.1f}".removesuffix(".0")

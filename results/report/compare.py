@@ -1,0 +1,118 @@
+"""The page that compares several runs: only those whose scores compare are put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from results import plots
+from results.analysis.columns import floats
+from results.analysis.comparable import differing, left_apart
+from results.report.confirmed import interval, stand_in_notice
+from results.report.page import Column, Section, figure, page, paragraph, part, table
+from results.report.run_record import RunRecord
+from results.storage import shown
+from results.wording import number
+
+_COLUMNS = (
+    Column("run", is_number=False),
+    Column("best network", is_number=False),
+    Column("in the search", is_number=True),
+    Column("confirmed", is_number=False),
+    Column("published, confirmed", is_number=False),
+    Column("trials"),
+    Column("epochs"),
+    Column("budget", is_number=False),
+    Column("training hours"),
+)
+
+
+def comparison(runs: Sequence[RunRecord]) -> str:
+    """The page. Runs whose scores do not compare stand in groups of their own."""
+    groups = _groups(runs)
+    names = ", ".join(run.name for run in runs)
+    told = _told(groups)
+    head = part("header", kicker="Frugal", title=f"{len(runs)} runs compared", sentences=[f"{names}. {told}"])
+    sections = [_group(place, members) for place, members in enumerate(groups)]
+    return page(f"{names}: compared", head, [*sections, _reports(runs)])
+
+
+def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Runs that compare with each other, in the order of their first ones."""
+    groups: list[list[RunRecord]] = []
+    for run in runs:
+        for group in groups:
+            if not any(run.conditions.differences(other.conditions) for other in group):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return groups
+
+
+def _told(groups: Sequence[Sequence[RunRecord]]) -> str:
+    """Which runs are compared, and what keeps the others apart from the first."""
+    if len(groups) == 1:
+        return (
+            "All are of one task and goal on one dataset, over as many epochs on as many images, so that their scores "
+            "compare."
+        )
+    (first, *_), *others = groups
+    apart = differing([(run.name, run.conditions) for group in others for run in group], first.conditions)
+    return (
+        f"Their scores do not all compare, so that they stand in {len(groups)} groups, each with its own table and "
+        f"figure, and nothing is said across them. Beside {first.name}, {left_apart(apart)}."
+    )
+
+
+def _group(place: int, runs: list[RunRecord]) -> Section:
+    first = runs[0]
+    dataset = f"{first.first('dataset') or 'unknown data'} ({first.first('dataset_origin') or 'unknown'})"
+    boards = pd.concat([run.leaderboard for run in runs], ignore_index=True)
+    caption = (
+        f"{first.task}, goal {first.goal}, on {dataset}, fingerprint {first.first('dataset_fingerprint') or 'unknown'}"
+    )
+    rows = table(_COLUMNS, [_row(run) for run in runs], caption, name=f"runs-{place}", is_sortable=True)
+    drawn = plots.compare(boards, score_name=first.score_name)
+    best = "; ".join(f"{run.name}: {_best(run)}" for run in runs)
+    seen = f"{first.score_name.capitalize()} by parameters of completed trials, a colour a run. Best of each: {best}."
+    lead = paragraph(
+        "Scores in the search are of one training each, on the images by which networks were chosen; confirmed ones "
+        "are means over seeds. Runs may differ in what they searched, and in their budgets."
+    )
+    html = stand_in_notice(first) + lead + rows + figure(drawn, f"compare-{place}", seen)
+    return Section(f"group-{place}", f"{first.task} ({first.goal}) on {first.first('dataset') or 'unknown data'}", html)
+
+
+def _row(run: RunRecord) -> list:
+    config = run.config
+    limits = [
+        f"{config['max_params']:,} parameters" if config.get("max_params") else "",
+        f"{config['max_macs']:,} MACs" if config.get("max_macs") else "",
+    ]
+    confirmed = {name: interval(stats) for name, stats in run.confirmed.means.items()}
+    searched = [f"{name}: {told}" for name, told in confirmed.items() if name.startswith("trial ")]
+    published = [f"{name}: {told}" for name, told in confirmed.items() if not name.startswith("trial ")]
+    hours = np.nansum(floats(run.leaderboard, "train_seconds")) / 3600
+    return [
+        run.name,
+        f"trial {run.best['trial']}, {run.best['num_params']:,} parameters" if run.best else "none yet",
+        number(run.best["score"]) if run.best else None,
+        part("lines", texts=searched or ["not confirmed"]),
+        part("lines", texts=published or ["none"]),
+        str(len(run.leaderboard)),
+        str(config.get("max_epochs", "")),
+        ", ".join(filter(None, limits)) or "no limit",
+        f"{hours:.2f}",
+    ]
+
+
+def _best(run: RunRecord) -> str:
+    return f"{number(run.best['score'])} with {run.best['num_params']:,} parameters" if run.best else "none yet"
+
+
+def _reports(runs: Sequence[RunRecord]) -> Section:
+    pages = [(run.name, shown(run.folder / "report.html")) for run in runs]
+    return Section("reports", "Their own reports", part("files", pairs=pages))

@@ -1,0 +1,163 @@
+"""All that a run's folder holds, read for its report."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results import tables
+from results.analysis.columns import records, rows, searched, trial_name
+from results.analysis.confirmed import Confirmed
+from results.analysis.statistics import Mean
+from results.analysis.trials import Direction, at_equal_epochs, direction_of
+from results.conditions import CONDITIONS, Conditions
+from results.report.run_samples import Samples, read_samples
+from results.report.table_checks import checked
+from results.run_config import read_config
+from results.runs_at import is_default
+from results.schema import Status
+from results.shell import argument_of
+from results.storage import run_names, shown
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's tables, configuration and pictures, as far as they are there."""
+
+    folder: Path
+    leaderboard: pd.DataFrame
+    curves: pd.DataFrame
+    finalists: pd.DataFrame | None = None
+    predictions: pd.DataFrame | None = None
+    samples: Samples | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def task(self) -> str:
+        return str(self.config.get("task") or self.first("task") or "unknown task")
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """What its scores have in common with those of runs that they compare with."""
+        return Conditions.of_row({name: self.first(name) for name in (*CONDITIONS, "dataset")})
+
+    @property
+    def goal(self) -> str:
+        """What its networks are trained for, with its settings."""
+        return self.conditions.goal or "unknown"
+
+    @property
+    def score_name(self) -> str:
+        return str((self.config.get("objective") or {}).get("name") or "validation score")
+
+    @property
+    def test_score_name(self) -> str:
+        return self.score_name.replace("validation", self.scored_on, 1)
+
+    @cached_property
+    def direction(self) -> Direction:
+        return (self.config.get("objective") or {}).get("direction") or direction_of(self.leaderboard)
+
+    @property
+    def scored_on(self) -> str:
+        return "test" if self.finalists is None else str(self.finalists["scored_on"].iloc[0])
+
+    @cached_property
+    def best(self) -> dict[str, Any] | None:
+        """The leaderboard's first row among completed trials of the search; None if there is none."""
+        complete = rows(searched(self.leaderboard), "status", [Status.COMPLETE]).dropna(subset=["rank"])
+        complete = complete.sort_values(by="rank")
+        return complete.iloc[0].to_dict() if len(complete) else None
+
+    @cached_property
+    def confirmed(self) -> Confirmed:
+        """The finalists' scores and their means; none where nothing is confirmed."""
+        return Confirmed.of(self.finalists, self.predictions, self.direction)
+
+    def confirmed_row(self, name: str) -> dict[str, Any]:
+        """What the finalists' table says of one, whichever the seed."""
+        assert self.finalists is not None
+        names = [trial_name(row) for row in records(self.finalists, "trial", "reference")]
+        return self.finalists.iloc[names.index(name)].to_dict()
+
+    def winner(self) -> tuple[str, Mean] | None:
+        """The finalist that validation put first, with its mean over seeds; None where nothing is confirmed."""
+        return next(iter(self.confirmed.means.items()), None)
+
+    @cached_property
+    def grace_epochs(self) -> float:
+        """Epochs of the first rung, which every trial comes to unless it fails."""
+        return float(self.config.get("grace_epochs") or 1)
+
+    @cached_property
+    def fair(self) -> pd.DataFrame:
+        """The searched trials, each with its score after the first rung's epochs."""
+        return at_equal_epochs(self.leaderboard, self.curves, self.grace_epochs)
+
+    def first(self, column: str) -> Any:
+        """The first value of a column of the leaderboard that is not missing, or None."""
+        found = self.leaderboard[column].dropna()
+        return found.iloc[0] if len(found) else None
+
+    def command(self, module: str, *further: str) -> str:
+        """A line that runs a module on this run."""
+        runs_dir = shown(self.folder.parent)
+        words = [argument_of("run", self.name)]
+        words += [] if is_default(runs_dir) else [argument_of("runs_dir", runs_dir)]
+        return shlex.join(["python", "-m", module, *words, *further])
+
+    def predict_command(self, model: str) -> str:
+        return shlex.join(["python", "-m", "search.predict", f"model={shown(self.folder / model)}", "input=IMAGES"])
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Raises ValueError if the folder holds no run, or one whose files are damaged; what is optional may be missing."""
+    if (folder / "ablation.parquet").is_file():
+        raise ValueError(f"{folder} holds an ablation, which has a report of its own; compare runs of a search")
+    if not (folder / "leaderboard.parquet").is_file():
+        raise ValueError(
+            f"{folder} has no leaderboard.parquet, so there is nothing to report: "
+            + (
+                "the run has not begun to train; wait, or go on with it"
+                if folder.is_dir()
+                else f"there is no such run; runs here: {_runs(folder.parent)}"
+            )
+        )
+    board = _frame(folder, "leaderboard")
+    assert board is not None
+    curves = _frame(folder, "curves")
+    return RunRecord(
+        folder=folder,
+        leaderboard=board,
+        curves=tables.frame(tables.curves([])) if curves is None else curves,
+        finalists=_frame(folder, "finalists", is_empty_none=True),
+        predictions=_frame(folder, "predictions", is_empty_none=True),
+        samples=read_samples(folder / "samples.npz"),
+        config=read_config(folder / "config.yaml"),
+    )
+
+
+def _runs(runs_dir: Path) -> str:
+    found = run_names(shown(runs_dir), "leaderboard.parquet")
+    return ", ".join(found[:20]) or f"none in {shown(runs_dir)}; runs_dir= names another folder"
+
+
+def read_table(folder: Path, table: str) -> pd.DataFrame:
+    """A table of a run, which anyone may have made, as a report can be made of it. Raises ValueError as `checked`."""
+    return tables.frame(checked(tables.read_run(folder, table), table, folder / f"{table}.parquet"))
+
+
+def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataFrame | None:
+    if not (folder / f"{table}.parquet").exists():
+        return None
+    frame = read_table(folder, table)
+    return None if is_empty_none and frame.empty else frame

@@ -1,0 +1,229 @@
+"""The report's sections on the search as it was: what was asked, all its trials, and where the time went."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results import analysis, plots
+from results.analysis.columns import distinct, floats, has, known, records, rows
+from results.report.page import (
+    Column,
+    Section,
+    facts,
+    figure,
+    heading,
+    joined,
+    json_data,
+    missing,
+    paragraph,
+    part,
+    table,
+)
+from results.report.run_record import RunRecord
+from results.schema import Status
+from results.values import echoed
+from results.wording import clock, count, in_epochs, number, share
+
+_MOST_ERRORS, _MOST_NUMBERS, _MOST_OF_ERROR = 5, 12, 4_000
+"""Errors that are shown, trials that are named for each, and characters of each."""
+
+
+def asked(run: RunRecord) -> Section:
+    config = run.config
+    limits = [
+        f"at most {config['max_params']:,} parameters" if config.get("max_params") else "",
+        f"{config['max_macs']:,} MACs" if config.get("max_macs") else "",
+        f"{config['max_code']:,} values at the narrowest place" if config.get("max_code") else "",
+        f"{config['time_budget_seconds']:g} seconds" if config.get("time_budget_seconds") else "",
+    ]
+    confirm = config.get("confirm") or {}
+    fixed = ", ".join(f"{name}={_plain(value)}" for name, value in (config.get("fix") or {}).items())
+    pairs = [
+        ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
+        ("Goal", run.goal),
+        ("Trials asked for", f"{config.get('num_trials', 'unknown')}, and published networks if they fit"),
+        ("Budget", ", ".join(filter(None, limits)) or "no limit"),
+        ("A whole trial", in_epochs(config["max_epochs"]) if config.get("max_epochs") else "unknown"),
+        ("Sampler", f"{config.get('sampler', 'unknown')}, seed {config.get('seed', 'unknown')}"),
+        ("Stopping", _asha(config)),
+        ("Objective", f"{run.score_name}, {run.direction}d"),
+        ("Confirmation", f"{confirm['top_k']} best, {confirm['seeds']} seeds" if confirm.get("top_k") else "not asked"),
+    ]
+    html = facts(pairs) + (paragraph(f"Pinned: {fixed}.") if fixed else "")
+    return Section("asked", "What was asked", html + heading("Data and machines") + facts(_places(run)))
+
+
+def failures(run: RunRecord) -> Section | None:
+    """The errors of trials, each once with the trials that it ended; None where there are none."""
+    told = run.leaderboard.dropna(subset=["error"])
+    if told.empty:
+        return None
+    groups = [rows(told, "error", [text]) for text in dict.fromkeys(told["error"])]
+    groups.sort(key=len, reverse=True)
+    parts = [
+        part("error", told=_failed(group), text=echoed(group["error"].iloc[0], _MOST_OF_ERROR))
+        for group in groups[:_MOST_ERRORS]
+    ]
+    if further := len(groups) - _MOST_ERRORS:
+        parts += [paragraph(f"{count(further, 'other error')}: see the trials' choices.")] if further > 0 else []
+    return Section("failures", "What went wrong", joined(parts))
+
+
+def leaderboard(run: RunRecord) -> Section:
+    board = run.leaderboard
+    metrics = [name for name in board.columns if name.startswith("metric_") and has(board, name)]
+    columns = [
+        Column("rank"),
+        Column("trial"),
+        Column("score", meaning=f"{run.score_name} where the trial ended or stands"),
+        Column("status", is_number=False),
+        Column("choices", is_number=False, sorts=False),
+        Column("best", meaning="the best score of its curve"),
+        *(Column(name.removeprefix("metric_")) for name in metrics),
+        Column("epochs"),
+        Column("params"),
+        Column("MACs"),
+        *([Column("code", meaning="values at the narrowest place")] if has(board, "code_size") else []),
+        Column("seconds", meaning="of training and validation"),
+        Column("images/s"),
+        Column("published as", is_number=False),
+    ]
+    columns = [column for column in columns if column.name != "published as" or has(board, "reference")]
+    cells = [_row(trial, place, columns, metrics) for place, trial in enumerate(records(board))]
+    told = _endings(board)
+    caption = f"{count(len(board), 'trial')}. Press a heading to sort, and a row's button for its choices."
+    return Section(
+        "leaderboard",
+        "Leaderboard",
+        paragraph(told)
+        + table(columns, cells, caption, name="trials", is_sortable=True)
+        + json_data("params", _details(board)),
+    )
+
+
+def cost(run: RunRecord) -> Section:
+    times = analysis.slot_time(run.leaderboard)
+    if times.empty:
+        return Section("cost", "Cost", missing("No trial has ended yet, so no time is accounted for."))
+    timed = analysis.ended(run.leaderboard)
+    wall = (timed["ended_at"].max() - timed["started_at"].min()).total_seconds()
+    slots = analysis.num_side_by_side(run.leaderboard)
+    training = 3600 * float(floats(times, "training").sum())
+    held = training + 3600 * float(floats(times, "rest").sum())
+    speeds = floats(run.leaderboard, "images_per_second")
+    speeds = speeds[np.isfinite(speeds)]
+    pairs = [
+        ("First start to last end", f"{clock(wall)}, with pauses if it was resumed"),
+        ("Side by side, at most", count(slots, "trial")),
+        ("Slots busy with trials", f"{clock(held)}, {share(held, wall * slots)} of the slots' time"),
+        ("Training and validation", f"{clock(training)}, {share(training, held)} of that"),
+        ("Confirmation", _confirmation_time(run)),
+        ("Images per second, median", f"{np.median(speeds):,.0f}" if len(speeds) else "unknown"),
+    ]
+    spent = ", ".join(
+        f"{row['status'].lower()} {clock(3600 * (row['training'] + row['rest']))}" for row in records(times)
+    )
+    seen = f"Time of slots by how trials ended: {spent}. {share(training, held)} of it was training and validation."
+    return Section("cost", "Cost", facts(pairs) + figure(plots.slot_time(times), "slot-time", seen))
+
+
+def _failed(group: pd.DataFrame) -> str:
+    numbers = [str(number) for number in group["trial"]]
+    shown = ", ".join(numbers[:_MOST_NUMBERS]) + (", ..." if len(numbers) > _MOST_NUMBERS else "")
+    return f"{count(len(group), 'trial')} ({shown}), {', '.join(distinct(group, 'status')).lower()}:"
+
+
+def _asha(config: dict[str, Any]) -> str:
+    grace, factor = in_epochs(config.get("grace_epochs") or 1), config.get("reduction_factor") or 3
+    return f"ASHA: from {grace} on, one in {factor} goes on at each rung"
+
+
+def _places(run: RunRecord) -> list[tuple[str, str]]:
+    versions = ", ".join(f"{name} {version}" for name, version in (run.config.get("versions") or {}).items())
+    numbers = ((run.conditions.train_examples, "for training"), (run.conditions.val_examples, "for validation"))
+    examples = [f"{number:,} {what}" for number, what in numbers if number]
+    return [
+        ("Dataset", f"{run.first('dataset') or 'unknown'} ({run.first('dataset_origin') or 'unknown'})"),
+        ("Its fingerprint", str(run.first("dataset_fingerprint") or "unknown")),
+        *([("Images used", " and ".join(examples))] if examples else []),
+        ("Devices", _names(distinct(run.leaderboard, "device"))),
+        ("Nodes", _names(distinct(run.leaderboard, "node"))),
+        ("Versions", versions or "unknown"),
+        ("Commit", _commit(str(run.config.get("git_commit") or "unknown"))),
+    ]
+
+
+def _commit(name: str) -> str:
+    return name[:12] + (", with changes that were not committed" if name.endswith("+") else "")
+
+
+def _names(names: list[str]) -> str:
+    further = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + further if names else "none yet"
+
+
+def _row(trial: dict[str, Any], place: int, columns: list[Column], metrics: list[str]) -> list[Any]:
+    values: dict[str, Any] = {
+        "rank": _number(trial["rank"], "d"),
+        "trial": _number(trial["trial"], "d"),
+        "status": str(trial["status"]),
+        "score": _score(trial["score"]),
+        "best": _score(trial["best_score"]),
+        "epochs": _number(trial["epochs"], ".4g"),
+        "params": _number(trial["num_params"], ",d"),
+        "MACs": _number(trial["num_macs"], ",d"),
+        "code": _number(trial["code_size"], ",d"),
+        "seconds": _number(trial["train_seconds"], ",.1f"),
+        "images/s": _number(trial["images_per_second"], ",.0f"),
+        "published as": trial["reference"] if known(trial["reference"]) else None,
+        **{name.removeprefix("metric_"): _score(trial[name]) for name in metrics},
+    }
+    values["choices"] = part("more_button", trial=trial["trial"], place=place)
+    return [values[column.name] for column in columns]
+
+
+def _score(value: Any) -> tuple[str, float] | None:
+    return (number(float(value)), float(f"{float(value):.8g}")) if known(value) else None
+
+
+def _number(value: Any, form: str) -> str | None:
+    return format(value, form) if known(value) else None
+
+
+def _details(board: pd.DataFrame) -> dict[str, list]:
+    """What a row's button shows, by columns: parameters, and what says where a trial comes from."""
+    names = [name for name in board.columns if name.startswith("param_") and has(board, name)]
+    further = [name for name in ("error", "origin", "device", "node", "seed") if has(board, name)]
+    return {name.removeprefix("param_"): [_json_value(value) for value in board[name]] for name in [*names, *further]}
+
+
+def _json_value(value: Any) -> Any:
+    if not known(value):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.4g}") if math.isfinite(value) else None
+    return str(value)
+
+
+def _endings(board: pd.DataFrame) -> str:
+    counts = {status: len(rows(board, "status", [status])) for status in Status}
+    return f"{count(len(board), 'trial')}: " + ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) + "."
+
+
+def _confirmation_time(run: RunRecord) -> str:
+    if run.finalists is None:
+        return "not done"
+    seconds = np.nansum(floats(run.finalists, "train_seconds"))
+    return f"{clock(float(seconds))} in {count(len(run.finalists), 'training')}"
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,91 @@
+"""dry_run=true: the space, what the budget rejects and a predicted time; and the check that a search can begin."""
+
+from __future__ import annotations
+
+import os
+
+from data.splits import Splits
+from results.wording import count
+from search.command_line.terminal import Column, Table, Terminal
+from search.planning.plan import Plan
+from search.planning.survey import Survey, predict_epochs, survey, time_epoch
+from spaces.network import short_number
+from spaces.recipe import Candidate
+from spaces.space import Space, describe
+
+
+def check_feasible(plan: Plan) -> None:
+    """Raises ValueError, with the rejection rate and the smallest network seen, if nothing in the space fits."""
+    if survey(plan.space, plan.budget, plan.config.seed, num_draws=20).feasible:
+        return  # as almost always; the full survey takes a second
+    seen = survey(plan.space, plan.budget, plan.config.seed)
+    if seen.feasible:
+        return
+    smallest = seen.smallest()
+    hint = f"; the smallest network seen has {_size(smallest)}" if smallest else ""
+    raise ValueError(
+        f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits, "
+        f"100% of {seen.num_draws} draws were rejected ({seen.rates()}){hint}"
+    )
+
+
+def check_reports(plan: Plan, splits: Splits) -> None:
+    """Raises ValueError if there are candidates that have fewer batches in an epoch than reports are asked for."""
+    asked = plan.config.reports_per_epoch
+    if asked == 1:
+        return
+    num_examples = plan.goal.num_examples([image.shape for image in splits.train.x])
+    drawn = survey(plan.space, plan.budget, plan.config.seed, num_draws=100).feasible
+    for candidate in [*plan.references().values(), *drawn]:
+        size = min(candidate.recipe.batch_size, num_examples)
+        if asked > num_examples // size:
+            raise ValueError(
+                f"reports_per_epoch={asked}: an epoch of {splits.name} has only {num_examples // size} batches "
+                f"of {size} examples"
+            )
+
+
+def print_preview(plan: Plan, terminal: Terminal) -> None:
+    terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
+    terminal.show(space_table(plan.space))
+    check_feasible(plan)
+    seen = survey(plan.space, plan.budget, plan.config.seed)
+    for line in [*_budget_lines(seen), _time_line(plan, seen)]:
+        terminal.say(line)
+
+
+def space_table(space: Space) -> Table:
+    """What the space has of each of its parameters."""
+    table = Table((Column("parameter", is_text=True), Column("values", is_text=True, wraps=True)), title="space")
+    for parameter in space.parameters:
+        table.add(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
+    return table
+
+
+def _budget_lines(seen: Survey) -> list[str]:
+    smallest = min(seen.feasible, key=lambda candidate: candidate.network.num_params)
+    rates = f": {seen.rates()}" if seen.rejected else ""
+    return [
+        f"budget: {1 - seen.acceptance:.1%} of {seen.num_draws} random draws rejected{rates}",
+        f"smallest feasible network seen: {_size(smallest)}",
+        f"largest feasible network seen: {_size(seen.largest())}",
+    ]
+
+
+def _time_line(plan: Plan, seen: Survey) -> str:
+    splits = plan.load_data(lambda text: None)
+    epochs = predict_epochs(plan.asha(), plan.num_trials, plan.config.reports_per_epoch, plan.config.seed)
+    epochs += len(plan.references()) * plan.max_epochs
+    seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed)
+    slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
+    total = epochs * seconds / slots
+    return (
+        f"predicted time: {total / 60:.0f} minutes on {count(slots, 'slot')} of this machine's CPU: about "
+        f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
+        "on a few batches; ASHA as on random scores"
+    )
+
+
+def _size(candidate: Candidate | None) -> str:
+    assert candidate is not None
+    return f"{candidate.network.num_params:,} parameters and {short_number(candidate.network.num_macs)} MACs"

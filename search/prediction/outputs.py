@@ -1,0 +1,119 @@
+"""What `search.predict` writes: labels, images and values of pixels, each file whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search.prediction.inputs import Inputs, refuse
+from search.prediction.record import Outputs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOT_IN_IDS = ',"\r\n'  # what would break the lines of an id,value file
+VALUE_DECIMALS = 5
+
+
+def write_labels(
+    outputs: Outputs, path: Path, header: Sequence[str], names: list[str], labels: list[str], shares: np.ndarray
+) -> None:
+    """A CSV file of these columns, with a line for each image: its name, label, and the label's probability [N].
+
+    A submission has no column for the last. ValueError if the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for name, label, share in zip(names, labels, shares, strict=True):
+        writer.writerow([name, label, f"{share:.4f}"][: len(header)])
+    with outputs.writing("output", path) as file:
+        file.write(text.getvalue().encode())
+
+
+def write_images(
+    outputs: Outputs, pixels: Iterable[np.ndarray], inputs: Inputs, *, source: Path, target: Path, values: Path | None
+) -> None:
+    """Images [C, H, W], 0 to 1, each as it is done: PNGs in the folder `target`, with the names of the source's images.
+
+    With `target` an .npy file, one array of the shape of the source's instead; and a file of `values`, if any. These
+    two appear at the end. ValueError for names that do not fit, for what must not be replaced, and for what cannot be
+    written.
+    """
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in inputs.names]
+    _check_stems(source, inputs.names, stems, with_values=values is not None)
+    is_array = target.suffix.lower() == ".npy"
+    if not is_array:
+        outputs.check_folder(target, [f"{stem}.png" for stem in stems])
+    writer = _array_writer(outputs, target, inputs) if is_array else _folder_writer(outputs, target)
+    with _values_writer(outputs, values) as write_values, writer as write:
+        for stem, image in zip(stems, pixels, strict=True):
+            write(stem, np.rint(image * 255).astype(np.uint8))
+            write_values(stem, image)
+
+
+def _check_stems(source: Path, names: Sequence[str], stems: Sequence[str], with_values: bool) -> None:
+    """Raises ValueError for images whose outputs would have one name, or a name that an id,value file cannot hold."""
+    name_of: dict[str, str] = {}
+    faults = []
+    for name, stem in zip(names, stems, strict=True):
+        if name_of.setdefault(stem, name) != name:
+            faults.append(f"{name}: expected another name than that of {name_of[stem]}; both would become {stem}.png")
+        if with_values and any(character in stem for character in NOT_IN_IDS):
+            faults.append(f"{name!r}: expected a name without commas, quotes and line ends, for values=")
+    refuse(source, faults)
+
+
+Writer = Callable[[str, np.ndarray], object]
+"""Takes an image's name, without suffix, and its pixels [C, H, W]."""
+
+
+@contextmanager
+def _folder_writer(outputs: Outputs, folder: Path) -> Generator[Writer, None, None]:
+    from PIL import Image
+
+    def write(stem: str, pixels_CHW: np.ndarray) -> None:
+        image = Image.fromarray(pixels_CHW[0] if len(pixels_CHW) == 1 else pixels_CHW.transpose(1, 2, 0))
+        with outputs.writing("output", folder / f"{stem}.png") as file:
+            image.save(file, "PNG")
+
+    yield write
+
+
+@contextmanager
+def _array_writer(outputs: Outputs, path: Path, inputs: Inputs) -> Generator[Writer, None, None]:
+    assert inputs.array_shape is not None
+    axes = (1, 2, 0) if inputs.is_channels_last else (0, 1, 2)
+    with outputs.writing("output", path) as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": inputs.array_shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        yield lambda stem, pixels_CHW: file.write(pixels_CHW.transpose(axes).tobytes())
+
+
+@contextmanager
+def _values_writer(outputs: Outputs, path: Path | None) -> Generator[Writer, None, None]:
+    if path is None:
+        yield lambda stem, values_CHW: None
+        return
+    with outputs.writing("values", path) as file:
+        file.write(b"id,value\n")
+        yield lambda stem, values_CHW: file.write(_lines(stem, values_CHW[0]))
+
+
+def _lines(stem: str, values_HW: np.ndarray) -> pa.Buffer:
+    """A line for each pixel, row by row: image_row_column, from 1, and its value."""
+    import pyarrow as pa
+    from pyarrow import compute, csv
+
+    rows, columns = (pa.array(places.ravel() + 1).cast(pa.string()) for places in np.indices(values_HW.shape))
+    ids = compute.binary_join_element_wise(stem, rows, columns, "_")  # type: ignore[attr-defined]
+    table = pa.table({"id": ids, "value": values_HW.ravel().astype(np.float64).round(VALUE_DECIMALS)})
+    lines = pa.BufferOutputStream()
+    csv.write_csv(table, lines, csv.WriteOptions(include_header=False, quoting_style="none"))
+    return lines.getvalue()

@@ -1,0 +1,111 @@
+"""python -m search.report: one page of a run, or of several compared, that opens anywhere without a network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from results.files import StorageError
+from results.keys import check_name, key, keys_help, parse_into
+from results.own_files import check_output
+from results.report.compare import comparison
+from results.report.pages import REPORT, comparison_name, put, write_report
+from results.report.run_record import RunRecord, read_run
+from results.runs_at import RULE, runs_at
+from results.storage import Remote, bring, explained, is_remote, shown, working_folder
+from search.command_line.command import run_command
+
+USAGE = "python -m search.report run=NAME"
+PROMISE = """
+Writes a run's report, RUN/report.html, from its tables, journal and pictures as they stand: also while it goes on.
+Several runs, run=[A,B], are compared on one page, each only with those of its own task, goal, dataset, epochs and
+numbers of images. A page is one file, needs no network, and shows itself in light or dark, as its reader's system
+does."""
+
+
+@dataclass
+class ReportConfig:
+    """Which runs are reported, and where to."""
+
+    run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "needed")
+    runs_dir: str = key("", "folder of all runs", RULE)
+    output: str | None = key(
+        None,
+        "file to write, which replaces what is there but a run's own",
+        "report.html in the run's folder; report-A-B.html in runs_dir",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reports what the command line says."""
+    return run_command("search.report", arguments, help_text=help_text, parse=parse, work=report)
+
+
+def help_text() -> str:
+    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(ReportConfig)])
+
+
+def parse(arguments: Sequence[str]) -> ReportConfig:
+    config = parse_into(ReportConfig, arguments, "python -m search.report --help")
+    names = config.run if isinstance(config.run, list) else [config.run]
+    if not any(names):
+        raise ValueError(f"run= is needed; usage: {USAGE}")
+    for name in names:
+        check_name("run", name)
+    return replace(config, run=list(dict.fromkeys(names)), runs_dir=runs_at(config.runs_dir))
+
+
+def report(config: ReportConfig) -> int:
+    """Writes the page and prints its path."""
+    try:
+        path = _write(config)
+        print(_sent(config, path) if is_remote(config.runs_dir) and not config.output else path, flush=True)
+    except OSError as error:
+        raise StorageError(f"{error.filename or config.runs_dir}: {error.strerror or error}") from error
+    return 0
+
+
+def _write(config: ReportConfig) -> Path:
+    folders = [bring(config.runs_dir, name) for name in config.run]
+    output = Path(config.output).expanduser() if config.output else None
+    if output:
+        check_output("output", output, runs=folders, allowed=[REPORT])
+    if len(folders) == 1:
+        return write_report(folders[0], output)
+    content = comparison(_readable(folders))
+    return put(content, output or folders[0].parent / comparison_name(config.run))
+
+
+def _readable(folders: Sequence[Path]) -> list[RunRecord]:
+    """The runs whose tables can be read; each other one is named on the terminal.
+
+    Raises ValueError if none can be, or for a folder that holds no search.
+    """
+    found: list[RunRecord] = []
+    faults: list[ValueError] = []
+    for folder in folders:
+        try:
+            found.append(read_run(folder))
+        except ValueError as fault:
+            if not (folder / "leaderboard.parquet").is_file():
+                raise
+            faults.append(fault)
+    if not found:
+        raise faults[0]
+    for fault in faults:
+        print(f"NOTICE: left out of the comparison: {fault}", file=sys.stderr, flush=True)
+    return found
+
+
+def _sent(config: ReportConfig, path: Path) -> str:
+    """Puts a page beside its run in the bucket; gives its place there."""
+    runs = Remote(config.runs_dir)
+    with explained(runs.url), path.open("rb") as file:
+        runs.send(path.relative_to(working_folder(config.runs_dir)).as_posix(), file)
+    return shown(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Ablation: variants of a base, each with one choice changed, trained over the same seeds and compared in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from data.splits import Splits
+from results import tables
+from results.files import writing
+from results.schema import ABLATION
+from search.planning.known_candidates import Base
+from search.planning.plan import Plan
+from search.retraining import retrain
+from search.study.journal import Journal, TrialRecord
+from search.study.study import Study
+from search.trials.job import Job
+from spaces.layers import InvalidNetwork
+from spaces.recipe import Candidate
+from spaces.space import Space
+from spaces.variants import variant
+
+PURPOSE = 4
+"""Of seeds: variants'."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A base with one choice changed, or the base itself, whose value is None."""
+
+    parameter: str
+    value: Any
+    candidate: Candidate
+    is_base: bool
+
+    @property
+    def value_text(self) -> str | None:
+        return None if self.value is None else shown_value(self.value)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """All variants of a base, as a study of a run of its own."""
+
+    plan: Plan
+    base: Base
+    variants: Sequence[Variant]
+    seeds: int
+
+    @classmethod
+    def of(cls, plan: Plan, base: Base, values: Mapping[str, Sequence[Any]], seeds: int) -> Ablation:
+        """Raises ValueError for a choice that cannot be varied, or a value that it cannot have."""
+        base = _as_recorded(base, plan)
+        return cls(
+            plan, base, [each for name in values for each in _variants(base, plan.space, name, values[name])], seeds
+        )
+
+    def open_study(self, plan: Plan, splits: Splits) -> Study:
+        """As a search's: from its journal, if there is one."""
+        if not plan.folder.journal.exists():  # first, so that a run killed here goes on as it was asked for too
+            plan.write_config(splits)
+        identity = {
+            "ablation": self.base.name,
+            "base": self.base.candidate.to_json(),
+            "task": plan.config.task,
+            **plan.num_examples(splits),
+            "weights": plan.config.weights.value,
+            "seed": plan.config.seed,
+            "goal": plan.goal.to_json(),
+            "dataset": splits.name,
+            "dataset_fingerprint": splits.fingerprint,
+        }
+        return retrain.open_study(plan, plan.folder.path, plan.folder.name, identity)
+
+    def job(self, splits: Splits) -> Job:
+        """The trainings; one of each candidate and seed, also where several parameters have it."""
+        return replace(
+            self.plan.job(splits),
+            num_trials=0,
+            given=retrain.given(self.plan, self._subjects(), self.seeds, PURPOSE),
+            model_name=lambda study, number: None,
+            write_tables=lambda study, is_live: self.write_table(study, splits),
+        )
+
+    def write_table(self, study: Study, splits: Splits) -> None:
+        """Writes ablation.parquet, of what has been trained so far. Raises StorageError."""
+        path = self.plan.folder.path / "ablation.parquet"
+        with writing(path):
+            tables.write(tables.of_rows(self.rows(study, splits), ABLATION), path)
+
+    def rows(self, study: Study, splits: Splits) -> list[dict[str, Any]]:
+        """A row for each variant and seed that was trained to its end."""
+        return [
+            self._row(each, seed, training, splits)
+            for each in self.variants
+            for seed, training in retrain.trained(study, self._name(each)).items()
+        ]
+
+    def _subjects(self) -> list[retrain.Subject]:
+        """The base first, then what differs from it."""
+        return [retrain.Subject(self.base.name, self.base.candidate)] + [
+            retrain.Subject(self._name(each), each.candidate) for each in self.variants if not each.is_base
+        ]
+
+    def _name(self, each: Variant) -> str:
+        return self.base.name if each.is_base else f"{each.parameter}={each.value_text}"
+
+    def _row(self, each: Variant, seed: int, training: TrialRecord, splits: Splits) -> dict[str, Any]:
+        report, network = training.reports[-1], each.candidate.network
+        return {
+            **self.plan.origin(splits).columns(),
+            "base": self.base.name,
+            "parameter": each.parameter,
+            "value": each.value_text,
+            "is_base": each.is_base,
+            "seed": seed,
+            "score": report["val_score"],
+            "train_loss": report["train_loss"],
+            "val_loss": report["val_loss"],
+            "epochs": report["epoch"],
+            "num_params": network.num_params,
+            "num_macs": network.num_macs,
+            "train_seconds": sum(report["seconds"] for report in training.reports),
+            "trial": training.number,
+            "candidate_json": each.candidate.to_json(),
+        }
+
+
+def _as_recorded(base: Base, plan: Plan) -> Base:
+    """The base under the name that this ablation's trainings have it by, where its run was renamed since."""
+    if not plan.folder.journal.exists():
+        return base
+    began = Journal.read(plan.folder.journal).identity
+    is_same = began.get("base") == base.candidate.to_json() and "ablation" in began
+    return replace(base, name=began["ablation"]) if is_same else base
+
+
+def shown_value(value: Any) -> str:
+    """As the command line has it: [4,8], true, 0.1."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(shown_value, value))}]"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _variants(base: Base, space: Space, name: str, values: Sequence[Any]) -> list[Variant]:
+    """One for each value; and the base itself ahead of them, where none of them is the base's own."""
+    found = [Variant(name, value, changed(base, space, name, value), False) for value in values]
+    found = [Variant(v.parameter, v.value, v.candidate, v.candidate == base.candidate) for v in found]
+    if any(each.is_base for each in found):
+        return found
+    return [Variant(name, None, base.candidate, True), *found]
+
+
+def changed(base: Base, space: Space, name: str, value: Any) -> Candidate:
+    """The base with one choice changed: by the space's own parameter, where the base was drawn by it, or by hand.
+
+    Raises ValueError that says what is in the way.
+    """
+    try:
+        return _redrawn(base, space, name, value) if name in base.params else variant(base.candidate, name, value)
+    except InvalidNetwork as error:
+        raise ValueError(f"{name}={shown_value(value)}: no network of it: {error}") from None
+
+
+def _redrawn(base: Base, space: Space, name: str, value: Any) -> Candidate:
+    params = {**base.params, name: value}
+
+    def drawn(name: str, distribution: Any) -> Any:
+        if name not in params:
+            raise ValueError(
+                f"{told}: needs {name} too, which {base.name} does not have; start from a trial that has it"
+            )
+        return params[name]
+
+    told = f"{name}={shown_value(value)}"
+    space.check({name: value})
+    return space.build(space.draw(drawn))

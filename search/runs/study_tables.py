@@ -1,0 +1,128 @@
+"""The study's tables: rows derived from it alone, so that a table can always be made again from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from results import tables
+from results.files import writing
+from results.schema import Status
+from search.study.journal import TrialRecord
+from search.study.study import Study
+from spaces.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What every row of a run says of where it comes from."""
+
+    run: str
+    task: str
+    dataset: str
+    dataset_origin: str
+    dataset_fingerprint: str
+    goal: str
+    """As `results.conditions.goal_text` writes it."""
+    max_epochs: int
+    train_examples: int
+    val_examples: int
+    classes: tuple[str, ...] | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """What each row of a table says of it."""
+        return {name: value for name, value in vars(self).items() if name != "classes"}
+
+    def facts(self) -> dict[str, Any]:
+        """What a model file says of it."""
+        return {
+            "run": self.run,
+            "task": self.task,
+            "dataset": self.dataset,
+            "dataset_fingerprint": self.dataset_fingerprint,
+            "classes": list(self.classes) if self.classes else None,
+        }
+
+
+def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -> None:
+    """Writes both tables; in a run that is not live, trials that have not ended are STOPPED. Raises StorageError."""
+    direction = study.objective.direction
+    rows = [_trial_row(trial, study, origin, is_live) for trial in study.trials]
+    names = sorted({name for trial in study.trials for report in trial.reports for name in report["metrics"]})
+    leaderboard = tables.leaderboard(
+        rows, direction=direction, param_types=param_types(study.space), metric_names=names
+    )
+    curves = tables.curves(_curve_rows(study, origin), metric_names=names)
+    with writing(folder):
+        tables.write(leaderboard, folder / "leaderboard.parquet")
+        tables.write(curves, folder / "curves.parquet")
+
+
+def param_types(space: Space) -> dict[str, pa.DataType]:
+    """The column type of each of a space's parameters."""
+    return {parameter.name: _arrow_type(parameter.distribution) for parameter in space.parameters}
+
+
+def _arrow_type(distribution: BaseDistribution) -> pa.DataType:
+    if isinstance(distribution, CategoricalDistribution):
+        kinds = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+        return kinds[type(distribution.choices[0])]
+    return pa.int64() if isinstance(distribution, IntDistribution) else pa.float64()
+
+
+def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) -> dict[str, Any]:
+    network, reports = trial.candidate.network, trial.reports
+    is_stopped = trial.status == Status.RUNNING and not is_live
+    seconds, images = sum(r["seconds"] for r in reports), sum(r["num_images"] for r in reports)
+    last = reports[-1] if reports else {}
+    best = study.best_report(trial)
+    return {
+        **origin.columns(),
+        "trial": trial.number,
+        "status": Status.STOPPED if is_stopped else trial.status,
+        "score": last.get("val_score"),
+        "best_score": best.get("val_score"),
+        "best_epoch": best.get("epoch"),
+        "epochs": last.get("epoch", 0.0),
+        "stop_rung": trial.stop_rung,
+        "num_params": network.num_params,
+        "num_trainable": network.num_trainable,
+        "num_macs": network.num_macs,
+        "code_size": network.code_size if len(network.output_shape) == 3 else None,
+        "train_seconds": seconds,
+        "images_per_second": images / seconds if seconds else None,
+        "seed": trial.seed,
+        "origin": trial.origin,
+        "reference": trial.reference,
+        "repeats": trial.repeats,
+        "repeated_by": study.repeated.get(trial.number),
+        "device": last.get("device"),
+        "node": last.get("node"),
+        "error": _error(trial, study),
+        "started_at": trial.started_at,
+        "ended_at": trial.ended_at,
+        "metrics": last.get("metrics", {}),
+        "params": trial.params,
+        "candidate_json": trial.candidate.to_json(),
+    }
+
+
+def _error(trial: TrialRecord, study: Study) -> str | None:
+    """The trial's error; if the trial was trained again, with the number of the new trial."""
+    if trial.number not in study.repeated:
+        return trial.error
+    return f"{trial.error or trial.status}; trained again as trial {study.repeated[trial.number]}"
+
+
+def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:
+    columns = ("step", "epoch", "train_loss", "val_loss", "val_score", "learning_rate", "seconds")
+    same = origin.columns()
+    for trial in study.trials:
+        for report in trial.reports:
+            row = {name: report[name] for name in columns}
+            yield {**same, "trial": trial.number, **row, **report["metrics"]}

@@ -1,0 +1,194 @@
+"""What a run says at its start and at its end."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import results
+from data.splits import Splits
+from results import tables
+from results.runs_at import VARIABLE, is_default
+from results.schema import Status
+from results.shell import command_line
+from results.storage import is_remote, shown
+from results.wording import count, number
+from search.command_line.terminal import Column, Table, Terminal
+from search.planning.config import resume_command
+from search.planning.plan import Plan
+from search.retraining.rounds import num_test_reads
+from search.session.session import Session
+from search.study.study import Study
+from search.trials.tuning import Outcome
+from spaces.network import short_number
+
+BEST = 10
+
+
+def print_start(session: Session) -> None:
+    plan, study, slots = session.plan, session.study, session.slots
+    config, budget = plan.config, plan.budget
+    limits = [
+        f"at most {budget.max_params:,} parameters" if budget.max_params else "no limit of parameters",
+        f"{short_number(budget.max_macs)} MACs" if budget.max_macs else "no limit of MACs",
+    ]
+    coming = f", {slots.most} once all workers have come" if slots.most > slots.up else ""
+    lines = [
+        f"data     {_data(session.splits, plan)}",
+        f"search   {count(plan.num_trials, 'trial')} of up to {count(plan.max_epochs, 'epoch')}, "
+        f"{', '.join(limits)}, {config.sampler.value} + ASHA, seed {config.seed}",
+        f"ray      {session.ray}",
+        f"slots    {slots.up}, each of {slots.slot}{coming}",
+        f"run      {shown(plan.folder.path)}{_worked_on(plan)}",
+    ]
+    if study.trials:
+        ended = sum(trial.status != Status.RUNNING for trial in study.current)
+        going_on = f"{len(study.running())} going on from their last checkpoint"
+        lines.append(f"resumed  {count(ended, 'trial')} had ended, {going_on}")
+    lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
+    session.terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
+    for line in lines:
+        session.terminal.say(line)
+
+
+def print_summary(
+    terminal: Terminal, plan: Plan, splits: Splits, study: Study, outcome: Outcome, *, best_model: Path | None
+) -> None:
+    """`best_model` is the file with the best trial's network, if there is one."""
+    if (best := _best_table(plan)).rows:
+        terminal.show(best)
+    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits, plan)}"]:
+        terminal.say(line)
+    if splits.origin == "made":
+        terminal.say(
+            f"NOTICE: these are results on {splits.name}, NOT on {plan.dataset.name}, whose files were not used.",
+            style="bold yellow",
+        )
+    if outcome.ended_early:
+        terminal.say(f"The search ended before its {plan.num_trials} trials: {outcome.ended_early}.")
+    if outcome.failure:
+        terminal.say(
+            "Stopped: all trials so far failed in the same way, so the next ones would too. The last one's error:",
+            style="bold red",
+        )
+        terminal.say(outcome.failure)
+        terminal.say(f"Once it is mended, to go on: {resume_command(plan.config)}")
+    if outcome.stop.name or outcome.out_of_time:
+        reason = outcome.stop.name or "time_budget_seconds"
+        terminal.say(f"Stopped by {reason}. To go on: {resume_command(plan.config)}")
+
+
+def _worked_on(plan: Plan) -> str:
+    return f", worked on in {plan.folder.path}" if is_remote(plan.config.runs_dir) else ""
+
+
+def _best_table(plan: Plan) -> Table:
+    """The best trials, and the references that are not among them."""
+    rows = tables.read(plan.folder.path / "leaderboard.parquet", "leaderboard").to_pylist()
+    rows = [row for row in rows if row["rank"] is not None and (row["rank"] <= BEST or row["reference"])]
+    further = {f"metric_{name}": name for name in _metrics(rows)}
+    if any(row["code_size"] is not None for row in rows):
+        further = {"code_size": "code", **further}
+    columns = (
+        Column("rank", goes=6),
+        Column("trial", folds=True),
+        Column("score"),
+        *(Column(name, goes=2) for name in further.values()),
+        Column("parameters", goes=5),
+        Column("MACs", goes=3),
+        Column("epochs", goes=1),
+        Column("status", goes=4, is_text=True),
+    )
+    table = Table(columns, title=f"the {BEST} best by {plan.objective_text}")
+    for row in rows:
+        table.add(
+            str(row["rank"]),
+            row["reference"] or str(row["trial"]),
+            number(row["score"]),
+            *(_further_text(row[name]) for name in further),
+            f"{row['num_params']:,}",
+            short_number(row["num_macs"]),
+            f"{row['epochs']:g}",
+            row["status"],
+            style="cyan" if row["reference"] else "",
+        )
+    return table
+
+
+def _metrics(rows: list[dict[str, Any]]) -> list[str]:
+    return [name.removeprefix("metric_") for name in (rows[0] if rows else ()) if name.startswith("metric_")]
+
+
+def _further_text(value: float | None) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else number(value)
+
+
+def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
+    counts = {status: sum(trial.status == status for trial in study.current) for status in Status}
+    stopped = counts.pop(Status.RUNNING)
+    named = [f"{count} {status.lower()}" for status, count in counts.items() if count]
+    named += [f"{stopped} stopped"] if stopped else []
+    lines = [count(len(study.current), "trial") + (f": {', '.join(named)}" if named else "")]
+    if study.repeated:
+        lines[0] += f"; {len(study.repeated)} that had failed were trained again, and stay in the tables"
+    failed = study.to_repeat(plan.references().keys())
+    if failed and not outcome.failure:
+        names = ", ".join(sorted({trial.status for trial in failed}))
+        lines.append(
+            f"{len(failed)} ended by what may be a fault of the machine ({names}). Once that is mended, to train them "
+            f"again: {resume_command(plan.config)}"
+        )
+    if study.num_draws:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in study.rejected.most_common())
+        rejected = f"{study.rejected.total()} of {study.num_draws} draws rejected ({1 - study.acceptance():.0%})"
+        lines.append(f"budget: {rejected}" + (f": {reasons}" if reasons else ""))
+    share = _training_share(study, outcome)
+    if not math.isnan(share):
+        lines.append(f"slots: {share:.1%} of slot time was forward, backward, optimizer and validation work")
+    return lines
+
+
+def _training_share(study: Study, outcome: Outcome) -> float:
+    reports = [report for trial in study.trials for report in trial.reports if report["order"] >= outcome.first_report]
+    slot_seconds = outcome.slot_seconds
+    return sum(report["seconds"] for report in reports) / slot_seconds if slot_seconds else math.nan
+
+
+def _files(plan: Plan, best_model: Path | None) -> list[str]:
+    place = shown(plan.folder.path)
+    lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
+    if best_model is not None:
+        model = shown(best_model)
+        predict = command_line("search.predict", f"model={model}", "input=IMAGES")
+        lines.append(f"best model: {model}; try: {predict}")
+    return lines
+
+
+def _notebook(runs_dir: str) -> str:
+    """Where the notebook is, as it can be opened from here, and what it has to be told of these runs; "" without it."""
+    path = Path(results.__file__).with_name("analysis.ipynb")
+    if not path.is_file():
+        return ""
+    place = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path
+    if is_default(runs_dir, here=path.parent):
+        return f"; notebook: {place}"
+    runs = runs_dir if is_remote(runs_dir) else os.path.abspath(runs_dir)
+    return f"; notebook: {place} (with {VARIABLE}={shlex.quote(runs)})"
+
+
+def _data(splits: Splits, plan: Plan) -> str:
+    sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
+    test = f"{len(splits.test):,} test images {_touched(plan)}"
+    return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {test}"
+
+
+def _touched(plan: Plan) -> str:
+    """Whether the test images have been read for this run: by no search, but by its confirmation, if there was one."""
+    try:
+        reads = num_test_reads(plan.folder)
+    except ValueError:  # which the confirmation says in full
+        return "read by the run's confirmation, whose journal is damaged"
+    return f"read {count(reads, 'time')} by the run's confirmation" if reads else "untouched"

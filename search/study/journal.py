@@ -1,0 +1,279 @@
+"""The journal of a run: an Optuna JournalStorage on disk, written through at once, and read back after any crash.
+
+A trial's start is one record. A report is two, its fields and then the value that makes it count; an end is two, why
+and then the state. A journal that was cut between the two is read as if the first were not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from results.conditions import HEADER
+from results.schema import Status
+from search.engines.optuna import FrozenStudy, study_id, trial_id
+from search.study.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
+from spaces.goal import Metric
+from spaces.recipe import Candidate
+from spaces.space import Params
+
+FORMAT = 2
+FINGERPRINT = "dataset_fingerprint"
+STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
+"""What Optuna is told of an ending; every other one is a FAIL."""
+
+WARM, KNOWN = "warm", "known"
+"""Origins of trials whose candidates an earlier run has found: trained here again; with the curve that it had there."""
+
+_MAY_BE_NAN = ("train_loss", "val_loss", "val_score")
+
+
+@dataclass
+class TrialRecord:
+    """A numbered trial as the study knows it."""
+
+    number: int
+    candidate: Candidate
+    seed: int
+    origin: str
+    reference: str | None = None
+    repeats: int | None = None
+    """The number of the failed trial whose candidate and seed it has, if it is one begun again."""
+    params: Params = field(default_factory=dict)
+    status: Status = Status.RUNNING
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    """In order; each has a Report's fields, and `order`, its place among all reports of the run."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Draws that had to be rejected before this one, by reason."""
+    stop_rung: float | None = None
+    error: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """As people know it: the reference's name, or the trial's number."""
+        return self.reference or f"trial {self.number}"
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether an earlier run had this candidate, and it was not drawn here."""
+        return self.origin in (WARM, KNOWN)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended, as the journal has it."""
+
+    status: Status
+    error: str | None = None
+    stop_rung: float | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trial read back: as it started, its reports, its ending if it has one."""
+
+    trial: TrialRecord
+    distributions: dict[str, BaseDistribution]
+    reports: list[dict[str, Any]]
+    ending: Ending | None
+
+
+class Journal:
+    """The records of one study. Open it with `Journal.open`, under the run's lock."""
+
+    def __init__(self, path: Path, storage: BaseStorage, study: FrozenStudy, identity: dict[str, Any]) -> None:
+        self.identity = identity
+        """What the run was begun with, as far as it makes rows comparable."""
+        self._path, self._storage, self._study_id = path, storage, study_id(study)
+        self._trial_ids = [trial_id(trial) for trial in self._read()]
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric) -> Journal:
+        """The journal at a path, to go on with; it is made under the run's name if it is not there.
+
+        Raises ValueError with the difference if the journal's identity is another, and for a file that is damaged or
+        no run's journal, which is left as it is.
+        """
+        cut_torn_line(path)
+        storage, studies = _load(path)
+        if not studies:
+            if path.stat().st_size:  # a study is the first record: without one, Optuna would pass over all others
+                raise ValueError(f"{path}: {DAMAGED}, its first record is missing. {PUT_BACK}")
+            # Named by the run: of Optuna's default name, two in one storage would merge
+            storage.create_new_study([direction(objective)], name)
+            studies = storage.get_all_studies()
+        study = studies[0]
+        is_ours = study.study_name == name or (path.parent / "config.yaml").exists()  # the folder may have been renamed
+        if is_ours and not study.user_attrs and not storage.get_n_trials(study_id(study)):
+            header = {"format": FORMAT, "identity": identity}  # new, or killed before this was written
+            storage.set_study_user_attr(study_id(study), HEADER, header)
+        else:
+            _check_same(path.parent, _identity(path, studies), identity)
+        return cls(path, storage, study, identity)
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """The journal at a path, to look into, also while its run goes on. Raises ValueError as `open` does."""
+        num_whole_bytes(path)
+        storage, studies = _load(path)
+        identity = _identity(path, studies)
+        return cls(path, storage, studies[0], identity)
+
+    def entries(self) -> list[Entry]:
+        """All trials, by their numbers. Raises ValueError if the journal is damaged."""
+        with reading(self._path):
+            return [_entry(trial) for trial in self._read()]
+
+    def note(self, name: str, value: Any) -> None:
+        """Records something of the whole study; any JSON, under a name that no other note has."""
+        self._storage.set_study_user_attr(self._study_id, name, value)
+
+    def notes(self) -> dict[str, Any]:
+        """All notes, by name."""
+        return self._storage.get_study_user_attrs(self._study_id)
+
+    def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
+        """Records the next trial."""
+        assert trial.number == len(self._trial_ids)
+        attrs = {
+            "candidate": trial.candidate.to_json(),
+            "seed": trial.seed,
+            "origin": trial.origin,
+            "reference": trial.reference,
+            "rejected": dict(trial.rejected),
+            **({} if trial.repeats is None else {"repeats": trial.repeats}),
+        }
+        template = create_trial(
+            state=TrialState.RUNNING, params=trial.params, distributions=distributions, user_attrs=attrs
+        )
+        template.datetime_start = trial.started_at
+        self._trial_ids.append(self._storage.create_new_trial(self._study_id, template_trial=template))
+
+    def report(self, number: int, report: dict[str, Any]) -> None:
+        """Records a report."""
+        trial_id, step = self._trial_ids[number], report["step"]
+        self._storage.set_trial_user_attr(trial_id, _report_key(step), _without_nan(report))
+        self._storage.set_trial_intermediate_value(trial_id, step, report["val_score"])
+
+    def reports(self, number: int) -> list[dict[str, Any]]:
+        """A trial's reports, in order, as the journal has them in memory; without a NaN they are the same objects."""
+        return _reports(self._storage.get_trial(self._trial_ids[number]))
+
+    def end(self, number: int, ending: Ending, value: float | None) -> None:
+        """Records an ending, with the final value of a completed trial."""
+        why = {"status": str(ending.status), "error": ending.error, "stop_rung": ending.stop_rung}
+        self._storage.set_trial_user_attr(self._trial_ids[number], "ending", why)
+        state = STATES.get(ending.status, TrialState.FAIL)
+        self._storage.set_trial_state_values(self._trial_ids[number], state, None if value is None else [value])
+
+    def _read(self) -> list[FrozenTrial]:
+        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+
+
+def direction(objective: Metric) -> optuna.study.StudyDirection:
+    return optuna.study.StudyDirection[objective.direction.upper()]
+
+
+def _load(path: Path) -> tuple[JournalStorage, list[FrozenStudy]]:
+    with reading(path):
+        storage = JournalStorage(JournalFile(path))
+        return storage, storage.get_all_studies()
+
+
+def _identity(path: Path, studies: list[FrozenStudy]) -> dict[str, Any]:
+    """What the journal says of how its run was begun. Raises ValueError if it is of another format, or no run's."""
+    match [study.user_attrs.get(HEADER) for study in studies]:
+        case [{"format": int(written)}] if written != FORMAT:
+            raise ValueError(
+                f"{path}: written in format {written}; this version of Frugal reads format {FORMAT}. Go on with the "
+                "version that wrote it (config.yaml names the commit), or give another run="
+            )
+        case [{"format": int(), "identity": dict(identity)}]:
+            return identity
+    raise ValueError(f"{path}: a journal of Optuna's, but not of a run of Frugal; give another run=")
+
+
+def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    if ("ablation" in before) != ("ablation" in now):
+        raise ValueError(f"{folder}: holds {'an ablation' if 'ablation' in before else 'a search'}; name another run")
+    before, now = _flat(before), _flat(now)
+    is_same_data = before.get(FINGERPRINT) == now.get(FINGERPRINT)
+    renamed = {"run", "dataset"} if is_same_data else {"run"}  # folders may be renamed: `run` is in older journals
+    changed = [name for name in {**before, **now} if name not in renamed and before.get(name) != now.get(name)]
+    if changed:
+        lines = "; ".join(f"{n} was {_shown(before.get(n))}, is now {_shown(now.get(n))}" for n in changed)
+        hint = "" if is_same_data else ". If the data have moved, data_dir= or data= says where they are now"
+        raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}{hint}")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flat(identity: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted names, so that a difference is shown and not what surrounds it."""
+    flat: dict[str, Any] = {}
+    for name, value in identity.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _entry(trial: FrozenTrial) -> Entry:
+    attrs = trial.user_attrs
+    record = TrialRecord(
+        number=trial.number,
+        candidate=Candidate.from_json(attrs["candidate"]),
+        seed=attrs["seed"],
+        origin=attrs["origin"],
+        reference=attrs["reference"],
+        repeats=attrs.get("repeats"),
+        params=dict(trial.params),
+        rejected=Counter(attrs["rejected"]),
+        started_at=_in_utc(trial.datetime_start),
+    )
+    ending = None
+    if trial.state.is_finished():
+        why = attrs["ending"]
+        ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], _in_utc(trial.datetime_complete))
+    return Entry(record, dict(trial.distributions), _reports(trial), ending)
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    """A time as the study has it: Optuna gives local ones without their zone, which would be read as UTC."""
+    return at.astimezone(UTC) if at else None
+
+
+def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
+    return [_with_nan(trial.user_attrs[_report_key(step)]) for step in sorted(trial.intermediate_values)]
+
+
+def _report_key(step: int) -> str:
+    return f"report:{step}"
+
+
+def _without_nan(report: dict[str, Any]) -> dict[str, Any]:
+    """A report without NaN and infinity, which JSON does not know; they are read back as NaN."""
+    lost = {name: None for name in _MAY_BE_NAN if not math.isfinite(report[name])}
+    metrics = {name: value if math.isfinite(value) else None for name, value in report["metrics"].items()}
+    return {**report, **lost, "metrics": metrics}
+
+
+def _with_nan(report: dict[str, Any]) -> dict[str, Any]:
+    """A report with the NaN that it had, or the same object where nothing was lost."""
+    if None not in (*(report[name] for name in _MAY_BE_NAN), *report["metrics"].values()):
+        return report
+    lost = {name: math.nan for name in _MAY_BE_NAN if report[name] is None}
+    metrics = {name: math.nan if value is None else value for name, value in report["metrics"].items()}
+    return {**report, **lost, "metrics": metrics}

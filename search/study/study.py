@@ -1,0 +1,321 @@
+"""The study: which candidates were tried, what they reported, how they ended.
+
+All that it knows is in its journal; `Study.open` rebuilds trials, rungs, counts and what the sampler knows from there,
+by the same code that a live run goes through.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+
+from results.schema import Status
+from search.study.asha import Asha
+from search.study.journal import KNOWN, WARM, Ending, Entry, Journal, TrialRecord
+from search.study.journal_file import reading
+from search.study.proposals import MAX_DRAWS, Proposals, entropy
+from spaces.goal import Metric
+from spaces.layers import InvalidNetwork
+from spaces.recipe import Candidate
+from spaces.space import Params, Space
+
+SHRUNK = "image shrinks to nothing"
+REPEATED = "equal to an earlier trial"
+
+
+class SearchEnded(Exception):
+    """No further candidate can be had; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a network may cost, limits included. None is no limit."""
+
+    max_params: int | None = None
+    max_macs: int | None = None
+    max_code: int | None = None
+
+    def rejection(self, candidate: Candidate) -> str | None:
+        """Why a candidate is over the budget, or None if it keeps it."""
+        if self.max_params is not None and candidate.network.num_params > self.max_params:
+            return "over max_params"
+        if self.max_macs is not None and candidate.network.num_macs > self.max_macs:
+            return "over max_macs"
+        if self.max_code is not None and candidate.network.code_size > self.max_code:
+            return "over max_code"
+        return None
+
+
+def judge(space: Space, budget: Budget, params: Params) -> tuple[Candidate | None, str | None]:
+    """A draw's candidate, None if it cannot be built, and why it is rejected, None if it is not."""
+    try:
+        candidate = space.build(params)
+        candidate.network.trace()  # where there is no limit, nothing else would look
+    except InvalidNetwork:
+        return None, SHRUNK
+    return candidate, budget.rejection(candidate)
+
+
+class Study:
+    """Asked for candidates, told of reports and endings. Open it with `Study.open`, under the run's lock."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        space: Space,
+        budget: Budget,
+        objective: Metric,
+        asha: Asha,
+        sampler: str,
+        seed: int,
+        reports_per_epoch: int,
+    ) -> None:
+        self.space, self.budget, self.objective, self.asha = space, budget, objective, asha
+        self.sampler, self.seed, self.reports_per_epoch = sampler, seed, reports_per_epoch
+        self.trials: list[TrialRecord] = []
+        self.num_drawn = 0
+        """Candidates other than references; one that failed and was trained again counts once."""
+        self.repeated: dict[int, int] = {}
+        """Of failed trials that were begun again: the numbers of those that do what they should have done."""
+        self.best: TrialRecord | None = None
+        """The completed trial with the best final score, the earlier one of equals."""
+        self._running: dict[int, TrialRecord] = {}
+        self.rejected: Counter[str] = Counter()
+        self.num_draws = 0
+        self._num_reports = 0
+        self._known: set[str] = set()
+        self._journal = journal
+        self._proposals = Proposals(objective, sampler, seed)
+        self._replay(journal.entries())
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric, **options: Any) -> Study:
+        """The study of a journal, which is made if it is not there. Raises ValueError as `Journal.open` does."""
+        journal = Journal.open(path, identity, name=name, objective=objective)
+        with reading(path):
+            return cls(journal, objective=objective, **options)
+
+    def running(self) -> list[TrialRecord]:
+        """Trials that have not ended: live ones, or, in a run just reopened, orphans to be issued again."""
+        return list(self._running.values())
+
+    @property
+    def current(self) -> list[TrialRecord]:
+        """All trials but those that failed and were begun again: each candidate once."""
+        return [trial for trial in self.trials if trial.number not in self.repeated]
+
+    def to_repeat(self, references: Container[str]) -> list[TrialRecord]:
+        """The trials that a fault of the machine may have ended, of references these alone."""
+        mendable = [trial for trial in self.current if trial.status.is_mendable]
+        return [trial for trial in mendable if trial.reference is None or trial.reference in references]
+
+    def repeat(self, failed: TrialRecord) -> TrialRecord:
+        """Starts a failed trial's candidate again, as the next trial, with its seed.
+
+        Optuna's journal takes no record of a trial that has ended, so the failed one stays as it is.
+        """
+        assert failed.status.is_mendable
+        assert failed.number not in self.repeated
+        record = self._record(failed.candidate, origin=failed.origin, reference=failed.reference, params=failed.params)
+        return self._start(replace(record, seed=failed.seed, repeats=failed.number))
+
+    def add_reference(self, name: str, candidate: Candidate, seed: int | None = None) -> TrialRecord:
+        """Starts a published network, or another that was not drawn here, as the next trial; its seed may be given."""
+        trial = self._record(candidate, origin="reference", reference=name)
+        return self._start(trial if seed is None else replace(trial, seed=seed))
+
+    def add_warm(self, candidate: Candidate, params: Params) -> TrialRecord:
+        """Starts an earlier run's candidate, a point of this space, as the next trial."""
+        return self._start(self._record(candidate, origin=WARM, params=params))
+
+    def take_over(
+        self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Mapping[str, Any]]
+    ) -> TrialRecord:
+        """Adds an earlier run's trial with the curve that it had there, which takes its places in the rungs."""
+        record = replace(self._record(candidate, origin=KNOWN, params=params), seed=seed)
+        trial = self._start(record)
+        for report in reports:
+            self.report(trial.number, dict(report))
+        return trial
+
+    def note(self, name: str, value: Any) -> None:
+        """Keeps something of the whole study in its journal; any JSON, under a name that no other note has."""
+        self._journal.note(name, value)
+
+    def notes(self) -> dict[str, Any]:
+        """All that was kept so, by name."""
+        return self._journal.notes()
+
+    def knows(self, candidate: Candidate) -> bool:
+        """Whether a trial has this candidate."""
+        return candidate.to_json() in self._known
+
+    def suggest(self) -> TrialRecord:
+        """Draws and starts a candidate that keeps the budget and was not tried before. Raises SearchEnded."""
+        number, rejected = len(self.trials), Counter()
+        for params in self._proposals.draws(self.space, number):
+            candidate, reason = self._judge(params)
+            if candidate and not reason:
+                record = self._record(candidate, origin=self.sampler, params=params, rejected=rejected)
+                return self._start(record)
+            rejected[reason] += 1
+        self.rejected += rejected
+        self.num_draws += rejected.total()
+        raise SearchEnded(_why_ended(rejected))
+
+    def report(self, number: int, report: dict[str, Any]) -> Status:
+        """Takes a trial's next report and answers how the trial stands: RUNNING if it goes on, else how it ended.
+
+        A report that is known already, from a trial that went on from its last checkpoint, changes nothing.
+        """
+        trial = self.trials[number]
+        if trial.status != Status.RUNNING or report["step"] <= len(trial.reports):
+            return trial.status
+        report = {**report, "order": self._num_reports}
+        self._journal.report(number, report)
+        if ending := self._take(trial, report):
+            self.end(number, ending.status, stop_rung=ending.stop_rung)
+        return trial.status
+
+    def end(self, number: int, status: Status, *, error: str | None = None, stop_rung: float | None = None) -> None:
+        """Ends a trial that runs; Optuna is told COMPLETE with the last value, PRUNED with its reports, or FAIL."""
+        trial = self.trials[number]
+        if trial.status != Status.RUNNING:
+            return
+        ending = Ending(status, error, stop_rung, datetime.now(UTC))
+        self._journal.end(number, ending, trial.reports[-1]["val_score"] if status == Status.COMPLETE else None)
+        trial.reports = self._journal.reports(number)  # the journal's own: so they lie in memory once
+        self._finish(trial, ending)
+
+    def best_report(self, trial: TrialRecord) -> dict[str, Any]:
+        """A trial's report with the best finite score, the earlier one of equals; empty where there is none."""
+        finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
+        return max(finite, key=lambda report: self.signed(report["val_score"]), default={})
+
+    def acceptance(self) -> float:
+        """The share of all draws that became trials."""
+        return 1 - self.rejected.total() / self.num_draws if self.num_draws else math.nan
+
+    def signed(self, score: float) -> float:
+        """The score as one to be maximized."""
+        return self.objective.signed(score)
+
+    def _rank(self, completed: TrialRecord) -> tuple[float, int]:
+        return self.signed(completed.reports[-1]["val_score"]), -completed.number
+
+    def _judge(self, params: Params) -> tuple[Candidate | None, str | None]:
+        candidate, reason = judge(self.space, self.budget, params)
+        if candidate and not reason and candidate.to_json() in self._known:
+            reason = REPEATED
+        return candidate, reason
+
+    def _record(self, candidate: Candidate, **facts: Any) -> TrialRecord:
+        number = len(self.trials)
+        seed = entropy(self.seed, number, purpose=0)
+        return TrialRecord(number=number, candidate=candidate, seed=seed, started_at=datetime.now(UTC), **facts)
+
+    def _start(self, trial: TrialRecord) -> TrialRecord:
+        distributions = self.space.distributions(trial.params)
+        self._journal.start(trial, distributions)
+        self._add(trial, distributions)
+        return trial
+
+    def _add(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
+        self.trials.append(trial)
+        self._running[trial.number] = trial
+        if trial.repeats is not None:
+            self.repeated[trial.repeats] = trial.number
+        if trial.reference is None:
+            self.num_drawn += trial.repeats is None
+            self._proposals.start(trial, distributions)
+        self._known.add(trial.candidate.to_json())
+        self.rejected += trial.rejected
+        is_drawn = trial.reference is None and trial.repeats is None and not trial.is_earlier
+        self.num_draws += trial.rejected.total() + is_drawn
+
+    def _take(self, trial: TrialRecord, report: dict[str, Any]) -> Ending | None:
+        """Adds a report, and decides whether the trial ends with it."""
+        trial.reports.append(report)
+        self._num_reports = report["order"] + 1
+        if not all(math.isfinite(report[name]) for name in ("train_loss", "val_loss", "val_score")):
+            return Ending(Status.FAILED_NAN)
+        # References are there to be compared with: they are trained in full, and take no place in a rung. Where the
+        # failed trial that this one repeats has arrived, it has taken this one's place, and went on
+        has_place = trial.reference is not None or report["step"] <= self._num_reported_before(trial)
+        goes_on = has_place or self.asha.goes_on(report["step"], self.signed(report["val_score"]))
+        if not goes_on and trial.origin != KNOWN:  # what is known costs nothing more
+            return Ending(Status.PRUNED, stop_rung=report["step"] / self.reports_per_epoch)
+        # The length as well as the worker's word: no trial runs on past its end for want of a field
+        return Ending(Status.COMPLETE) if report["finished"] or report["step"] >= self.asha.last else None
+
+    def _num_reported_before(self, trial: TrialRecord) -> int:
+        """Reports of the failed trials that this one repeats, of the one that came furthest; 0 if there are none."""
+        furthest = 0
+        while trial.repeats is not None:
+            trial = self.trials[trial.repeats]
+            furthest = max(furthest, len(trial.reports))
+        return furthest
+
+    def _finish(self, trial: TrialRecord, ending: Ending) -> None:
+        trial.status, trial.error = ending.status, ending.error
+        trial.stop_rung, trial.ended_at = ending.stop_rung, ending.at
+        del self._running[trial.number]
+        self._proposals.end(trial)
+        if trial.status == Status.COMPLETE and (self.best is None or self._rank(trial) > self._rank(self.best)):
+            self.best = trial
+
+    def _replay(self, entries: list[Entry]) -> None:
+        """Goes through the journal's reports in the order in which they came."""
+        reports = [(entry, report) for entry in entries for report in entry.reports]
+        reports.sort(key=lambda pair: pair[1]["order"])
+        self._check_whole(entries, [report["order"] for _, report in reports])
+        for entry in entries:
+            self._add(entry.trial, entry.distributions)
+        for entry, report in reports:
+            decided = self._take(entry.trial, report)
+            if decided and not entry.ending:  # killed before it was written
+                self.end(entry.trial.number, decided.status, stop_rung=decided.stop_rung)
+        for entry in entries:
+            if entry.ending:
+                self._finish(entry.trial, entry.ending)
+
+    def _check_whole(self, entries: list[Entry], orders: list[int]) -> None:
+        """Raises ValueError where a record is missing or there twice; Optuna takes what is left as it comes."""
+        for number, entry in enumerate(entries):
+            if entry.trial.repeats is not None:
+                _check_repeats(entry, entries[:number])
+            is_drawn = entry.trial.reference is None and entry.trial.origin != KNOWN
+            if is_drawn and entry.trial.repeats is None and entry.trial.seed != entropy(self.seed, number, purpose=0):
+                raise ValueError(f"trial {number} is another's")
+            if [report["step"] for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
+                raise ValueError(f"a report of trial {number} is missing")
+        if orders != list(range(len(orders))):
+            raise ValueError("reports are missing")
+
+
+def _check_repeats(entry: Entry, before: list[Entry]) -> None:
+    """Raises ValueError unless the trial repeats an earlier one that failed, and that no other trial repeats."""
+    trial, failed = entry.trial, [each for each in before if each.trial.number == entry.trial.repeats]
+    is_right = [
+        (each.trial.candidate, each.trial.seed) == (trial.candidate, trial.seed)
+        and each.ending is not None
+        and each.ending.status.is_mendable
+        for each in failed
+    ]
+    if is_right != [True] or any(each.trial.repeats == trial.repeats for each in before):
+        raise ValueError(f"trial {trial.number} repeats trial {trial.repeats}, which it cannot")
+
+
+def _why_ended(rejected: Counter[str]) -> str:
+    rates = ", ".join(f"{count / MAX_DRAWS:.0%} {reason}" for reason, count in rejected.most_common())
+    if rejected[REPEATED]:
+        return f"the space is exhausted: {MAX_DRAWS} draws gave nothing new that keeps the budget ({rates})"
+    return f"the budget is too tight for the space: {MAX_DRAWS} draws in a row were rejected ({rates})"

@@ -1,0 +1,138 @@
+"""What was confirmed, from its tables: intervals cover what the tables know of, and say so."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from results import tables
+from results.analysis.confirmed import Confirmed, what_is_covered
+from results.analysis.intervals import difference_interval, error_interval, share_difference_interval, share_interval
+from results.analysis.statistics import mean
+from results.schema import PREDICTIONS
+
+RNG = np.random.default_rng(1)
+FIRST, OTHER, PUBLISHED = "trial 3", "trial 7", "bertoldi"
+FACTS = {
+    FIRST: {"trial": 3, "reference": None, "place": 1},
+    OTHER: {"trial": 7, "reference": None, "place": 2},
+    PUBLISHED: {"trial": 0, "reference": PUBLISHED, "place": None},
+}
+
+
+def scores(share: float, num_seeds: int = 3, num_images: int = 270) -> np.ndarray:
+    return (RNG.random((num_seeds, num_images)) < share).astype(float)
+
+
+def finalists_of(found: dict[str, np.ndarray]) -> pd.DataFrame:
+    rows = [
+        {**FACTS[name], "run": "r", "seed": seed, "test_score": float(each.mean()), "scored_on": "test"}
+        for name, scores_SN in found.items()
+        for seed, each in enumerate(scores_SN)
+    ]
+    return tables.frame(tables.finalists(rows))
+
+
+def predictions_of(found: dict[str, np.ndarray], *, by_label: bool = False) -> pd.DataFrame:
+    rows = [
+        {
+            **FACTS[name],
+            "seed": seed,
+            "index": index,
+            **({"label": 1, "predicted": int(score)} if by_label else {"image_score": float(score)}),
+        }
+        for name, scores_SN in found.items()
+        for seed, each in enumerate(scores_SN)
+        for index, score in enumerate(each)
+    ]
+    return tables.frame(pa.Table.from_pylist(rows[::-1], schema=PREDICTIONS))
+
+
+def ends(stats) -> tuple[float, float]:
+    return stats.low, stats.high
+
+
+@pytest.mark.parametrize("by_label", [True, False], ids=["older tables", "tables with scores of images"])
+def test_intervals_of_accuracies_and_their_differences_are_over_seeds_and_images(by_label: bool):
+    found = {FIRST: scores(0.97), OTHER: scores(0.85), PUBLISHED: scores(0.96)}
+    confirmed = Confirmed.of(finalists_of(found), predictions_of(found, by_label=by_label), "maximize")
+    assert list(confirmed.means) == [FIRST, OTHER, PUBLISHED]
+    for name, scores_SN in found.items():
+        stats = confirmed.means[name]
+        assert stats.value == pytest.approx(scores_SN.mean())
+        assert ends(stats) == pytest.approx(share_interval(scores_SN))
+        assert (stats.n, stats.num_images) == (3, 270)
+    gap = confirmed.gap(FIRST, OTHER)
+    assert gap is not None
+    assert gap.is_apart_from_zero
+    assert ends(gap) == pytest.approx(share_difference_interval(found[FIRST] - found[OTHER]))
+    assert "cover both the seeds and the test images" in what_is_covered(confirmed.means, "test")
+
+
+def test_intervals_of_errors_are_over_seeds_and_images_too():
+    found = {name: RNG.lognormal(-4, 0.5, (2, 36)) for name in (FIRST, OTHER)}
+    confirmed = Confirmed.of(finalists_of(found), predictions_of(found), "minimize")
+    assert ends(confirmed.means[FIRST]) == pytest.approx(error_interval(found[FIRST]))
+    gap = confirmed.gap(FIRST, OTHER)
+    assert gap is not None
+    assert ends(gap) == pytest.approx(difference_interval(found[FIRST] - found[OTHER]))
+
+
+def test_one_seed_s_interval_covers_the_images_alone():
+    found = {FIRST: scores(1.0, 1), OTHER: scores(0.9, 1)}
+    confirmed = Confirmed.of(finalists_of(found), predictions_of(found), "maximize")
+    stats = confirmed.means[FIRST]
+    assert stats.value == 1
+    assert 0.97 < stats.low < stats.high <= 1
+    gap = confirmed.gap(FIRST, OTHER)
+    assert gap is not None
+    assert gap.is_apart_from_zero
+    assert "cover the test images alone" in what_is_covered(confirmed.means, "test")
+
+
+def test_without_scores_of_images_intervals_are_over_seeds_alone_and_within_bounds():
+    found = {FIRST: scores(0.999), OTHER: scores(0.9)}
+    confirmed = Confirmed.of(finalists_of(found), None, "maximize")
+    by_seed = found[OTHER].mean(axis=1).tolist()
+    assert ends(confirmed.means[OTHER]) == pytest.approx(ends(mean(by_seed, (0, 1))))
+    assert confirmed.means[FIRST].high <= 1
+    assert confirmed.gap(FIRST, OTHER) is not None
+    assert "cover the seeds alone" in what_is_covered(confirmed.means, "test")
+    single = Confirmed.of(finalists_of({FIRST: found[FIRST][:1], OTHER: found[OTHER][:1]}), None, "maximize")
+    assert math.isnan(single.means[FIRST].low)
+    assert single.gap(FIRST, OTHER) is None
+    assert "cannot be told from one seed" in what_is_covered(single.means, "test")
+
+
+@pytest.mark.parametrize("damage", ["a seed", "an image", "a place twice", "another training", "a score of 7", "nulls"])
+def test_images_that_do_not_belong_to_all_scores_are_left_out_and_it_is_said(damage: str):
+    found = {FIRST: scores(0.97), OTHER: scores(0.9)}
+    rows = predictions_of(found)
+    mine = ((rows["trial"] == 7) & (rows["seed"] == 1)).to_numpy(dtype=bool)
+    last = np.flatnonzero(mine)[0]
+    if damage in ("a seed", "an image"):
+        rows = rows.loc[~mine] if damage == "a seed" else rows.drop(index=last)
+    elif damage == "a place twice":
+        rows.loc[last, "index"] = 5
+    elif damage == "nulls":
+        rows.loc[mine, "image_score"] = pd.NA
+    else:
+        rows.loc[mine, "image_score"] = 1.0 if damage == "another training" else 7.0
+    confirmed = Confirmed.of(finalists_of(found), rows, "maximize")
+    assert [stats.num_images for stats in confirmed.means.values()] == [270, 0]
+    gap = confirmed.gap(FIRST, OTHER)
+    assert gap is not None
+    assert gap.num_images == 0
+    told = what_is_covered(confirmed.means, "test")
+    assert told.startswith("The 95% intervals of trial 3 cover both")
+    assert "of trial 7 cover the seeds alone" in told
+
+
+def test_validation_images_have_chosen_the_finalists_which_no_interval_covers():
+    means = {FIRST: dataclasses.replace(mean([0.9, 0.91]), num_images=36)}
+    told = what_is_covered(means, "validation")
+    assert "the validation images" in told
+    assert "do not cover that the search has chosen by these very images" in told

@@ -1,0 +1,333 @@
+"""The page says what the run's tables say, bears what is missing, and holds all that it shows."""
+
+import html.parser
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results import tables
+from results.report.run_record import read_run
+from results.schema import PREDICTIONS
+from search import report
+from tests.results.synthetic import make_run, write_samples
+
+
+class Reader(html.parser.HTMLParser):
+    """The elements of a page, its text without scripts, and the contents of its scripts by id."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.elements, self.text, self.scripts, self._inside = [], "", {}, None
+        self.feed(content)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside = dict(attrs).get("id", "code") if tag in ("script", "style") else None
+
+    def handle_endtag(self, tag):
+        self._inside = None
+
+    def handle_data(self, data):
+        if self._inside is None:
+            self.text += data
+        elif self._inside != "code":
+            self.scripts[self._inside] = self.scripts.get(self._inside, "") + data
+
+    def of(self, tag, **attrs):
+        return [found for name, found in self.elements if name == tag and attrs.items() <= found.items()]
+
+
+def read(path) -> Reader:
+    page = Reader(path.read_text(encoding="utf-8"))
+    check(page)
+    return page
+
+
+def check(page: Reader) -> None:
+    """What holds for any page: it refers to itself alone, and what is not text has text in its place."""
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for tag, attrs in page.elements:
+        for name in ("src", "href"):
+            assert attrs.get(name, "#").startswith(("#", "data:")), (tag, attrs)
+        for name in ("aria-labelledby", "data-figure"):
+            assert attrs.get(name, ids[0]) in ids, attrs
+        assert tag != "img" or attrs["alt"]
+    for plot in page.of("div", **{"class": "plot"}):
+        assert plot["role"] == "img"
+        json.loads(page.scripts[plot["data-figure"]])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A confirmed run and its report; not to be changed."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "first")
+    return read(report.write_report(folder)), folder
+
+
+@pytest.fixture
+def folder(made, tmp_path, monkeypatch):
+    """A copy of that run, to change; its pages are without Plotly, which takes longer to write than all else."""
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")
+    return shutil.copytree(made[1], tmp_path / "runs" / "first", ignore=shutil.ignore_patterns("report.html"))
+
+
+def test_the_verdict_names_network_score_interval_and_command(made):
+    page, folder = made
+    best = tables.frame(tables.read(folder / "leaderboard.parquet", "leaderboard")).iloc[0]
+    assert f"trial {best['trial']}, {best['num_params']:,} parameters, test accuracy 0.9913" in page.text
+    assert "95% interval 0.9906 to 0.9921, 3 seeds" in page.text
+    assert "cover the seeds alone, and no other test images" in page.text  # not all finalists' predictions are there
+    assert "apart from" in page.text
+    assert f"python -m search.predict model={folder}/models/{best['trial']}-seed-0.pt input=IMAGES" in page.text
+
+
+def test_with_all_predictions_intervals_are_over_images_too_and_the_page_says_so(folder):
+    finalists = tables.frame(tables.read(folder / "finalists.parquet", "finalists"))
+    places = np.arange(2000)
+    keys = ["run", "task", "trial", "reference", "place", "seed"]
+    parts = [
+        finalists.loc[[row], keys].merge(pd.DataFrame({"index": places, "image_score": places < right}), how="cross")
+        for row, right in enumerate((finalists["test_score"] * len(places)).round())
+    ]
+    rows = pd.concat(parts).to_dict("records")
+    known = [{name: value for name, value in row.items() if pd.notna(value)} for row in rows]
+    of_images = [{**row, "image_score": float(row["image_score"]), "scored_on": "test"} for row in known]
+    tables.write(tables.of_rows(of_images, PREDICTIONS), folder / "predictions.parquet")
+    page = read(report.write_report(folder))
+    assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 images" in page.text
+    assert "cover both the seeds and the test images" in page.text
+    assert "cover the seeds alone" not in page.text
+    assert "(one seed, no interval)" not in page.text
+
+
+def test_sections_stand_in_order_and_each_is_linked(made):
+    page, _ = made
+    names = [section["id"] for section in page.of("section")]
+    assert names == [
+        *(
+            "asked",
+            "finalists",
+            "failures",
+            "leaderboard",
+            "size",
+            "curves",
+            "rungs",
+            "importance",
+            "effects",
+            "mistakes",
+            "cost",
+        )
+    ]
+    assert [link["href"] for link in page.of("a")] == [f"#{name}" for name in names]
+
+
+def test_what_was_asked_is_told(made):
+    page, _ = made
+    for told in (
+        "at most 9,999 parameters",
+        "padding=same",
+        "9 epochs",
+        "from 1 epoch on, one in 3",
+        "mnist (original)",
+    ):
+        assert told in page.text
+    assert "0123456789ab, with changes that were not committed" in page.text
+
+
+def test_every_trial_has_a_row_with_its_choices(made):
+    page, _ = made
+    buttons = page.of("button", **{"class": "more"})
+    params = json.loads(page.scripts["params"])
+    assert len(buttons) == 25 == len(params["pooling"])
+    assert {"max", None} < set(params["pooling"])
+    assert "loss is nan" in params["error"]
+
+
+def test_figures_are_there_with_what_is_to_be_seen(made):
+    page, _ = made
+    drawn = [plot["id"] for plot in page.of("div", **{"class": "plot"})]
+    assert drawn == [
+        *("finalists-plot", "by-params", "by-macs", "learning", "rungs-plot", "importance-plot", "effects-plot"),
+        *("confusion", "slot-time"),
+    ]
+    assert re.search(r"The Pareto front of completed trials has \d+ networks: from 0\.9\d+ with", page.text)
+    assert "Computed by Optuna's PED-ANOVA evaluator from the validation accuracy after 1 epoch" in page.text
+    assert "of all 24 searched trials" in page.text
+    assert "prove nothing about a choice" in page.text
+    assert "7 taken for 1 (1.3)" in page.text
+
+
+def test_a_mistake_is_shown_with_label_prediction_and_probability(made):
+    page, _ = made
+    assert [image["alt"] for image in page.of("img")] == ["image 7: a 7 taken for a 1"]
+    assert "label 7, predicted 1" in page.text
+    assert "90% sure, 3 of 3 seeds wrong" in page.text
+
+
+def test_what_is_missing_is_said_in_its_place_with_the_command_that_brings_it(folder):
+    for path in folder.iterdir():
+        if path.name != "leaderboard.parquet":
+            path.unlink()
+    page = read(report.write_report(folder))
+    for told in (
+        *("It is not confirmed", "Nothing is confirmed", "No trial has reported an epoch yet"),
+        *("The run has no config.yaml", "importances need 10", "No choice was tried in two ways"),
+        "The predictions of a finalist are kept when it is confirmed",
+    ):
+        assert told in page.text
+    assert f"python -m search.confirm run=first runs_dir={folder.parent}" in page.text
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"), [("samples.npz", "No images of mistakes were kept"), ("journal.log", "Not computed: ")]
+)
+def test_one_thing_missing_takes_nothing_else_away(folder, missing, told):
+    (folder / missing).unlink()
+    page = read(report.write_report(folder))
+    assert told in page.text
+    assert "prove nothing about a choice" in page.text
+    assert page.of("div", id="confusion")
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED_NAN", None])
+def test_a_run_in_which_nothing_is_complete(folder, status):
+    for name in ("finalists.parquet", "predictions.parquet", "samples.npz"):
+        (folder / name).unlink()
+    table = tables.read(folder / "leaderboard.parquet", "leaderboard")
+    board = table.to_pandas().assign(status=status, score=np.nan, rank=None, pareto=False)
+    board = board.iloc[:0] if status is None else board.assign(ended_at=pd.NaT)
+    tables.write(tables.pa.Table.from_pandas(board, table.schema, preserve_index=False), folder / "leaderboard.parquet")
+    if status is None:
+        (folder / "curves.parquet").unlink()
+    page = read(report.write_report(folder))
+    assert "tiny10k: no trial is complete yet" in page.text
+    assert "there is none to confirm" in page.text
+
+
+def test_a_stand_in_is_never_taken_for_the_original(tmp_path, folder):
+    folder = make_run(tmp_path / "made", num_trials=3, confirmed=False, dataset_origin="made", dataset="blobs")
+    assert "These are results on blobs, a stand-in" in read(report.write_report(folder)).text
+
+
+@pytest.mark.parametrize("side", [28, 200])
+def test_networks_that_make_images_show_them_side_by_side(folder, side):
+    (folder / "predictions.parquet").unlink()
+    write_samples(folder, side=side)
+    page = read(report.write_report(folder))
+    assert "mistakes" not in [section["id"] for section in page.of("section")]
+    alts = [image["alt"] for image in page.of("img")]
+    assert alts[:3] == ["image 3, noisy", "image 3, cleaned", "image 3, true"]
+    assert len(alts) == 12
+    assert ("class" in page.of("img")[0]) == (side < 128)  # pixels of small images are drawn as squares
+    assert "image 3: mean squared error 0.4" in page.text
+    assert page.text.index("Worst") < page.text.index("Typical")
+
+
+def test_a_report_is_replaced_whole_or_not_at_all(folder, monkeypatch):
+    (folder / "report.html").write_text("old")
+    with monkeypatch.context() as broken:
+        broken.setattr("results.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full", "x")))
+        with pytest.raises(OSError, match="disk full"):
+            report.write_report(folder)
+    assert (folder / "report.html").read_text() == "old"
+    assert not list(folder.glob(".*.tmp"))
+    assert report.write_report(folder).read_text() != "old"
+
+
+def test_the_command_prints_where_the_page_is(folder, capsys, tmp_path):
+    runs_dir = f"runs_dir={folder.parent}"
+    assert report.main(["run=first", runs_dir]) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "report.html")
+    assert report.main(["run=first", runs_dir, f"output={tmp_path / 'page.html'}"]) == 0
+    assert (tmp_path / "page.html").is_file()
+    assert report.main(["--help"]) == 0
+    assert "run=NAME" in capsys.readouterr().out
+
+
+def test_a_report_is_never_written_over_a_runs_own_files(folder, capsys, tmp_path):
+    (folder / "models").mkdir(exist_ok=True)
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "journal.log").write_text("another run's")
+    links = [tmp_path / "soft.html", tmp_path / "hard.html"]
+    links[0].symlink_to(folder / "leaderboard.parquet")
+    links[1].hardlink_to(folder / "config.yaml")
+    own = ["leaderboard.parquet", "config.yaml", "models/best.pt", "journal.log", ".lock", "models/page.html"]
+    before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    for output in (
+        *(folder / name for name in own),
+        other / "journal.log",
+        folder / "models" / ".." / "config.yaml",
+        *links,
+    ):
+        assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={output}"]) == 2
+        told = capsys.readouterr().err
+        assert f"output={output}: " in told
+        assert "the run's own; choose another" in told
+    assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    for name in ("report.html", "for-the-talk.html"):
+        assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={folder / name}"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ([], 2, "run= is needed"),
+        (["run=[]"], 2, "run= is needed"),
+        (["run=nosuch"], 2, "there is no such run; runs here: first"),
+        (["run=../first"], 2, "must be a plain name"),
+        (["rum=first"], 2, "did you mean run?"),
+        (["run=first", "output=/dev/null/page.html"], 1, "Not a directory"),
+    ],
+)
+def test_a_mistake_is_one_paragraph(folder, capsys, arguments, code, told):
+    assert report.main([*arguments, f"runs_dir={folder.parent}"]) == code
+    said = capsys.readouterr().err
+    assert told in said
+    assert "Traceback" not in said
+
+
+def test_damaged_files_are_named(folder):
+    for name in ("samples.npz", "config.yaml", "predictions.parquet"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"\x00{[" + content[3 : len(content) // 2])
+        with pytest.raises(ValueError, match=name):
+            read_run(folder)
+        (folder / name).write_bytes(content)
+
+
+def test_several_runs_are_compared_only_where_their_scores_compare(folder, capsys):
+    runs_dir = folder.parent
+    make_run(runs_dir / "second", num_trials=4, confirmed=False)
+    make_run(runs_dir / "other", num_trials=4, confirmed=False, dataset_fingerprint="another")
+    assert report.main(["run=[first,second,other]", f"runs_dir={runs_dir}"]) == 0
+    page = read(runs_dir / "report-first-second-other.html")
+    assert "they stand in 2 groups" in page.text
+    apart = "left apart: run other (other images of mnist, fingerprint another, here 16eaeee6fdb13679)"
+    assert f"Beside first, {apart}." in page.text
+    figures = [json.loads(page.scripts[f"compare-{place}-data"]) for place in range(2)]
+    names = [{trace["name"] for trace in drawn["data"] if "name" in trace} for drawn in figures]
+    assert names == [{"first", "second"}, {"other"}]
+    assert "bertoldi: 0.9853" in page.text
+    assert report.main(["run=[first,second]", f"runs_dir={runs_dir}"]) == 0
+    assert "so that their scores compare" in read(runs_dir / "report-first-second.html").text
+
+
+def test_any_number_of_runs_with_any_names_are_compared_in_one_file(folder, capsys):
+    runs_dir = folder.parent
+    names = [f"{letter}" * length for letter, length in zip("abcdefghi", (255, *8 * (40,)), strict=True)]
+    for name in names:
+        make_run(runs_dir / name, num_trials=2, confirmed=False)
+    assert report.main([f"run=[{','.join(names)}]", f"runs_dir={runs_dir}"]) == 0
+    (written,) = capsys.readouterr().out.splitlines()
+    assert re.fullmatch("report-9-runs-[0-9a-f]{12}.html", written.rpartition("/")[2])
+    assert "9 runs compared" in read(runs_dir / written).text
+    assert report.comparison_name(names) != report.comparison_name(names[::-1])
+    longest = "x" * 250 + ".html"
+    assert report.main(["run=first", f"runs_dir={runs_dir}", f"output={runs_dir / longest}"]) == 0
+    assert (runs_dir / longest).exists()

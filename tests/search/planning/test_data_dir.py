@@ -1,0 +1,27 @@
+"""The folder of data files reaches every trial, of a search and of a confirmation, wherever its worker stands."""
+
+from pathlib import Path
+
+import pytest
+
+from data.made.digits import load_made
+from search.planning.config import parse
+from search.planning.plan import Plan
+from search.retraining.confirmation import Confirmation
+from search.trials.tuning import _trial_config
+
+SPLITS = load_made()
+
+
+@pytest.mark.parametrize("way", ["typed", "in the environment"])
+def test_a_trial_is_told_the_folder_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FRUGAL_DATA_DIR", str(tmp_path / ("other" if way == "typed" else "mine")))
+    typed = ["data_dir=mine"] if way == "typed" else []
+    plan = Plan.of(parse(["data=made", "run=a", f"runs_dir={tmp_path}", *typed]))
+    with plan.folder.locked():
+        study = plan.open_study(SPLITS)
+        search, confirmation = plan.job(SPLITS), Confirmation(plan, SPLITS, [], 1, 1).job(study)
+        trial = study.suggest()
+    for job in (search, confirmation):
+        assert _trial_config(trial, job)["data_dir"] == str(tmp_path / "mine")

@@ -1,0 +1,245 @@
+"""Earlier runs' best candidates tried first, and what is known of them not trained again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from data.made.digits import load_made
+from results import tables
+from results.schema import Status
+from search.planning.config import parse
+from search.planning.plan import Plan
+from search.planning.warm_start import find_earlier, start_warm
+from search.study.study import Study
+from search.trials.searcher import StudySearcher
+from spaces.recipe import Candidate
+from tests.search import toy
+from tests.search.unfinished import cut_short
+from trainables.build import build
+from trainables.model import load_model, model_bytes
+
+SPLITS = load_made()
+LINE = ("data=made", "grace_epochs=1", "max_epochs=3", "num_trials=16", "references=false")
+
+
+def planned(runs_dir: Path, run: str, *arguments: str) -> Plan:
+    return Plan.of(parse([f"run={run}", f"runs_dir={runs_dir}", *LINE, *arguments]))
+
+
+SCORES = [0.503 + number / 100 for number in range(6)]
+
+
+def earlier_run(
+    runs_dir: Path, run: str, *arguments: str, scores: Sequence[float] = SCORES, holds: int | None = None
+) -> Study:
+    """A run of completed trials that ended with these scores, with a model of the best.
+
+    `holds` names another trial whose network the file of the best holds, as a run does where a reference leads.
+    """
+    plan = planned(runs_dir, run, *arguments)
+    with plan.folder.locked():
+        study = plan.open_study(SPLITS)
+        for score in scores:
+            trial = study.suggest()
+            for step in (1, 2, 3):
+                study.report(trial.number, toy.report(step, score + (step - 3) / 1000, finished=step == 3))
+        plan.job(SPLITS).write_tables(study, False)
+    best = scores.index(max(scores)) if holds is None else holds
+    keep(plan, study.trials[best].candidate)
+    return study
+
+
+def keep(plan: Plan, candidate: Candidate) -> None:
+    """Puts a model of a candidate where the best trial's is kept."""
+    plan.folder.models.mkdir(exist_ok=True)
+    weights = build(candidate.network, 0).state_dict()
+    plan.folder.best_model.write_bytes(model_bytes(candidate, weights, {}))
+
+
+def warmed(plan: Plan) -> tuple[Study, list[Any], list[str]]:
+    said: list[str] = []
+    earlier = find_earlier(plan, said.append)
+    with plan.folder.locked():
+        study = plan.open_study(SPLITS)
+        return study, start_warm(plan, study, earlier, plan.identity(SPLITS), said.append), said
+
+
+def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and_model(tmp_path):
+    before = earlier_run(tmp_path, "a")
+    plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a'}", "seed=5")
+    study, left, said = warmed(plan)
+    assert left == []
+    assert [trial.candidate for trial in study.trials] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
+    for trial, old in zip(study.trials, before.trials[5:1:-1], strict=True):
+        assert (trial.status, trial.origin, trial.seed) == (Status.COMPLETE, "known", old.seed)
+        assert [report["val_score"] for report in trial.reports] == [report["val_score"] for report in old.reports]
+    assert study.asha.rungs[1] == [trial.reports[0]["val_score"] for trial in study.trials]  # none was pruned for it
+    assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
+    assert "4 of them known and not trained again" in said[0]
+    assert study.num_draws == 0
+
+
+def test_a_model_of_another_trial_is_not_taken_for_the_best_ones(tmp_path):
+    earlier_run(tmp_path, "a", holds=2)
+    plan = planned(tmp_path, "b", "warm_start=a")
+    study, _, _ = warmed(plan)
+    assert study.best.number == 0
+    assert not plan.folder.best_model.exists()
+
+
+def test_where_what_is_taken_over_leads_from_now_on_the_former_best_ones_model_is_set_aside(tmp_path):
+    before, plan = earlier_run(tmp_path, "a", holds=2), planned(tmp_path, "b", "warm_start=a")
+    with plan.folder.locked():
+        former = plan.open_study(SPLITS).add_reference("published", before.trials[0].candidate).candidate
+    keep(plan, former)
+    plan.folder.best_model.with_suffix(".onnx").write_bytes(b"of the former")
+    _, _, said = warmed(plan)
+    assert [path.name for path in sorted(plan.folder.models.iterdir())] == ["best.onnx.1", "best.pt.1"]
+    assert load_model(plan.folder.models / "best.pt.1").candidate == former
+    assert sum("does not hold the best trial's network; it is kept as" in line for line in said) == 2
+
+
+def test_a_damaged_file_is_no_model_and_is_set_aside(tmp_path):
+    earlier_run(tmp_path, "a", holds=2)
+    plan = planned(tmp_path, "b", "warm_start=a")
+    plan.folder.models.mkdir(parents=True)
+    plan.folder.best_model.write_bytes(b"damaged")
+    (plan.folder.models / "best.pt.1").write_bytes(b"an earlier one")
+    warmed(plan)
+    assert not plan.folder.best_model.exists()
+    assert (plan.folder.models / "best.pt.2").read_bytes() == b"damaged"
+
+
+def test_a_model_of_the_best_that_was_taken_over_takes_the_place_of_the_former_best_ones(tmp_path):
+    before, plan = earlier_run(tmp_path, "a"), planned(tmp_path, "b", "warm_start=a")
+    with plan.folder.locked():
+        former = plan.open_study(SPLITS).add_reference("published", before.trials[0].candidate).candidate
+    keep(plan, former)
+    warmed(plan)
+    assert load_model(plan.folder.best_model).candidate == before.best.candidate
+
+
+def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
+    earlier_run(tmp_path, "a")
+    plan = planned(tmp_path, "b", "warm_start=a")  # by its name
+    study, _, _ = warmed(plan)
+    again, left, said = warmed(plan)
+    assert (left, said) == ([], [])
+    assert [trial.candidate for trial in again.trials] == [trial.candidate for trial in study.trials]
+    assert again.asha.rungs == study.asha.rungs
+    following = again.suggest()
+    assert following.number == 4
+    assert following.origin == "tpe"
+
+
+@pytest.mark.parametrize("other", ["max_epochs=4", "train_examples=500"])
+def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_path, other: str):
+    before = earlier_run(tmp_path, "a")
+    plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a' / 'leaderboard.parquet'}")
+    plan = planned(tmp_path, "b", f"warm_start={tmp_path}", other)
+    splits = SPLITS.limited(plan.config.train_examples)
+    earlier = find_earlier(plan, print)
+    with plan.folder.locked():
+        study = plan.open_study(splits)
+        left = start_warm(plan, study, earlier, plan.identity(splits), print)
+        assert study.trials == []
+        assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
+        searcher = StudySearcher(
+            study, num_trials=16, given={}, warm=left, concurrency=lambda: 9, config_of=vars, on_end=print
+        )
+        issued = [searcher.suggest(str(number)) for number in range(5)]
+    assert [trial["origin"] for trial in issued] == ["warm"] * 4 + ["tpe"]
+    assert study.trials[0].seed != before.trials[5].seed
+    assert plan.open_study(splits).trials[0].params == before.trials[5].params  # as the journal has it
+    assert not (plan.folder.models / "best.pt").exists()
+
+
+def test_a_leaderboard_gives_candidates_to_be_trained(tmp_path):
+    before = earlier_run(tmp_path, "a")
+    _, left, _ = warmed(planned(tmp_path, "b", f"warm_start={tmp_path / 'a' / 'leaderboard.parquet'}"))
+    assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
+
+
+def test_one_outside_space_or_budget_is_named_and_left_out(tmp_path):
+    before = earlier_run(tmp_path, "a")
+    smallest = min(before.trials, key=lambda trial: trial.candidate.network.num_params)
+    budget = f"max_params={smallest.candidate.network.num_params}"
+    study, _, said = warmed(planned(tmp_path, "b", "warm_start=a", budget))
+    assert [trial.candidate for trial in study.trials] == [smallest.candidate]
+    assert f"warm start: trial {(smallest.number + 1) % 6} of a left out: over max_params" in said
+    assert len(said) == 6
+    optimizer = before.trials[5].params["optimizer"]
+    study, _, said = warmed(planned(tmp_path, "c", "warm_start=a", f"fix.optimizer={optimizer}"))
+    assert {trial.params["optimizer"] for trial in study.trials} == {optimizer}
+    assert any("left out: optimizer=" in line and "outside the space" in line for line in said)
+
+
+def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(tmp_path):
+    with pytest.raises(ValueError, match="warm_start=nowhere: no completed candidate of task=tiny10k there"):
+        find_earlier(planned(tmp_path, "b", "warm_start=nowhere"), print)
+    cut_short(tmp_path)
+    with pytest.raises(ValueError, match="no completed candidate"):
+        find_earlier(planned(tmp_path, "b", "warm_start=a"), print)
+    said: list[str] = []
+    assert find_earlier(planned(tmp_path, "a", "grace_epochs=1", "warm_start=nowhere"), said.append) == []
+    assert "The run goes on with what it has" in said[0]
+
+
+def scores_of(study: Study) -> list[float]:
+    """The trials' scores."""
+    return [trial.reports[-1]["val_score"] for trial in study.trials]
+
+
+class TestOtherConditions:
+    def test_scores_at_another_noise_are_ranked_with_none_here(self, tmp_path):
+        """Those of less noise are better, all of them, and no better networks."""
+        same = ("task=denoiser", "sigma=0.3", "max_epochs=3")
+        less = earlier_run(tmp_path, "a", "task=denoiser", "sigma=0.1", "seed=1", scores=[0.01, 0.02, 0.03])
+        alike = earlier_run(tmp_path, "b", *same, "seed=2", scores=[0.3, 0.1])
+        more = earlier_run(tmp_path, "c", "task=denoiser", "sigma=0.5", "seed=3", scores=[0.9, 0.7, 0.8])
+        plan = planned(tmp_path, "d", *same, f"warm_start={tmp_path}", "num_trials=16")
+        study, left, said = warmed(plan)
+        assert scores_of(study) == [0.1, 0.3]  # taken over, the best first
+        taken = [candidate for candidate, _ in left]
+        assert taken == [less.trials[0].candidate, more.trials[1].candidate]  # in turns, each run's best
+        (apart,) = [line for line in said if "left apart" in line]
+        assert "left apart: run a (sigma 0.1, here 0.3), run c (sigma 0.5, here 0.3)" in apart
+        assert "2 candidates to train again" in apart
+        assert len(alike.trials) == 2
+
+    @pytest.mark.parametrize(
+        ("other", "told"),
+        [
+            ("max_epochs=4", "max_epochs 3, here 4"),
+            ("train_examples=500", "other images of "),
+            ("val_examples=200", "other images of "),
+        ],
+    )
+    def test_what_differs_is_said(self, tmp_path, other, told):
+        earlier_run(tmp_path, "a")
+        plan = planned(tmp_path, "b", "warm_start=a", other)
+        splits = plan.load_data(print)
+        said: list[str] = []
+        with plan.folder.locked():
+            study = plan.open_study(splits)
+            left = start_warm(plan, study, find_earlier(plan, print), plan.identity(splits), said.append)
+        assert len(left) == 4
+        assert f"left apart: run a ({told}" in said[0]
+
+    def test_a_leaderboard_of_two_runs_ranks_each_for_itself(self, tmp_path):
+        """Also a moved one of before, which does not say what its scores are of."""
+        low = earlier_run(tmp_path, "a", "task=denoiser", "sigma=0.1", "seed=1", scores=[0.01, 0.02])
+        high = earlier_run(tmp_path, "b", "task=denoiser", "sigma=0.5", "seed=2", scores=[0.9, 0.8])
+        boards = [tables.read(tmp_path / name / "leaderboard.parquet", "leaderboard") for name in ("a", "b")]
+        for place, dropped in enumerate(([], ["goal", "max_epochs"])):
+            path = tmp_path / f"both-{place}.parquet"
+            tables.write(pa.concat_tables([board.drop_columns(dropped) for board in boards]), path)
+            plan = planned(tmp_path, f"c{place}", "task=denoiser", "sigma=0.3", f"warm_start={path}")
+            _, left, said = warmed(plan)
+            first, second, *_ = [candidate for candidate, _ in left]
+            assert (first, second) == (low.trials[0].candidate, high.trials[1].candidate)
+            told = "sigma 0.1, here 0.3" if not dropped else "goal unknown, here denoise sigma=0.3"
+            assert f"left apart: run a ({told}" in said[0]

@@ -1,0 +1,399 @@
+"""The bucket's copy of a run: one that a head can go on from at any moment, whatever is cut and whoever writes."""
+
+import io
+import threading
+from collections.abc import Callable
+from concurrent.futures import wait
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from pyarrow.fs import LocalFileSystem
+
+from results.files import StorageError
+from results.storage import Remote, bring, working_folder
+from search.command_line.signals import Stop
+from search.planning.config import parse
+from search.planning.plan import Plan
+from search.runs import mirror as module
+from search.runs.mirror import Mirror, mirrored
+from search.study.journal import Journal
+from search.trials.checkpoints import CheckpointStore
+from tests.faults.observed import wait_for
+from tests.results.bucket import URL, Bucket
+from tests.search import toy
+from tests.search.unfinished import contents, cut_short, line, place, write
+from tests.waiting import HANG_SECONDS
+
+
+@pytest.fixture
+def folder(served) -> Path:
+    """Of a run `a` that has three trials and is nowhere else yet."""
+    return cut_short(working_folder(URL))
+
+
+def mirror_of(folder: Path, said: Callable[[str], None] = print, remote: Remote | None = None) -> Mirror:
+    """One that has looked, and whose rounds are made by hand."""
+    mirror = Mirror(remote or Remote(f"{URL}/{folder.name}"), folder, said, Stop())
+    mirror._look()
+    return mirror
+
+
+def there(run: str = "a") -> dict[str, bytes | None]:
+    remote = Remote(f"{URL}/{run}")
+    return {name: remote.read(name) for name in remote.files()}
+
+
+class TestWhatIsSent:
+    def test_all_that_belongs_to_the_run(self, folder):
+        expected = contents(folder)
+        none_of_it = (".lock", ".tune/trials/x", "models/.best.pt.1f.part", ".leaderboard.parquet.1f.part", "y.part")
+        write(folder, dict.fromkeys(none_of_it, b"x"))
+        mirror_of(folder).send_changes()
+        assert there() == expected
+        assert {"config.yaml", "journal.log", "checkpoints/2.ckpt"} <= expected.keys()
+
+    def test_no_record_that_is_half_written(self, folder):
+        whole = (folder / "journal.log").read_bytes()
+        write(folder, {"journal.log": whole + b'{"op_code":5,"wor'})
+        mirror_of(folder).send_changes()
+        assert there()["journal.log"] == whole
+
+    def test_what_has_changed_and_nothing_else(self, folder):
+        write(folder, {"models/best.pt": b"first", "report.html": b"first"})
+        mirror = mirror_of(folder)
+        mirror.send_changes()
+        for name in ("models/best.pt", "report.html"):
+            mirror.remote.send(name, io.BytesIO(b"changed there"))
+        write(folder, {"models/best.pt": b"second"})
+        mirror.send_changes()
+        assert there()["models/best.pt"] == b"second"
+        assert there()["report.html"] == b"changed there"
+
+    def test_what_is_gone_here_goes_there(self, folder):
+        mirror = mirror_of(folder)
+        mirror.send_changes()
+        (folder / "checkpoints" / "2.ckpt").unlink()
+        mirror.send_changes()
+        assert there() == contents(folder)
+
+    def test_a_session_that_goes_on_sends_nothing_that_was_fetched_and_removes_the_checkpoints_that_are_over(
+        self, folder
+    ):
+        write(folder, {"models/best.pt": b"m", "checkpoints/1.ckpt": b"1", "report.html": b"r"})
+        mirror_of(folder).send_changes()
+        write(folder, {"models/best.pt": b"m2"})
+        (folder / "checkpoints" / "1.ckpt").unlink()
+        (folder / "report.html").unlink()
+        mirror_of(folder).send_changes()
+        assert there() == contents(folder) | {"report.html": b"r"}, "made elsewhere, perhaps: it stays"
+        new = fetched(folder.parent / "new")
+        with ExitStack() as stack:
+            assert mirror_of(new)._take(["models/best.pt", "config.yaml", "checkpoints/2.ckpt"], stack) == []
+
+
+def fetched(work: Path, run: str = "a") -> Path:
+    """The run on a new head, whose working folder this is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRUGAL_WORK_DIR", str(work))
+        return bring(URL, run)
+
+
+class Lost(Remote):
+    """A bucket that is a folder, whose head is lost as it sends for the n-th time; before each, the run goes on."""
+
+    def __init__(self, folder: Path, last: int, meanwhile: Callable[[], None]) -> None:
+        self.url = self.path = str(folder)
+        self.filesystem = LocalFileSystem()
+        self.left, self.meanwhile = last, meanwhile
+        folder.mkdir()
+
+    def send(self, name: str, file: BinaryIO) -> None:
+        self.meanwhile()
+        if not self.left:
+            raise OSError("the head is lost")
+        self.left -= 1
+        Path(self.path, name).parent.mkdir(exist_ok=True)
+        super().send(name, file)
+
+
+LAST = 4
+
+
+class Running:
+    """A run of the toy space whose trials report, leave checkpoints and end, as a driver and its store do it.
+
+    A checkpoint's content is the number of reports that it knows of.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("task: toy\n")
+        self.study = toy.open_study(folder / "journal.log", sampler="random")
+        self.store = CheckpointStore(str(folder))
+        self.trials = [
+            self.study.add_reference(f"r{n}", toy.toy_candidate({"filters": 1 + n, "optimizer": "adam"}))
+            for n in range(6)
+        ]
+
+    def step(self) -> None:
+        """An epoch of each of two trials."""
+        for trial in self.study.running()[:2]:
+            step = len(trial.reports) + 1
+            self.store.save(trial.number, b"%d" % step)
+            if step == LAST:
+                self.store.save_results(trial.number, {"model": b"%d" % trial.number})
+            self.study.report(trial.number, toy.report(step, 0.5, finished=step == LAST))
+            if step == LAST:
+                self.store.end(trial.number, f"trial-{trial.number}")
+
+
+def test_at_any_moment_a_head_can_go_on_from_what_is_there(tmp_path):
+    """No checkpoint is more than a report ahead of its journal, and no trial that has ended is without its model."""
+    sent = 0
+    while not lose(tmp_path / str(sent), sent):
+        check(tmp_path / str(sent) / "there")
+        sent += 1
+    assert sent > 10
+
+
+def lose(folder: Path, last: int) -> bool:
+    """Whether the run came to its end before its head was lost."""
+    running = Running(folder / "a")
+    mirror = mirror_of(running.folder, remote=Lost(folder / "there", last, running.step))
+    try:
+        while running.study.running():
+            running.step()
+            mirror.send_changes()
+            check_begun(folder / "there")
+    except OSError:
+        return False
+    return True
+
+
+class Slow(Lost):
+    """A bucket that is a folder, which takes no checkpoint in until it is let."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, last=-1, meanwhile=lambda: None)
+        self.let = threading.Event()
+
+    def send(self, name: str, file: BinaryIO) -> None:
+        if name.endswith(".ckpt"):
+            assert self.let.wait(HANG_SECONDS)
+        super().send(name, file)
+
+
+def test_checkpoints_that_take_long_do_not_keep_the_journal_waiting(tmp_path):
+    running = Running(tmp_path / "a")
+    remote = Slow(tmp_path / "there")
+    mirror = mirror_of(running.folder, remote=remote)
+    while running.study.running():
+        running.step()
+        mirror._send_round()
+        assert (tmp_path / "there" / "journal.log").read_bytes() == (running.folder / "journal.log").read_bytes()
+        check(tmp_path / "there")
+    remote.let.set()
+    mirror.send_changes()
+    assert contents(tmp_path / "there") == contents(running.folder)
+
+
+def test_a_run_that_came_to_nothing_is_removed_after_the_checkpoints_that_are_on_their_way(tmp_path, monkeypatch):
+    running = Running(tmp_path / "a")
+    remote = Slow(tmp_path / "there")
+    mirror = mirror_of(running.folder, remote=remote)
+    mirror._is_new = True
+    running.step()
+    mirror._send_round()
+    on_their_way = mirror._checkpoints
+    assert on_their_way
+    assert not on_their_way.done()
+    done_before: list[bool] = []
+    monkeypatch.setattr(remote, "remove_all", lambda: done_before.append(on_their_way.done()))
+    threading.Timer(0.1, remote.let.set).start()
+    mirror.withdraw()
+    assert done_before == [True]
+
+
+def test_checkpoints_that_failed_are_sent_again_and_the_journal_does_not_wait_for_it(tmp_path):
+    running = Running(tmp_path / "a")
+    remote = Slow(tmp_path / "there")
+    remote.let.set()
+    mirror = mirror_of(running.folder, remote=remote)
+    running.step()
+    (tmp_path / "there" / "checkpoints").write_text("in the way")
+    mirror._send_round()
+    assert mirror._checkpoints
+    wait([mirror._checkpoints])
+    (tmp_path / "there" / "checkpoints").unlink()
+    running.step()
+    with pytest.raises(OSError, match="checkpoints"):
+        mirror._send_round()
+    assert (tmp_path / "there" / "journal.log").read_bytes() == (running.folder / "journal.log").read_bytes()
+    mirror.send_changes()
+    assert contents(tmp_path / "there") == contents(running.folder)
+
+
+def check_begun(folder: Path) -> None:
+    """After a whole round, a trial that runs has a checkpoint."""
+    store = CheckpointStore(str(folder))
+    running = [entry for entry in Journal.read(folder / "journal.log").entries() if entry.reports and not entry.ending]
+    assert all(store.load(entry.trial.number) for entry in running)
+
+
+def check(folder: Path) -> None:
+    store = CheckpointStore(str(folder))
+    entries = Journal.read(folder / "journal.log").entries() if (folder / "journal.log").exists() else []
+    assert all(int(path.stem) < len(entries) for path in folder.glob("checkpoints/*.ckpt"))
+    for entry in entries:
+        number = entry.trial.number
+        assert int(store.load(number) or b"0") <= len(entry.reports) + 1
+        if entry.ending:
+            places = [folder / "models" / f"trial-{number}.pt", folder / "checkpoints" / f"{number}.model"]
+            assert any(path.exists() and path.read_bytes() == b"%d" % number for path in places)
+
+
+class TestTheConnection:
+    @pytest.fixture
+    def said(self, monkeypatch) -> list[str]:
+        monkeypatch.setattr(module, "ROUND_SECONDS", 0.05)
+        monkeypatch.setattr(module, "LAST_SECONDS", 0.0)
+        return []
+
+    def test_cut_and_back_it_is_said_once_each_and_nothing_is_missing(self, served, folder, said):
+        with mirrored(*place(plan()), Stop(), said.append) as mirror:
+            assert mirror
+            assert wait_for(lambda: "journal.log" in there())
+            served.cut()
+            write(folder, {"models/best.pt": b"meanwhile"})
+            assert wait_for(lambda: mirror.behind)
+            write(folder, {"models/best.pt": b"later"})
+            served.mend()
+            assert wait_for(lambda: not mirror.behind)
+            write(folder, {"report.html": b"at the end"})
+        assert there() == contents(folder)
+        assert len(said) == 2
+        assert said[0].startswith(f"{URL}/a: cannot be reached (no answer: ")
+        assert said[0].endswith(f"the run goes on in {folder} and is sent when it answers again")
+        assert said[1] == f"{URL}/a: answers again, and is sent what is missing"
+
+    def test_cut_at_the_end_nothing_is_lost_and_it_is_said_where_it_is(self, served, folder, said):
+        with pytest.raises(StorageError) as error, mirrored(*place(plan()), Stop(), said.append):
+            self.cut(served, folder)
+        assert str(error.value).startswith(f"{URL}/a: no answer: ")
+        assert str(error.value).endswith(f"; what is new is in {folder} alone")
+        served.mend()
+        with mirrored(*place(plan()), Stop(), said.append):  # as the command that goes on does
+            pass
+        assert there() == contents(folder)
+
+    def cut(self, served: Bucket, folder: Path) -> None:
+        served.cut()
+        write(folder, {"report.html": b"at the end"})
+
+    @pytest.mark.parametrize("raised", [StorageError, RuntimeError])
+    def test_what_ends_a_session_is_told_and_what_was_done_is_sent(self, served, folder, said, raised):
+        with pytest.raises(raised, match="as it was"), mirrored(*place(plan()), Stop(), said.append):
+            self.write_and_raise(folder, raised("as it was"))
+        assert there() == contents(folder)
+
+    def write_and_raise(self, folder: Path, error: Exception) -> None:
+        write(folder, {"report.html": b"at the end"})
+        raise error
+
+    def test_a_place_that_cannot_be_written_is_a_mistake_before_anything_begins(self, served, folder, said):
+        served.ask("POST", "/moto-api/reset-auth", b"0")
+        with (
+            pytest.raises(ValueError, match=f"{URL}/a: access is denied"),
+            mirrored(*place(plan()), Stop(), said.append),
+        ):
+            raise AssertionError("it has begun")
+
+    def test_nothing_comes_of_a_new_run_that_begins_with_a_mistake(self, served, folder, said):
+        with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), said.append):
+            raise ValueError("a mistake")
+        assert there() == {}
+        mirror_of(folder).send_changes()
+        with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), said.append):
+            raise ValueError("a mistake")
+        assert there() == contents(folder), "what was there before is no new run"
+
+    def test_a_run_on_this_machine_has_none(self, tmp_path):
+        with mirrored(*place(Plan.of(parse(line(tmp_path)))), Stop(), print) as mirror:
+            assert mirror is None
+
+
+def plan() -> Plan:
+    return Plan.of(parse([f"runs_dir={URL}", "run=a", "data=made"]))
+
+
+class TestSomebodyElse:
+    @pytest.fixture
+    def both(self, folder, tmp_path) -> tuple[Mirror, Mirror]:
+        """Of the same run on two heads, at the same point."""
+        mine = mirror_of(folder)
+        mine.send_changes()
+        return mine, mirror_of(fetched(tmp_path / "other"))
+
+    def test_who_comes_second_stops(self, both):
+        mine, others = both
+        go_on(others.folder)
+        others.send_changes()
+        go_on(mine.folder)
+        with pytest.raises(StorageError, match="somebody else writes this run, or has removed it"):
+            mine.send_changes()
+        go_on(others.folder)
+        others.send_changes()
+        assert there()["journal.log"] == (others.folder / "journal.log").read_bytes()
+
+    def test_so_does_who_finds_the_run_removed(self, both):
+        mine, _ = both
+        mine.remote.remove_all()
+        go_on(mine.folder)
+        with pytest.raises(StorageError, match=r"journal\.log: has no bytes where \d+ were sent: somebody else"):
+            mine.send_changes()
+
+    def test_a_session_hears_of_it(self, both, monkeypatch):
+        monkeypatch.setattr(module, "ROUND_SECONDS", 0.05)
+        mine, others = both
+        go_on(others.folder)
+        others.send_changes()
+        thread = threading.Thread(target=mine._run)
+        go_on(mine.folder)
+        thread.start()
+        thread.join()
+        assert mine.stop.is_due
+        with pytest.raises(StorageError, match="somebody else"):
+            mine.check()
+
+    def test_one_that_has_gone_on_meanwhile_is_not_written_over(self, both):
+        mine, others = both
+        go_on(others.folder)
+        others.send_changes()
+        with pytest.raises(ValueError, match=f"{URL}/a: somebody else has gone on with this run just now"):
+            mirror_of(mine.folder)
+
+    def test_an_answer_that_was_lost_is_nobody_else_s(self, folder):
+        """The journal arrived, and its sender was told that it had not."""
+
+        class Deaf(Remote):
+            def send(self, name: str, file: BinaryIO) -> None:
+                super().send(name, file)
+                if name == "journal.log":
+                    raise OSError("no answer")
+
+        mirror = mirror_of(folder, remote=Deaf(f"{URL}/a"))
+        for _ in range(3):
+            with pytest.raises(OSError, match="no answer"):
+                mirror.send_changes()
+            go_on(folder)
+        mirror.remote = Remote(f"{URL}/a")
+        mirror.send_changes()
+        assert there() == contents(folder)
+
+
+def go_on(folder: Path) -> None:
+    with (folder / "journal.log").open("ab") as journal:
+        journal.write(b'{"op_code":9,"by":"%d"}\n' % id(folder))
