@@ -1,4 +1,4 @@
-"""A cluster file before `ray up` reads it: Ray's own checks, and what Ray finds out only once machines are up."""
+"""Checks of a cluster file before `ray up`: Ray's own, and those that Ray makes only once machines are running."""
 
 from __future__ import annotations
 
@@ -14,40 +14,45 @@ from typing import Any
 
 import yaml
 
-from search.checkup.findings import Finding, Severity, count
+from results.wording import count
+from search.checkup.findings import Finding, Severity
 from search.engines.ray import check_cluster_config, with_defaults
 
 INSTALL_BOTO3 = "pip install -e '.[cluster]' -c constraints.txt"
-SHOWN = 160
-"""So much of a message of Ray's is shown: some quote the whole file."""
+MAX_MESSAGE_LENGTH = 160
+"""Characters shown of a message of Ray's; some quote the whole file."""
 
 MAX_VALUES = 10_000
-"""In a cluster file: a few lines with references can stand for billions."""
+"""The most values that a cluster file may have: a few lines of references can expand to billions."""
 
 Config = Mapping[str, Any]
 
 
 def read_cluster_file(path: str) -> dict[str, Any]:
-    """What a cluster file holds. Raises ValueError, with the line, if it cannot be read as one."""
+    """Returns a cluster file's content. Raises ValueError with the line if it is not a valid file."""
     try:
         config = yaml.safe_load(Path(path).expanduser().read_text())
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}; name a cluster file, as cluster.yaml") from None
+        raise ValueError(
+            f"{path}: cannot be read: {error.strerror}; name a cluster file such as cluster.yaml"
+        ) from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file: {error.reason}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}{_place(error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise ValueError(f"{path}{_position(error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
     except RecursionError:
-        raise ValueError(f"{path}: its values lie too deep in each other") from None
+        raise ValueError(f"{path}: its values are nested too deeply") from None
     if _num_values(config) > MAX_VALUES:
-        raise ValueError(f"{path}: holds more than {MAX_VALUES:,} values, or itself, by its references (*NAME)")
+        raise ValueError(f"{path}: its references (*NAME) expand to more than {MAX_VALUES:,} values, or to themselves")
     if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected fields as `provider:` and `file_mounts:`, found {_short(repr(config))}")
+        raise ValueError(
+            f"{path}: expected fields such as `provider:` and `file_mounts:`, found {_short(repr(config))}"
+        )
     return config
 
 
 def _num_values(config: Any) -> int:
-    """How many values a file stands for, each counted where it is referred to; counted to MAX_VALUES and no further."""
+    """Counts a file's values with its references expanded, and stops just above MAX_VALUES."""
     ahead, num_values = [config], 0
     while ahead and num_values <= MAX_VALUES:
         value = ahead.pop()
@@ -57,7 +62,7 @@ def _num_values(config: Any) -> int:
 
 
 def check_cluster_file(path: str, config: Config) -> list[Finding]:
-    """What would go wrong with this file in `ray up` from the current folder; nothing is asked of any network."""
+    """Returns what would go wrong in `ray up` with this file from the current folder, without using a network."""
     filled = _filled(config)
     wrong = list(_by_schema(filled)) or list(_by_ray(filled))
     if not wrong:
@@ -65,23 +70,23 @@ def check_cluster_file(path: str, config: Config) -> list[Finding]:
         wrong = [finding for check in CHECKS for finding in check(prepared, Path(path).expanduser().parent)]
     if not wrong:
         mounted = count(len(config.get("file_mounts") or {}), "mounted path")
-        wrong = [(Severity.ok, f"Ray's schema holds; {mounted} found", "")]
+        wrong = [(Severity.ok, f"Ray's schema is satisfied; {mounted} found", "")]
     return [Finding(severity, path, cause, cure) for severity, cause, cure in wrong]
 
 
 def worker_addresses(config: Config) -> list[str]:
-    """The machines that a file of type local names as workers."""
+    """Returns the machines that a file of type local names as workers."""
     provider = config.get("provider")
     addresses = provider.get("worker_ips") if isinstance(provider, dict) else None
     return [str(address) for address in addresses] if isinstance(addresses, list) else []
 
 
 Wrong = Iterator[tuple[Severity, str, str]]
-"""How bad, why, and what helps."""
+"""Severity, cause and cure."""
 
 
 def _filled(config: Config) -> dict[str, Any]:
-    """A copy with a place for what these clouds are asked for: the resources of their machines."""
+    """Returns a copy with empty `resources` where Ray asks AWS or Google for them."""
     copied = json.loads(json.dumps(config, default=str))
     provider, kinds = copied.get("provider"), copied.get("available_node_types")
     if isinstance(provider, dict) and provider.get("type") in ("aws", "gcp") and isinstance(kinds, dict):
@@ -92,30 +97,34 @@ def _filled(config: Config) -> dict[str, Any]:
 
 
 def _by_schema(config: Config) -> Wrong:
-    """Ray's schema on the file as it is, so that a message names what was written and not what Ray made of it."""
+    """Validates the file as written, so that a message quotes the user's text and not Ray's version of it."""
     import ray.autoscaler
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import best_match
 
     schema = json.loads(Path(ray.autoscaler.__file__).with_name("ray-schema.json").read_text())
-    # Ray has a default for a name that its schema wants
+    # Ray has a default for the name that its schema requires
     error = best_match(Draft7Validator(schema).iter_errors({"cluster_name": "default", **config}))
     if error:
         where = ".".join(str(step) for step in error.absolute_path)
         yield (
             Severity.broken,
             f"{where or 'at the top'}: {_short(error.message)}",
-            f"correct it; `ray up` refuses it as it is{_did_you_mean(error)}",
+            f"correct it, since `ray up` refuses it{_did_you_mean(error)}",
         )
 
 
 def _by_ray(config: Config) -> Wrong:
-    """What Ray says beyond its schema. It raises whatever comes."""
+    """Runs Ray's checks beyond its schema, which raise errors of any kind."""
     try:
         check_cluster_config(config)
     except Exception as error:
-        told = error.args[0] if error.args and isinstance(error.args[0], str) else error
-        yield Severity.broken, f"Ray cannot use it: {_short(str(told))}", "correct it; `ray up` ends in the same way"
+        message = error.args[0] if error.args and isinstance(error.args[0], str) else error
+        yield (
+            Severity.broken,
+            f"Ray cannot use it: {_short(str(message))}",
+            "correct it, since `ray up` fails in the same way",
+        )
 
 
 def _mounts(config: Config, folder: Path) -> Wrong:
@@ -125,30 +134,34 @@ def _mounts(config: Config, folder: Path) -> Wrong:
             continue
         if (folder / here).exists():
             cure = f"run `ray up` from there: cd {folder}"
-            yield Severity.broken, f"file_mounts: {here} is beside the file, but not in the current folder", cure
+            yield (
+                Severity.broken,
+                f"file_mounts: {here} is next to the cluster file, but not in the current folder",
+                cure,
+            )
         elif there.endswith(".ray/auth_token"):
-            cure = "`ray get-auth-token --generate` here makes it"
-            yield Severity.broken, f"file_mounts: {here} is not there, by which Ray's nodes know each other", cure
+            cure = "create it here with `ray get-auth-token --generate`"
+            yield Severity.broken, f"file_mounts: {here} does not exist; Ray's nodes authenticate with it", cure
         else:
-            cure = "correct the path; relative ones start from the folder that `ray up` runs in"
-            yield Severity.broken, f"file_mounts: {there} is to be a copy of {here}, which is not there", cure
+            cure = "correct the path; relative paths start from the folder that `ray up` runs in"
+            yield Severity.broken, f"file_mounts: the source of {there}, {here}, does not exist", cure
 
 
 def _keys(config: Config, folder: Path) -> Wrong:
     for name in ("ssh_private_key", "ssh_public_key"):
         key = config["auth"].get(name)
         if key and not os.path.exists(os.path.expanduser(key)):
-            cure = f"name the key that opens the machines, or make one: ssh-keygen -N '' -f {key.removesuffix('.pub')}"
-            yield Severity.broken, f"auth.{name}: {key} is not there", cure
+            cure = f"name the key for the machines, or create one: ssh-keygen -N '' -f {key.removesuffix('.pub')}"
+            yield Severity.broken, f"auth.{name}: {key} does not exist", cure
 
 
 def _tools(config: Config, folder: Path) -> Wrong:
     if config["provider"]["type"] == "aws" and find_spec("boto3") is None:
-        yield Severity.broken, "provider aws: boto3 is missing here, with which Ray talks to AWS", INSTALL_BOTO3
+        yield Severity.broken, "provider aws: boto3, which Ray needs for AWS, is not installed here", INSTALL_BOTO3
     for tool in ("ssh", "rsync"):
         if not shutil.which(tool):
-            cure = "install it with your system's packages"
-            yield Severity.broken, f"{tool} is missing here, with which Ray reaches the machines", cure
+            cure = "install it with your system's package manager"
+            yield Severity.broken, f"{tool}, which Ray needs to reach the machines, is not installed here", cure
 
 
 def _workers(config: Config, folder: Path) -> Wrong:
@@ -159,25 +172,25 @@ def _workers(config: Config, folder: Path) -> Wrong:
     train = [name for name, kind in kinds.items() if name not in idle and kind.get("max_workers")]
     for name in idle:
         severity = Severity.warn if train or not _head_is_idle(config) else Severity.broken
-        cause = f"available_node_types.{name}: its resources have no CPU, so no trial is placed there"
-        yield severity, cause, 'say what one machine has: resources: {"CPU": 4, "GPU": 1}'
+        cause = f"available_node_types.{name}: its resources have no CPU, so it runs no trial"
+        yield severity, cause, 'declare what one machine has: resources: {"CPU": 4, "GPU": 1}'
     if not idle and not train and _head_is_idle(config):
-        cause = "no worker may come (max_workers), and the head has no CPU to give away: nothing trains"
+        cause = "no worker may start (max_workers), and the head offers no CPU: nothing trains"
         yield Severity.broken, cause, "set max_workers of the file and of a node type above 0"
 
 
 def _head(config: Config, folder: Path) -> Wrong:
     if not _head_is_idle(config):
-        cause = "the head trains too: its trials share CPU, memory and disk with the driver and the run's files"
-        cure = "--num-cpus=0 behind `ray start --head`, unless the machine is large and that is wanted"
+        cause = "the head also trains: its trials share CPU, memory and disk with the driver and the run's files"
+        cure = "add --num-cpus=0 to `ray start --head`, unless the machine is large enough for both"
         yield Severity.warn, cause, cure
 
 
 def _versions(config: Config, folder: Path) -> Wrong:
     for kind in ("head", "worker"):
         if "constraints.txt" not in " ".join(config[f"{kind}_setup_commands"]):
-            cause = f"no setup command of a {kind} names constraints.txt: it may get other versions than other nodes"
-            cure = "in setup_commands: cd ~/frugal && pip install -e . -c constraints.txt"
+            cause = f"no setup command of a {kind} uses constraints.txt: its versions may differ from other nodes'"
+            cure = "add to setup_commands: cd ~/frugal && pip install -e . -c constraints.txt"
             yield Severity.warn, cause, cure
 
 
@@ -185,23 +198,23 @@ def _autoscaler(config: Config, folder: Path) -> Wrong:
     if len(worker_addresses(config)) > 1 and "RAY_enable_autoscaler_v2=0" not in " ".join(
         config["head_start_ray_commands"]
     ):
-        cause = "type local with several workers: Ray's newer autoscaler starts but one of them"
-        yield Severity.warn, cause, "RAY_enable_autoscaler_v2=0 before `ray start --head`"
+        cause = "type local with several workers: Ray's newer autoscaler starts only one of them"
+        yield Severity.warn, cause, "put RAY_enable_autoscaler_v2=0 before `ray start --head`"
 
 
 CHECKS: tuple[Callable[[Config, Path], Wrong], ...] = (_mounts, _keys, _tools, _workers, _head, _versions, _autoscaler)
 
 
 def _has_no_cpu(kind: Config) -> bool:
-    """Where nothing is said, Ray asks the cloud."""
+    """Returns whether a node type declares no CPU. Without a declaration, Ray asks the cloud."""
     return (kind.get("resources") or {}).get("CPU") == 0
 
 
 def _head_is_idle(config: Config) -> bool:
     commands = " ".join(config["head_start_ray_commands"]).replace("=", " ").split()
-    told = [number for option, number in pairwise(commands) if option == "--num-cpus"]
-    if told:
-        return told[-1] == "0"
+    given = [number for option, number in pairwise(commands) if option == "--num-cpus"]
+    if given:
+        return given[-1] == "0"
     return _has_no_cpu(config["available_node_types"][config["head_node_type"]])
 
 
@@ -213,11 +226,11 @@ def _did_you_mean(error: Any) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _position(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 def _short(text: str) -> str:
     line = text.strip().partition("\n")[0]
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
+    return line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[:MAX_MESSAGE_LENGTH]}..."

@@ -1,7 +1,7 @@
-"""What a node of the cluster says of itself: versions, code, GPUs, memory, disks, its clock.
+"""The facts of a cluster's nodes: versions, code, GPUs, memory, disks and clock.
 
-`look` goes to each node by value, so that one answers too where this project is missing, or another: it needs Python,
-Ray and psutil alone.
+`look` is sent to each node by value and needs only Python, Ray and psutil there, so a node answers even if this
+project is missing or differs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ print(json.dumps([gpus, " ".join(said[-1:])]))
 """
 CLOCK_READINGS = 5
 UNEXPECTED_TERMINATION = 2
-"""Ray's number for a node's death that it did not bring about itself (NodeDeathInfo, in its common.proto)."""
+"""Ray's number for the unexpected death of a node (NodeDeathInfo in its common.proto)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,51 +50,51 @@ class Disk:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeFacts:
-    """A node as Ray knows it, and as it sees itself."""
+    """A node as Ray describes it, and as it describes itself."""
 
     name: str
     resources: Mapping[str, float]
     versions: Mapping[str, str]
-    """Of Python and of the packages that are there."""
+    """The versions of Python and of the installed packages, by name."""
     code: str | None
-    """A fingerprint of this project's source files; None where it cannot be imported."""
+    """A fingerprint of this project's source files; None if it cannot be imported."""
     gpus_seen: int
-    """By NVIDIA's driver."""
+    """The number of GPUs that NVIDIA's driver lists."""
     gpu_bytes: Sequence[int]
-    """The memory of each GPU that torch can use; it is asked only where Ray was told of GPUs."""
+    """The memory of each GPU that torch can use; empty if Ray was started without GPUs."""
     gpu_trouble: str
     memory_bytes: int
     free_memory_bytes: int
-    """With what Ray's workers hold: a search's workers take their place."""
+    """Free memory plus what Ray's workers hold, since a search's workers will replace them."""
     disks: Sequence[Disk]
-    """Of Ray's own files, and of objects that its object store has no room for."""
+    """The disks of Ray's own files and of objects that do not fit into its object store."""
     ahead_seconds: float = 0.0
-    """Of the clock of this process."""
+    """How far the node's clock is ahead of this process's clock."""
     clock_error_seconds: float = 0.0
-    """The true value is at most so far away: half the way there and back."""
+    """The largest possible error of `ahead_seconds`: half the round-trip time."""
 
 
 def look_here() -> NodeFacts:
-    """This process and its machine; Ray must be connected."""
+    """Returns the facts of this process and its machine. Ray must be connected."""
     return _facts("here", {}, look(False))
 
 
 def ask_nodes(answer_seconds: float) -> tuple[list[NodeFacts], dict[str, str]]:
-    """What each node that is up says, in the order of their names; and of those that say nothing, why."""
+    """Asks every live node; returns the facts of those that answer, sorted by name, and why each other one does not."""
     import ray
     from ray import cloudpickle
     from ray.exceptions import GetTimeoutError, RayError
 
     for module in sys.modules[__name__], ray_internals:
         cloudpickle.register_pickle_by_value(module)
-    up = _named(node for node in ray.nodes() if node["Alive"])
+    up = _by_name(node for node in ray.nodes() if node["Alive"])
     asked = {name: _on(node["NodeID"], look, node["Resources"].get("GPU", 0) > 0) for name, node in up.items()}
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=answer_seconds)
     facts, silent = [], {}
     for name, answer in asked.items():
         try:
-            said: Any = ray.get(answer, timeout=0.1)
-            facts.append(_facts(name, up[name]["Resources"], said, *_compare_clocks(up[name]["NodeID"])))
+            found: Any = ray.get(answer, timeout=0.1)
+            facts.append(_facts(name, up[name]["Resources"], found, *_compare_clocks(up[name]["NodeID"])))
         except GetTimeoutError:
             silent[name] = f"no answer within {answer_seconds:g} seconds"
             ray.cancel(answer, force=True)
@@ -104,7 +104,7 @@ def ask_nodes(answer_seconds: float) -> tuple[list[NodeFacts], dict[str, str]]:
 
 
 def lost_nodes() -> dict[str, str]:
-    """The nodes that were not to go and have not come back, by name, and how Ray noticed."""
+    """Returns the nodes that died unexpectedly and have not come back: by name, Ray's reason."""
     import ray
 
     nodes = ray.nodes()
@@ -117,7 +117,7 @@ def lost_nodes() -> dict[str, str]:
 
 
 def look(has_gpus: bool) -> dict[str, Any]:
-    """The facts that only this machine knows; torch is asked for its GPUs if Ray was told that there are any."""
+    """Returns the facts that only this machine knows. With `has_gpus`, torch is asked for the GPUs that it can use."""
     raylet = _raylet()
     memory, free_memory = _memory(raylet)
     gpu_bytes, trouble = _usable_gpus() if has_gpus else ([], "")
@@ -134,14 +134,14 @@ def look(has_gpus: bool) -> dict[str, Any]:
 
 
 def _facts(
-    name: str, resources: Mapping[str, float], said: dict[str, Any], ahead: float = 0.0, error: float = 0.0
+    name: str, resources: Mapping[str, float], found: dict[str, Any], ahead: float = 0.0, error: float = 0.0
 ) -> NodeFacts:
-    said = said | {"disks": [Disk(**disk) for disk in said["disks"]]}
-    return NodeFacts(name=name, resources=resources, ahead_seconds=ahead, clock_error_seconds=error, **said)
+    found = found | {"disks": [Disk(**disk) for disk in found["disks"]]}
+    return NodeFacts(name=name, resources=resources, ahead_seconds=ahead, clock_error_seconds=error, **found)
 
 
-def _named(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """In the order of their names; several on one machine have parts of their numbers behind them."""
+def _by_name(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Returns the nodes sorted by name. Several nodes on one machine get part of their id as a suffix."""
     named: dict[str, Mapping[str, Any]] = {}
     for node in sorted(nodes, key=_name):
         name = _name(node)
@@ -150,12 +150,12 @@ def _named(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
 
 
 def _name(node: Mapping[str, Any]) -> str:
-    """Its address, unless Ray was started with a name for it."""
+    """Returns the name that Ray was started with, or the address."""
     return node["NodeName"] or node["NodeManagerAddress"]
 
 
 def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The answer to come of a function that runs on this node; it takes no slot."""
+    """Starts a function on a node, without using a slot, and returns a reference to its result."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -165,7 +165,7 @@ def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _compare_clocks(node_id: str) -> tuple[float, float]:
-    """How far its clock is ahead of ours, and the error of that, by the quickest of several answers."""
+    """Returns how far a node's clock is ahead of ours, and the largest error, in seconds, by the quickest answer."""
     import ray
 
     readings = []
@@ -193,15 +193,15 @@ def _versions() -> dict[str, str]:
 
 
 def _code() -> str | None:
-    """16 hex digits of SHA-256 over the names and contents of all source files."""
+    """Returns 16 hex digits of a SHA-256 over the names and contents of all source files."""
     digest = hashlib.sha256()
     for package in CODE:
         spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:  # a folder that only has the name
+        if spec is None or spec.origin is None:  # a folder that merely has the name
             return None
         root = Path(spec.origin).parent
         for path in sorted(root.rglob("*.py")):
-            if "runs" in path.relative_to(root).parts:  # what searches leave, not code
+            if "runs" in path.relative_to(root).parts:  # the output of searches, not code
                 continue
             digest.update(f"{package}/{path.relative_to(root)}".encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -216,7 +216,7 @@ def _gpus_seen() -> int:
 
 
 def _usable_gpus() -> tuple[list[int], str]:
-    """The memory of each GPU, as torch sees them in a process that may use all; and what was wrong, if anything."""
+    """Returns the memory in bytes of each GPU that torch can use, and what went wrong, if anything."""
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     command = [sys.executable, "-c", USABLE_GPUS]
     try:
@@ -230,12 +230,12 @@ def _usable_gpus() -> tuple[list[int], str]:
 
 
 def _memory(raylet: Any) -> tuple[int, int]:
-    """All there is, and what is free or held by Ray's workers on this node."""
+    """Returns the total memory in bytes, and what of it is free or held by Ray's workers on this node."""
     held = 0
     for worker in raylet.children() if raylet else []:
         try:
             memory = worker.memory_info()
-        except psutil.Error:  # it has ended meanwhile
+        except psutil.Error:  # the worker has ended
             continue
         held += memory.rss - getattr(memory, "shared", 0)
     total, used = ray_internals.memory_bytes()
@@ -243,14 +243,14 @@ def _memory(raylet: Any) -> tuple[int, int]:
 
 
 def _disks(raylet: Any) -> list[dict[str, Any]]:
-    """Where Ray on this node keeps its files, and objects that its store has no room for."""
+    """Returns the disks on which Ray on this node keeps its files and spilled objects."""
     options = dict(word.partition("=")[::2] for word in raylet.cmdline()) if raylet else {}
     paths = [options[name] for name in ("--session_dir", "--fallback_directory") if name in options]
     return [_usage(path) for path in dict.fromkeys(paths)]
 
 
 def _raylet() -> Any:
-    """The process that Ray runs on each node, the parent of its workers; None outside one."""
+    """Returns Ray's process on this node, the parent of its workers; None outside a worker."""
     parent = psutil.Process().parent()
     return parent if parent and "raylet" in parent.name() else None
 

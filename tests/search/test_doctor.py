@@ -20,7 +20,8 @@ from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
 from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
 from ray._raylet import GcsClient
 
-from search.checkup.findings import Finding, Needs, judge_cluster, judge_missing, judge_nodes
+from search.checkup.findings import Finding
+from search.checkup.node_checks import Needs, judge_cluster, judge_missing, judge_nodes
 from search.checkup.node_facts import Disk, NodeFacts
 from search.cluster.slots import Growth, Nodes, NodeType, Slot
 from search.doctor import main
@@ -94,33 +95,33 @@ def disk(free_bytes: int) -> dict[str, Any]:
         (versions(torch=None), "broken", ["no torch, here it is 2.15.0+cpu", "`pip install torch==2.15.0` there"]),
         (versions(frugal="0.0.9"), "broken", ["Frugal 0.0.9, here it is 0.1.0", "`ray up` again"]),
         (versions(optuna="4.0.0"), "warn", ["optuna 4.0.0, here it is 5.0.0", "`pip install optuna==5.0.0` there"]),
-        ({"code": "c3d4"}, "broken", ["another state of the project's code than here", "`ray up` again"]),
+        ({"code": "c3d4"}, "broken", ["the project's code differs from the code here", "`ray up` again"]),
         ({"code": None}, "broken", ["the project cannot be imported", "copy and install it there"]),
         (
             {"gpus_seen": 0, "gpu_bytes": []},
             "broken",
-            ["told of 1 GPU, NVIDIA's driver shows none", "--num-gpus=0", "its driver"],
+            ["started with 1 GPU, but NVIDIA's driver shows none", "--num-gpus=0", "its driver"],
         ),
         (
             {"gpu_bytes": [], "gpu_trouble": "built without CUDA"},
             "broken",
             ["torch 2.15.0+cpu can use 0 of 1 GPU (built without CUDA)", "a torch with CUDA there"],
         ),
-        ({"gpu_bytes": [2 * GB]}, "broken", ["a GPU of 2.00 GB", "take 2.80 GB at the least", "gpus_per_trial="]),
+        ({"gpu_bytes": [2 * GB]}, "broken", ["a GPU has 2.00 GB", "need at least 2.80 GB", "gpus_per_trial="]),
         (
             {**resources(GPU=0), "gpu_bytes": []},
             "warn",
-            ["1 GPU that Ray was not told of", "start Ray there with --num-gpus=1"],
+            ["Ray does not use 1 GPU", "start Ray there with --num-gpus=1"],
         ),
         (
             resources(object_store_memory=80_000_000),
             "broken",
-            ["object store has 0.08 GB", "data take 0.20 GB", "--object-store-memory=400000000", "train_examples="],
+            ["object store has 0.08 GB", "data need 0.20 GB", "--object-store-memory=400000000", "train_examples="],
         ),
         (
             {"free_memory_bytes": 4 * GB},
             "broken",
-            ["3.20 GB of 16 GB of memory can be had", "4 trials side by side take about 4.60 GB", "cpus_per_trial="],
+            ["3.20 GB of 16 GB of memory are available", "4 trials in parallel need about 4.60 GB", "cpus_per_trial="],
         ),
         (disk(600_000_000), "broken", ["/spilled: 0.60 GB are free", "may need 0.70 GB", "make room", "--temp-dir="]),
         (disk(40 * GB), "warn", ["/spilled: over 95% full", "make room on that disk"]),
@@ -148,7 +149,7 @@ def test_a_node_that_trains_nothing_needs_no_room_for_trials_and_is_told_why():
     small = replace(GOOD, gpus_seen=0, gpu_bytes=[], free_memory_bytes=GB, **resources(GPU=0))
     (finding,) = judge_nodes(HERE, [small], NEEDS)
     assert finding.severity == "ok"
-    assert finding.cause.startswith("0 slots (it has no GPU and trains nothing; gpus_per_trial=0 has CPUs train)")
+    assert finding.cause.startswith("0 slots (no GPU, so it trains nothing; gpus_per_trial=0 trains on CPUs)")
     (head,) = judge_nodes(HERE, [replace(small, **resources(GPU=0, CPU=0))], NEEDS)
     assert head.cause.startswith("0 slots (it trains nothing)")
 
@@ -170,7 +171,7 @@ def test_nodes_that_are_not_there_are_told():
     assert judge_missing(replace(nodes, growth=None), {}, {}, []) == []
     (few,) = judge_missing(nodes, {}, {}, [])
     assert (few.severity, few.node) == ("warn", "cluster")
-    assert few.cause.startswith("1 of the 2 workers are up")
+    assert few.cause.startswith("only 1 of at least 2 workers")
     silent, lost, absent = judge_missing(nodes, {"a": "no answer"}, {"b": "too many heartbeats"}, ["b", "10.0.0.3"])
     assert (silent.severity, silent.node, silent.cause) == ("broken", "a", "does not answer: no answer")
     assert (lost.severity, lost.node, lost.cause) == ("warn", "b", "was lost: too many heartbeats")
@@ -189,7 +190,7 @@ def test_a_cluster_without_a_slot_is_broken_unless_workers_may_come():
     coming = judge_cluster(replace(head, growth=growth), NEEDS.slot)
     assert coming.severity == "ok"
     assert coming.cause.startswith("1 node, 0 slots of ")
-    assert coming.cause.endswith("; 8 once all nodes have come that may")
+    assert coming.cause.endswith("; up to 8 when all workers have started")
 
 
 @dataclass(frozen=True)
@@ -285,8 +286,8 @@ def test_each_node_that_is_really_broken_is_named_and_no_other(broken, folder, i
     wrong = {node: (severity, text) for severity, node, text in findings if severity != "ok"}
     parts = {
         "torch": ["torch 2.0.0, here it is", "`pip install torch=="],
-        "code": ["another state of the project's code than here", "`ray up` again"],
-        "no-gpu": ["told of 64 GPUs, NVIDIA's driver shows none", "--num-gpus=0"],
+        "code": ["the project's code differs from the code here", "`ray up` again"],
+        "no-gpu": ["started with 64 GPUs, but NVIDIA's driver shows none", "--num-gpus=0"],
         "no-cuda": ["can use 0 of 64 GPUs", "a torch with CUDA"],
         "store": ["object store has 0.08 GB", "--object-store-memory="],
     }
@@ -308,7 +309,7 @@ def test_a_node_that_is_silent_is_named_in_time(folder):
     [(severity, text)] = [(severity, text) for severity, node, text in findings if node == "silent"]
     assert severity == "broken"
     assert "does not answer: " in text
-    assert "look at the machine" in text
+    assert "check the machine" in text
     assert code == 1
 
 
@@ -367,7 +368,7 @@ def test_without_a_cluster_it_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     assert main([]) == 0
     said = capsys.readouterr().out
-    assert "none is up here" in said
+    assert "no cluster is running here" in said
     assert "0 broken, 0 warnings, 1 ok" in said
 
 
@@ -376,14 +377,14 @@ def test_a_cluster_that_is_gone_is_told_with_what_a_search_would_do(tmp_path, mo
     assert main([]) == 0
     said = capsys.readouterr().out
     assert "no Ray cluster answers there" in said
-    assert "A search would start a Ray of its own" in said
+    assert "A search would start its own Ray" in said
     assert "`ray stop`" in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["a.yaml", "b.yaml"], "a.yaml, b.yaml: one cluster file at a time"),
+        (["a.yaml", "b.yaml"], "a.yaml, b.yaml: only one cluster file at a time"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
         (["answer_seconds=0"], "answer_seconds=0.0: must be above 0"),
         (["tasc=tiny10k"], "did you mean task?"),

@@ -62,7 +62,7 @@ def found(text: str, name: str = "c.yaml") -> list[str]:
 
 @pytest.mark.parametrize("text", [CLOUD, MACHINES])
 def test_a_good_file_is_told_in_a_line_and_nothing_else_is_printed(text: str, capfd):
-    assert found(text) == ["ok: Ray's schema holds; 1 mounted path found: "]
+    assert found(text) == ["ok: Ray's schema is satisfied; 1 mounted path found: "]
     assert capfd.readouterr().out == ""
 
 
@@ -74,7 +74,7 @@ def test_what_the_cloud_knows_of_a_machine_need_not_be_said():
 def test_the_projects_own_files_are_good_but_for_the_token_that_everybody_makes(path: Path, home: Path, monkeypatch):
     monkeypatch.chdir(ROOT)
     (finding,) = check_cluster_file(path.name, read_cluster_file(path.name))
-    assert "~/.ray/auth_token is not there" in finding.cause
+    assert "~/.ray/auth_token does not exist" in finding.cause
     assert "ray get-auth-token --generate" in finding.cure
     (home / ".ray").mkdir()
     (home / ".ray" / "auth_token").touch()
@@ -99,10 +99,10 @@ def test_the_projects_own_files_are_good_but_for_the_token_that_everybody_makes(
             "available_node_types: {a: {resources: {}, node_config: {}}}\nauth:",
             ["not supported for on-premise"],
         ),
-        (CLOUD, ": search}", ": serach}", ["~/frugal/search is to be a copy of serach, which is not there", "correct"]),
-        (MACHINES, "id_ed25519", "id_rsa", ["~/.ssh/id_rsa is not there", "ssh-keygen -N '' -f ~/.ssh/id_rsa"]),
+        (CLOUD, ": search}", ": serach}", ["the source of ~/frugal/search, serach, does not exist", "correct"]),
+        (MACHINES, "id_ed25519", "id_rsa", ["~/.ssh/id_rsa does not exist", "ssh-keygen -N '' -f ~/.ssh/id_rsa"]),
         (CLOUD, "CPU: 4", "CPU: 0", ["available_node_types.worker: its resources have no CPU", "resources: {"]),
-        (CLOUD, "max_workers: 2, node", "max_workers: 0, node", ["no worker may come", "nothing trains", "above 0"]),
+        (CLOUD, "max_workers: 2, node", "max_workers: 0, node", ["no worker may start", "nothing trains", "above 0"]),
     ],
 )
 def test_what_breaks_ray_up_or_the_search_is_told(text: str, old: str, new: str, parts: list[str], capfd):
@@ -116,9 +116,9 @@ def test_what_breaks_ray_up_or_the_search_is_told(text: str, old: str, new: str,
 @pytest.mark.parametrize(
     ("text", "old", "new", "parts"),
     [
-        (CLOUD, "head: {resources: {CPU: 0}", "head: {resources: {CPU: 4}", ["the head trains too", "--num-cpus=0"]),
-        (MACHINES, " --num-cpus=0", "", ["the head trains too", "--num-cpus=0"]),
-        (MACHINES, "RAY_enable_autoscaler_v2=0 ", "", ["starts but one", "RAY_enable_autoscaler_v2=0 before"]),
+        (CLOUD, "head: {resources: {CPU: 0}", "head: {resources: {CPU: 4}", ["the head also trains", "--num-cpus=0"]),
+        (MACHINES, " --num-cpus=0", "", ["the head also trains", "--num-cpus=0"]),
+        (MACHINES, "RAY_enable_autoscaler_v2=0 ", "", ["starts only one", "RAY_enable_autoscaler_v2=0 before"]),
     ],
 )
 def test_what_a_search_goes_on_with_is_a_warning(text: str, old: str, new: str, parts: list[str]):
@@ -136,7 +136,7 @@ def test_an_idle_kind_of_worker_beside_one_that_trains_is_a_warning():
 
 def test_each_kind_of_node_is_to_install_the_versions_of_constraints():
     both = found(CLOUD.replace(" -c constraints.txt", ""))
-    assert [line.split(" names")[0] for line in both] == [
+    assert [line.split(" uses")[0] for line in both] == [
         "warn: no setup command of a head",
         "warn: no setup command of a worker",
     ]
@@ -149,7 +149,7 @@ def test_mounts_are_looked_for_where_ray_up_does_in_the_current_folder(home: Pat
     (home / "elsewhere").mkdir()
     monkeypatch.chdir(home / "elsewhere")
     (line,) = found(CLOUD, name="../c.yaml")
-    assert "search is beside the file, but not in the current folder" in line
+    assert "search is next to the cluster file, but not in the current folder" in line
     assert line.endswith("run `ray up` from there: cd ..")
 
 
@@ -159,9 +159,9 @@ def test_what_ray_up_needs_here_is_told_before_it_is_missed(home: Path, monkeypa
     (home / "bin/rsync").unlink()
     missing, tool = found(CLOUD)
     assert missing.endswith(
-        "boto3 is missing here, with which Ray talks to AWS: pip install -e '.[cluster]' -c constraints.txt"
+        "boto3, which Ray needs for AWS, is not installed here: pip install -e '.[cluster]' -c constraints.txt"
     )
-    assert "rsync is missing here" in tool
+    assert "rsync, which Ray needs to reach the machines, is not installed here" in tool
     (line,) = found(MACHINES)
     assert "rsync" in line
 
@@ -173,12 +173,12 @@ LAUGHS = b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (k + 1, k + 1, b"*a%d
     ("content", "part"),
     [
         (b"provider: [a\nauth: {", "c.yaml, line 2, column 5: not YAML: expected ',' or ']'"),
-        (b"a shopping list", "expected fields as `provider:` and `file_mounts:`, found 'a shopping list'"),
-        (b"", "expected fields as `provider:` and `file_mounts:`, found None"),
+        (b"a shopping list", "expected fields such as `provider:` and `file_mounts:`, found 'a shopping list'"),
+        (b"", "expected fields such as `provider:` and `file_mounts:`, found None"),
         (bytes(range(128, 200)), "not a text file"),
-        (b"a: &a {b: *a}", "holds more than 10,000 values, or itself"),
-        (LAUGHS, "holds more than 10,000 values, or itself"),
-        (b"a: " + b"[" * 10_000, "its values lie too deep in each other"),
+        (b"a: &a {b: *a}", "expand to more than 10,000 values, or to themselves"),
+        (LAUGHS, "expand to more than 10,000 values, or to themselves"),
+        (b"a: " + b"[" * 10_000, "its values are nested too deeply"),
         (None, "cannot be read: No such file or directory"),
     ],
 )
