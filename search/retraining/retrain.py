@@ -16,7 +16,7 @@ from results.wording import count
 from search.planning.plan import Plan
 from search.study.asha import Asha
 from search.study.journal import TrialRecord
-from search.study.proposals import entropy
+from search.study.seeds import entropy
 from search.study.study import Budget, Study
 from search.trials.checkpoints import check_checkpoints
 from search.trials.job import Given

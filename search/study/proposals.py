@@ -7,7 +7,6 @@ from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
@@ -17,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from results.schema import Status
 from search.engines.tpe import MOST_GOOD, OneHistoryTPE
 from search.study.journal import STATES, TrialRecord, direction
+from search.study.seeds import entropy
 from spaces.goal import Metric
 from spaces.space import Params, Space
 
@@ -128,8 +128,3 @@ def suggest_value(trial: optuna.Trial, name: str, distribution: BaseDistribution
         case FloatDistribution(low=low, high=high, log=log, step=step):
             return trial.suggest_float(name, low, high, log=log, step=step)
     raise TypeError(f"{name}: unknown distribution {distribution!r}")
-
-
-def entropy(seed: int, number: int, *, purpose: int) -> int:
-    """32 random bits from a run's seed and a trial's number; each purpose (0: training) has its own."""
-    return int(np.random.SeedSequence([seed, number, purpose]).generate_state(1)[0])

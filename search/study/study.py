@@ -20,7 +20,8 @@ from results.schema import Status
 from search.study.asha import Asha
 from search.study.journal import KNOWN, WARM, Ending, Entry, Journal, TrialRecord
 from search.study.journal_file import reading
-from search.study.proposals import MAX_DRAWS, Proposals, entropy
+from search.study.proposals import MAX_DRAWS, Proposals
+from search.study.seeds import entropy
 from spaces.goal import Metric
 from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
