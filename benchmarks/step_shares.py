@@ -24,7 +24,7 @@ from benchmarks.command_line import read_settings
 from results.keys import key
 from search import tasks
 from search.planning.survey import survey
-from search.study.study import Budget
+from search.study.budget import Budget
 from search.tasks import Task
 from spaces.goal import Goal, Restore
 from spaces.recipe import Candidate

@@ -19,8 +19,10 @@ from benchmarks.search_quality.surrogate import Curve, Surrogate
 from results.schema import Status
 from search.planning.config import RunConfig
 from search.study.asha import Asha
-from search.study.journal import Ending, Entry, Journal, TrialRecord
-from search.study.study import Budget, Study
+from search.study.budget import Budget
+from search.study.journal import Entry, Journal
+from search.study.study import Study
+from search.study.trial import Ending, TrialRecord
 from search.tasks import tiny10k
 
 SLOTS = 2

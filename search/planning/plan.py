@@ -15,7 +15,8 @@ from search.planning.config import DATA_CHOICES, RunConfig, earlier, goal_of, to
 from search.runs.folder import BEST, RunFolder
 from search.runs.study_tables import Origin, write_tables
 from search.study.asha import Asha
-from search.study.study import Budget, Study
+from search.study.budget import Budget
+from search.study.study import Study
 from search.tasks import Scale, Task
 from search.trials.checkpoints import check_checkpoints
 from search.trials.job import Given, Job

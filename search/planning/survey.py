@@ -15,8 +15,8 @@ import optuna
 
 from data.splits import Split, Splits
 from search.study.asha import Asha
+from search.study.budget import Budget, judge
 from search.study.proposals import suggest_value
-from search.study.study import Budget, judge
 from spaces.goal import Goal
 from spaces.recipe import Candidate
 from spaces.space import Space

@@ -18,8 +18,10 @@ from search.planning.known_candidates import completed_entries
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
 from search.runs.model_files import copy_model, holds, set_aside
-from search.study.journal import KNOWN, Journal
-from search.study.study import Study, judge
+from search.study.budget import judge
+from search.study.journal import Journal
+from search.study.study import Study
+from search.study.trial import KNOWN
 from spaces.recipe import Candidate
 from spaces.space import Params
 

@@ -13,8 +13,9 @@ from results.schema import ABLATION
 from search.planning.known_candidates import Base
 from search.planning.plan import Plan
 from search.retraining import retrain
-from search.study.journal import Journal, TrialRecord
+from search.study.journal import Journal
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from search.trials.job import Job
 from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate

@@ -12,8 +12,8 @@ from search.planning.config import resume_command
 from search.retraining import retrain
 from search.runs.folder import BEST, RunFolder
 from search.runs.model_files import holds, set_aside
-from search.study.journal import TrialRecord
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from search.trials.job import Given, Job
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from search.retraining import retrain
 from search.retraining.answers import Answered, predictions, read_answers, write_answers
 from search.retraining.rounds import Rounds, check_rounds, confirmation_folder
 from search.runs.folder import RunFolder
-from search.study.journal import TrialRecord
 from search.study.journal_file import reading
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from search.trials.job import Given, Job
 
 PURPOSE = 3

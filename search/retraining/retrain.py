@@ -15,9 +15,10 @@ from results.schema import Status
 from results.wording import count
 from search.planning.plan import Plan
 from search.study.asha import Asha
-from search.study.journal import TrialRecord
+from search.study.budget import Budget
 from search.study.seeds import entropy
-from search.study.study import Budget, Study
+from search.study.study import Study
+from search.study.trial import TrialRecord
 from search.trials.checkpoints import check_checkpoints
 from search.trials.job import Given
 from spaces.recipe import Candidate

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from search.retraining.retrain import subject_name
 from search.runs.folder import RunFolder
-from search.study.journal import Journal, TrialRecord
+from search.study.journal import Journal
 from search.study.study import Study
+from search.study.trial import TrialRecord
 
 NOTE = "round:"
 """How the names of these notes begin; a number from 1 follows."""

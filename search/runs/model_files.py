@@ -9,7 +9,7 @@ from pathlib import Path
 from data.files import replacing
 from results.files import writing
 from results.storage import shown
-from search.study.journal import TrialRecord
+from search.study.trial import TrialRecord
 
 
 def holds(path: Path, trial: TrialRecord) -> bool:

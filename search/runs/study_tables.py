@@ -13,8 +13,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from results import tables
 from results.files import writing
 from results.schema import Status
-from search.study.journal import TrialRecord
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from spaces.space import Space
 
 

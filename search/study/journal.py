@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,62 +22,16 @@ from results.conditions import HEADER
 from results.schema import Status
 from search.engines.optuna import FrozenStudy, study_id, trial_id
 from search.study.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
+from search.study.trial import Ending, TrialRecord
 from spaces.goal import Metric
 from spaces.recipe import Candidate
-from spaces.space import Params
 
 FORMAT = 2
 FINGERPRINT = "dataset_fingerprint"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
 
-WARM, KNOWN = "warm", "known"
-"""Origins of trials whose candidates an earlier run has found: trained here again; with the curve that it had there."""
-
 _MAY_BE_NAN = ("train_loss", "val_loss", "val_score")
-
-
-@dataclass
-class TrialRecord:
-    """A numbered trial as the study knows it."""
-
-    number: int
-    candidate: Candidate
-    seed: int
-    origin: str
-    reference: str | None = None
-    repeats: int | None = None
-    """The number of the failed trial whose candidate and seed it has, if it is one begun again."""
-    params: Params = field(default_factory=dict)
-    status: Status = Status.RUNNING
-    reports: list[dict[str, Any]] = field(default_factory=list)
-    """In order; each has a Report's fields, and `order`, its place among all reports of the run."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """Draws that had to be rejected before this one, by reason."""
-    stop_rung: float | None = None
-    error: str | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-
-    @property
-    def name(self) -> str:
-        """As people know it: the reference's name, or the trial's number."""
-        return self.reference or f"trial {self.number}"
-
-    @property
-    def is_earlier(self) -> bool:
-        """Whether an earlier run had this candidate, and it was not drawn here."""
-        return self.origin in (WARM, KNOWN)
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a trial ended, as the journal has it."""
-
-    status: Status
-    error: str | None = None
-    stop_rung: float | None = None
-    at: datetime | None = None
 
 
 @dataclass(frozen=True)

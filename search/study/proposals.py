@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from results.schema import Status
 from search.engines.tpe import MOST_GOOD, OneHistoryTPE
-from search.study.journal import STATES, TrialRecord, direction
+from search.study.journal import STATES, direction
 from search.study.seeds import entropy
+from search.study.trial import TrialRecord
 from spaces.goal import Metric
 from spaces.space import Params, Space
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,50 +18,21 @@ from optuna.distributions import BaseDistribution
 
 from results.schema import Status
 from search.study.asha import Asha
-from search.study.journal import KNOWN, WARM, Ending, Entry, Journal, TrialRecord
+from search.study.budget import Budget, judge
+from search.study.journal import Entry, Journal
 from search.study.journal_file import reading
 from search.study.proposals import MAX_DRAWS, Proposals
 from search.study.seeds import entropy
+from search.study.trial import KNOWN, WARM, Ending, TrialRecord
 from spaces.goal import Metric
-from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
 from spaces.space import Params, Space
 
-SHRUNK = "image shrinks to nothing"
 REPEATED = "equal to an earlier trial"
 
 
 class SearchEnded(Exception):
     """No further candidate can be had; the message says why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What a network may cost, limits included. None is no limit."""
-
-    max_params: int | None = None
-    max_macs: int | None = None
-    max_code: int | None = None
-
-    def rejection(self, candidate: Candidate) -> str | None:
-        """Why a candidate is over the budget, or None if it keeps it."""
-        if self.max_params is not None and candidate.network.num_params > self.max_params:
-            return "over max_params"
-        if self.max_macs is not None and candidate.network.num_macs > self.max_macs:
-            return "over max_macs"
-        if self.max_code is not None and candidate.network.code_size > self.max_code:
-            return "over max_code"
-        return None
-
-
-def judge(space: Space, budget: Budget, params: Params) -> tuple[Candidate | None, str | None]:
-    """A draw's candidate, None if it cannot be built, and why it is rejected, None if it is not."""
-    try:
-        candidate = space.build(params)
-        candidate.network.trace()  # where there is no limit, nothing else would look
-    except InvalidNetwork:
-        return None, SHRUNK
-    return candidate, budget.rejection(candidate)
 
 
 class Study:

@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 
 from results.schema import Status
-from search.study.journal import TrialRecord
+from search.study.trial import TrialRecord
 
 FIRST_TRIALS = 5
 NODE_DIED = "its node has died"

@@ -12,8 +12,8 @@ from results.schema import Status
 from results.wording import number
 from search.cluster.connection import Slots
 from search.command_line.terminal import Column, Table, Terminal, View
-from search.study.journal import TrialRecord
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from spaces.network import short_number
 
 PLAIN_SECONDS = 15.0

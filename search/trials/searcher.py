@@ -9,8 +9,8 @@ from typing import Any
 from ray.tune.search import Searcher
 from ray.tune.search.search_generator import SearchGenerator
 
-from search.study.journal import TrialRecord
 from search.study.study import SearchEnded, Study
+from search.study.trial import TrialRecord
 from search.trials.job import Given
 from spaces.recipe import Candidate
 from spaces.space import Params

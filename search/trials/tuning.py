@@ -27,8 +27,8 @@ from search.command_line.command import FAILED
 from search.command_line.signals import Stop
 from search.command_line.terminal import Terminal
 from search.engines.ray import forget_statistics, is_local
-from search.study.journal import TrialRecord
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from search.trials.checkpoints import left_over, start_store
 from search.trials.failures import FIRST_TRIALS, FirstFailures, failed_as_before, in_full, in_one_line
 from search.trials.job import Job

@@ -19,7 +19,8 @@ from benchmarks.search_quality.surrogate import Quantiles, Surrogate, rank_corre
 from results import tables
 from results.schema import Status
 from search.study.asha import Asha
-from search.study.study import Budget, Study
+from search.study.budget import Budget
+from search.study.study import Study
 from search.tasks.tiny10k import TASK
 from spaces.space import Params
 

@@ -13,7 +13,7 @@ from search.planning.config import parse
 from search.planning.plan import Plan
 from search.planning.survey import survey
 from search.runs.study_tables import param_types
-from search.study.study import Budget
+from search.study.budget import Budget
 from spaces.goal import Classify
 from spaces.recipe import Candidate, Recipe
 from tests.spaces.published import COUNTS

@@ -9,7 +9,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from results.schema import Status
 from search.study.asha import Asha
-from search.study.study import Budget, Study
+from search.study.budget import Budget
+from search.study.study import Study
 from search.tasks import Metric
 from spaces.layers import Conv, Dense, Flatten
 from spaces.network import Network

@@ -5,7 +5,7 @@ import pytest
 from search.planning.survey import predict_epochs, survey
 from search.run import main
 from search.study.asha import Asha
-from search.study.study import Budget
+from search.study.budget import Budget
 from tests.search.toy import TOY
 
 

@@ -12,8 +12,8 @@ from results.schema import Status
 from search.engines import tpe
 from search.engines.tpe import OneHistoryTPE
 from search.study import proposals
-from search.study.journal import TrialRecord
 from search.study.proposals import BEST, LATEST, MAX_DRAWS, Proposals, suggest_value
+from search.study.trial import TrialRecord
 from search.tasks import tiny10k
 from spaces.goal import Metric
 from spaces.space import Params, Space

@@ -14,7 +14,8 @@ from optuna.trial import TrialState
 
 from results.schema import Status
 from search.study.asha import Asha
-from search.study.study import Budget, SearchEnded, Study
+from search.study.budget import Budget
+from search.study.study import SearchEnded, Study
 from spaces.layers import Conv, InvalidNetwork
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe

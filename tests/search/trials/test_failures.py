@@ -7,7 +7,7 @@ import torch
 from ray.exceptions import RayActorError, RayTaskError
 
 from results.schema import Status
-from search.study.journal import TrialRecord
+from search.study.trial import TrialRecord
 from search.trials.failures import FirstFailures, failed_as_before, in_full, in_one_line, is_out_of_memory
 from tests.search.toy import toy_candidate
 

@@ -20,7 +20,8 @@ from search.planning.config import RunConfig, Sampler
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
 from search.session.summary import print_summary
-from search.study.study import Budget, Study
+from search.study.budget import Budget
+from search.study.study import Study
 from search.tasks import Scale, Task
 from search.trials.failures import FIRST_TRIALS
 from search.trials.tuning import Outcome, run_trials
