@@ -137,7 +137,7 @@ def run(config: AblateConfig) -> int:
             session.write_report()
         failed = again(session.study, job.given, ablate_command(config.run))
         if not outcome.is_whole:
-            session.say(f"Not all was trained. To go on: {ablate_command(config.run)}")
+            session.say(f"Not all was trained. Resume with: {ablate_command(config.run)}")
         elif failed:
             session.terminal.say(failed, style="bold yellow")
     is_done = outcome.is_whole and not failed

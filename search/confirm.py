@@ -135,7 +135,7 @@ def confirm(session: Session) -> bool:
     if told := how_often(confirmation.rows(study)):
         terminal.say(told)
     if not outcome.is_whole:
-        terminal.say(f"Not all was trained. To go on: {confirm_command(config)}")
+        terminal.say(f"Not all was trained. Resume with: {confirm_command(config)}")
     elif failed := again(study, job.given, confirm_command(config)):
         terminal.say(failed, style="bold yellow")
         return False

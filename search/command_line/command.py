@@ -44,7 +44,7 @@ def run_command(
     except StorageError as error:
         return _say(name, error, FAILED)
     except KeyboardInterrupt as stop:
-        return _say(name, str(stop) or "stopped at once", SIGNALLED + signal.SIGINT)
+        return _say(name, str(stop) or "stopped immediately", SIGNALLED + signal.SIGINT)
 
 
 def _say(name: str, what: object, exit_code: int) -> int:

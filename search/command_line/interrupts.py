@@ -30,7 +30,7 @@ def begin() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if not _begun or _is_importing(frame):
-        os.write(2, b"stopped at once\n")
+        os.write(2, b"stopped immediately\n")
         os._exit(128 + number)
     raise KeyboardInterrupt
 

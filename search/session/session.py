@@ -129,11 +129,11 @@ def quiet_optuna() -> None:
 @contextmanager
 def _kept(go_on: str) -> Iterator[None]:
     """Says how to go on where a run is cut short."""
-    kept = f"What the journal holds is kept. To go on: {go_on}"
+    kept = f"The journal is kept. Resume with: {go_on}"
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped at once. {kept}") from None
+        raise KeyboardInterrupt(f"stopped immediately. {kept}") from None
     except StorageError as error:
         raise StorageError(f"{error}. {kept}") from error
 
@@ -144,4 +144,4 @@ def _no_mistake() -> Iterator[None]:
     try:
         yield
     except ValueError as fault:
-        raise RuntimeError("a fault of ours; what the journal holds is kept") from fault
+        raise RuntimeError("internal error; the journal is kept") from fault

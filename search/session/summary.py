@@ -46,8 +46,8 @@ def print_start(session: Session) -> None:
     ]
     if study.trials:
         ended = sum(trial.status != Status.RUNNING for trial in study.current)
-        going_on = f"{len(study.running())} going on from their last checkpoint"
-        lines.append(f"resumed  {count(ended, 'trial')} had ended, {going_on}")
+        continuing = f"{len(study.running())} continuing from their last checkpoint"
+        lines.append(f"resumed  {count(ended, 'trial')} had ended, {continuing}")
     lines += [f"skipped  reference {name}: {reason}" for name, reason in plan.skipped().items()]
     session.terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
     for line in lines:
@@ -75,10 +75,10 @@ def print_summary(
             style="bold red",
         )
         terminal.say(outcome.failure)
-        terminal.say(f"Once it is mended, to go on: {resume_command(plan.config)}")
+        terminal.say(f"After fixing it, resume with: {resume_command(plan.config)}")
     if outcome.stop.name or outcome.out_of_time:
         reason = outcome.stop.name or "time_budget_seconds"
-        terminal.say(f"Stopped by {reason}. To go on: {resume_command(plan.config)}")
+        terminal.say(f"Stopped by {reason}. Resume with: {resume_command(plan.config)}")
 
 
 def _worked_on(plan: Plan) -> str:

@@ -126,7 +126,7 @@ class Progress:
             *([f"{counts[Status.PRUNED]} pruned"] if self.shows_best else []),
             *([f"{failed} failed"] if failed else []),
             *([f"best {self._score(best)}" if best else "none complete yet"] if self.shows_best else []),
-            f"{_clock(time.monotonic() - self.started)} gone",
+            f"{_clock(time.monotonic() - self.started)} elapsed",
             *([f"about {_clock(left)} left"] if (left := self._seconds_left()) else []),
         ]
 

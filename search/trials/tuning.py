@@ -104,7 +104,7 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: T
 
 def _give_up(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
     """Ends the process in order, while its main thread is stuck in a call to a Ray that has gone."""
-    said = f"Stopped by {stop.name}. What the journal holds is kept. To go on: {stop.go_on}"
+    said = f"Stopped by {stop.name}. The journal is kept. Resume with: {stop.go_on}"
     try:
         with suppress(StorageError):
             job.write_tables(study, False)
@@ -297,7 +297,9 @@ class _Housekeeping(tune.Callback):
         if self.waiting.is_due(is_waiting):
             self.progress.tell(nothing_free(self.slot_time.slots.slot))
         if self.outcome.stop.name and not self.has_told:
-            self.progress.tell("stopping within seconds; trials keep their last checkpoint. Once more to stop at once")
+            self.progress.tell(
+                "stopping within seconds; trials keep their last checkpoint. Press Ctrl-C again to stop immediately"
+            )
             self.has_told = True
         self.slot_time.go_by()
         self.progress.refresh()

@@ -57,7 +57,7 @@ def run(module: str, task: str, folder: Path, address: str) -> None:
         timeout=HANG_SECONDS if address != "address=local" else None,
     )
     assert done.returncode == 0, done.stdout
-    assert "a fault of ours" not in done.stdout
+    assert "internal error" not in done.stdout
 
 
 def check(name: str, folder: Path) -> None:

@@ -75,5 +75,5 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_the_command_that_was_printed_goes_on_with_it(pair):
-    assert "Not all was trained. To go on:" in pair[1].output
+    assert "Not all was trained. Resume with:" in pair[1].output
     assert "search.confirm run=a" in pair[1].output

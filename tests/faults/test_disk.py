@@ -46,7 +46,7 @@ def test_a_full_disk_stops_the_run_with_a_clear_error_and_it_goes_on_when_there_
         run.wait(process, 1)
     said = run.output.splitlines()[-1]
     assert "No space left on device" in said
-    assert "To go on: " in said
+    assert "Resume with: " in said
     assert f" -m search.run task=tiny10k run=a runs_dir={run.runs_dir}" in said
     assert "Traceback" not in run.output
     num_reports = sum(len(entry.reports) for entry in Journal.read(run.journal).entries())

@@ -30,7 +30,7 @@ def stopped(undisturbed, tmp_path_factory) -> dict[str, tuple[Run, set[str], lis
             for place, number in enumerate(signals):
                 process.send_signal(number)
                 if place + 1 < len(signals):
-                    run.wait_until(lambda: "to stop at once" in run.output, process)
+                    run.wait_until(lambda: "to stop immediately" in run.output, process)
             run.wait(process, exit_code)
         statuses = set(results.load("tiny10k", run.runs_dir)["status"])
         checkpoints = [path.name for path in (run.folder / "checkpoints").glob("*.ckpt")]
@@ -43,7 +43,7 @@ def stopped(undisturbed, tmp_path_factory) -> dict[str, tuple[Run, set[str], lis
 
 def go_on(run: Run) -> None:
     """By the very command that was printed, under observation."""
-    found = re.search(r"To go on: \S+ -m search\.run (.*)", run.output)
+    found = re.search(r"Resume with: \S+ -m search\.run (.*)", run.output)
     assert found, run.output
     with replace(run, arguments=tuple(shlex.split(found[1]))).started() as process:
         run.wait(process, 0)
@@ -59,7 +59,7 @@ def test_what_was_stopped_goes_on_as_the_undisturbed_run(stopped, undisturbed, n
     record(f"signal: {name}", 1, run)
 
 
-SAID = {"Ctrl-C": "Stopped by Ctrl-C", "Ctrl-C twice": "stopped at once", "SIGTERM": "Stopped by SIGTERM"}
+SAID = {"Ctrl-C": "Stopped by Ctrl-C", "Ctrl-C twice": "stopped immediately", "SIGTERM": "Stopped by SIGTERM"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -98,7 +98,7 @@ def test_cut_off_killed_and_gone_on_with_elsewhere_it_is_the_undisturbed_run(ser
     with second.started("confirm.top_k=0", "report=true") as driver:
         assert driver.wait(timeout=HANG_SECONDS) == 0, second.output
     assert f"run      {URL}/a, worked on in {second.journal.parent}" in second.output
-    assert "going on from their last checkpoint" in second.output
+    assert "continuing from their last checkpoint" in second.output
     assert f"report: {URL}/a/report.html" in second.output
 
     found = Remote(f"{URL}/a").files()

@@ -147,7 +147,7 @@ def test_a_run_goes_on_only_as_it_began(finished):
 def test_when_its_time_is_up_a_run_ends_in_order(tmp_path):
     code, output = run(tmp_path, "num_trials=40", "max_epochs=30", "run=a", "time_budget_seconds=6")
     assert code == 0, output
-    assert "Stopped by time_budget_seconds. To go on: " in output
+    assert "Stopped by time_budget_seconds. Resume with: " in output
     assert " -m search.run task=tiny10k run=a" in output
     assert "RUNNING" not in set(results.load("tiny10k", tmp_path)["status"])
 

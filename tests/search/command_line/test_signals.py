@@ -86,4 +86,4 @@ def test_ctrl_c_while_a_command_is_imported_is_no_traceback(module, tmp_path):
         timeout=HANG_SECONDS,
         start_new_session=True,
     )
-    assert (ended.returncode, ended.stderr) == (130, "stopped at once\n")
+    assert (ended.returncode, ended.stderr) == (130, "stopped immediately\n")
