@@ -1,10 +1,10 @@
-# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-tasks | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make bench-gpu | make check. See README.md for the pip commands behind them.
+# make search [ARGS="key=value ..."] | make champion | make documents | make test | make test-tasks | make test-faults | make test-browser | make test-gpu | make test-cluster | make bench | make bench-gpu | make check | make docs. See README.md for the pip commands behind them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DISK := 7 GB
 
-.PHONY: search champion documents test test-tasks test-faults test-browser test-gpu test-cluster bench bench-gpu check format
+.PHONY: search champion documents test test-tasks test-faults test-browser test-gpu test-cluster bench bench-gpu check docs format
 search: $(VENV)/installed
 	@$(BIN)/python -m search.run task=tiny10k $(ARGS)
 
@@ -63,6 +63,10 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# The documentation as a site, in site/; a broken link or anchor fails. The variable silences an advertisement
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
