@@ -1,4 +1,4 @@
-"""What Ray's autoscaler may start: read from the file that it runs with on this machine, the cluster's head."""
+"""The nodes that Ray's autoscaler may start, read from the cluster file that it runs with on the head."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MONITORS = (str(Path("autoscaler", "_private", "monitor.py")), str(Path("autosca
 
 
 def running_file(gcs_address: str) -> dict[str, Any] | None:
-    """The cluster file that the autoscaler of this cluster runs with; None where none of it runs on this machine.
+    """Returns the cluster file of this cluster's autoscaler; None if no autoscaler runs on this machine.
 
-    Ray tells nobody which nodes it may start, so the file is asked that its monitor was started with.
+    Ray has no interface for it, so the file is found from the command line of the autoscaler's process.
     """
     for options in _monitors():
         file = options.get("--autoscaling-config")
@@ -27,18 +27,18 @@ def running_file(gcs_address: str) -> dict[str, Any] | None:
 
 
 def growth_of(gcs_address: str) -> Growth | None:
-    """What the cluster of this address may become; None where it does not grow by itself."""
+    """Returns how the cluster at this address may grow; None if it has no autoscaler."""
     file = running_file(gcs_address)
     return growth_from(file) if file else None
 
 
 def growth_from(config: dict[str, Any]) -> Growth:
-    """What a cluster file allows, as Ray's monitor reads it: with its defaults filled in."""
+    """Returns the growth that a cluster file allows, once Ray's defaults are filled in."""
     head_name = config.get("head_node_type")
     kinds = dict(config.get("available_node_types") or {})
     head = kinds.pop(head_name, {})
     max_workers = int(config.get("max_workers") or 0)
-    if not kinds and head.get("max_workers"):  # of type local, head and workers are of one type
+    if not kinds and head.get("max_workers"):  # in a file of type local, head and workers have one type
         kinds = {head_name: head}
     return Growth(
         head=head.get("resources") or {},
@@ -52,7 +52,7 @@ def growth_from(config: dict[str, Any]) -> Growth:
 
 
 def _monitors() -> Iterator[dict[str, str]]:
-    """The options of each autoscaler that runs on this machine."""
+    """Yields the command-line options of each autoscaler on this machine."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if any(word.endswith(MONITORS) for word in words):

@@ -1,4 +1,4 @@
-"""Whether the Ray of this process is still there: its head, and the node that this process has joined it by."""
+"""A thread that notices when Ray is lost: the cluster's head, or the node by which this process has joined it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from search.command_line.signals import Stop
 from search.engines.ray import connected_node
 
 LOOK_SECONDS = 0.5
-"""So often it is looked, and an interrupt repeated that something on its way has swallowed."""
+"""The time between two checks, and between two interrupts, since code on the way may swallow one."""
 CONNECT_SECONDS = 2.0
 SILENT_LOOKS = 10
-"""After so many looks a head is given up that does not even refuse: in half a minute. After a whole one Ray would end
-this process itself."""
+"""The number of checks, about half a minute, after which a head that does not even refuse connections counts as lost.
+After a minute Ray would end this process itself."""
 GRACE_SECONDS = 2.0
-"""So long the main thread may take to come back. From a call to a head that has gone it never does."""
+"""How long the main thread may take to react. A call to a lost head never returns."""
 _connections: dict[str, socket.socket] = {}
-"""To raylets, by their sockets' paths."""
+"""Open connections to raylets, by their sockets' paths."""
 PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
 
 
 @contextmanager
 def watched(stop: Stop, give_up: Callable[[], None]) -> Iterator[None]:
-    """Within it, Ray's loss is noted in `stop`, and KeyboardInterrupt raised in the main thread.
+    """Notes the loss of Ray in `stop` while the block runs, and raises KeyboardInterrupt in the main thread.
 
-    Where that is stuck in a call to Ray, or the next call would end the process, `give_up` is called in another thread
-    instead, which has to end the process in order. An error that comes of the loss, ahead of that, has it noted too.
+    If the main thread is stuck in a call to Ray, or its next call would end the process, `give_up` is called in another
+    thread and must end the process in order. If the loss raises an error in the block first, it is noted as well.
     """
     ended = threading.Event()
     watch = threading.Thread(target=_watch, args=(stop, ended, give_up), daemon=True)
@@ -46,14 +46,14 @@ def watched(stop: Stop, give_up: Callable[[], None]) -> Iterator[None]:
     finally:
         stop.waits_for_ray = False
         ended.set()
-        watch.join()  # its signal would end the process once nobody listens for it
+        watch.join()  # its signal would end the process once there is no handler
         for raylet in list(_connections):
             _connections.pop(raylet).close()
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What has become of Ray, in words, and whether Ray ends this process itself at its next call to its raylet."""
+    """What happened to Ray, in words, and whether Ray itself ends this process at the next call to its raylet."""
 
     what: str
     ends_process: bool = False
@@ -80,7 +80,7 @@ def _watch(stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> N
 
 
 def _loss() -> Loss | None:
-    """What has ended. A local Ray's processes are this one's children; others are known by their refusal."""
+    """Returns what has ended, if anything. A local Ray's processes are our children; others refuse connections."""
     node = connected_node()
     if node is None:
         return None
@@ -90,13 +90,13 @@ def _loss() -> Loss | None:
         host, _, port = node.gcs_address.rpartition(":")
         dead = {"raylet"} if _has_ended(node.raylet_socket_name) else set()
         dead |= {"gcs_server"} if _refuses(socket.AF_INET, (host, int(port))) else set()
-    ended = [shown for kind, shown in PARTS.items() if kind in dead]
+    ended = [label for kind, label in PARTS.items() if kind in dead]
     what = f"the loss of Ray, whose {' and '.join(ended)} has ended"
     return Loss(what, ends_process="raylet" in dead) if ended else None
 
 
 def _has_ended(raylet: str) -> bool:
-    """Whether nobody listens at a raylet's socket any more. One connection is kept: a raylet notes each that ends."""
+    """Returns whether a raylet's socket is dead. One connection is kept open, since a raylet logs each that closes."""
     if kept := _connections.pop(raylet, None):
         if _is_open(kept):
             _connections[raylet] = kept
@@ -108,7 +108,7 @@ def _has_ended(raylet: str) -> bool:
         connection.connect(raylet)
     except OSError as error:
         connection.close()
-        return isinstance(error, ConnectionRefusedError | FileNotFoundError)  # else it has too much to do
+        return isinstance(error, ConnectionRefusedError | FileNotFoundError)  # otherwise it is only busy
     connection.setblocking(False)
     _connections[raylet] = connection
     return False
@@ -117,24 +117,24 @@ def _has_ended(raylet: str) -> bool:
 def _is_open(connection: socket.socket) -> bool:
     try:
         return connection.recv(1, socket.MSG_PEEK) != b""
-    except BlockingIOError:  # nothing has been said, as usual
+    except BlockingIOError:  # open and without data, as usual
         return True
     except OSError:
         return False
 
 
 def _refuses(family: int, address: Any) -> bool:
-    """Whether nobody listens there any more. Raises TimeoutError where nothing is heard at all."""
+    """Returns whether an address refuses connections. Raises TimeoutError if there is no answer at all."""
     with socket.socket(family) as connection:
         connection.settimeout(CONNECT_SECONDS)
         try:
             connection.connect(address)
         except (ConnectionRefusedError, FileNotFoundError):
             return True
-        except BlockingIOError:  # listens, and has too much to do
+        except BlockingIOError:  # it listens, but is busy
             return False
         except TimeoutError:
             raise
-        except OSError as error:  # no route, say
+        except OSError as error:  # for example, no route
             raise TimeoutError(str(error)) from None
         return False

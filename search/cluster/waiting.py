@@ -1,4 +1,4 @@
-"""What is said while trials are wanted and none can start, since others have what the cluster has."""
+"""The message while no trial can start because others use the cluster's resources."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WAIT_SECONDS = 15.0
 
 @dataclass
 class Waiting:
-    """How long trials have been waiting, with room for none of them."""
+    """Measures how long trials have waited with room for none of them."""
 
     since: float = field(default_factory=time.monotonic)
 
     def is_due(self, is_waiting: bool) -> bool:
-        """Whether to say so: every 15 seconds in which there was room for none of the trials that wait."""
+        """Returns whether the message is due: every 15 seconds in which no trial could start."""
         now = time.monotonic()
         if not is_waiting:
             self.since = now
@@ -28,15 +28,15 @@ class Waiting:
 
 
 def nothing_free(slot: Slot) -> str:
-    """What a trial needs, and what of the cluster is free."""
+    """Returns a message with what a trial needs and what is free."""
     return (
-        f"no trial can start: one needs {slot}, and the cluster has {free_of_all()}. Waiting; Ctrl-C ends it, and "
-        "address=local trains on this machine alone"
+        f"no trial can start: a trial needs {slot}, and the cluster has {free_resources()}. Waiting; press Ctrl-C to "
+        "stop. address=local trains on this machine alone"
     )
 
 
-def free_of_all() -> str:
-    """'3 of 8 CPUs and 1 of 2 GPUs free', of the cluster that Ray is connected to."""
+def free_resources() -> str:
+    """Returns, for example, '3 of 8 CPUs and 1 of 2 GPUs free' for the connected cluster."""
     import ray
 
     total, free = ray.cluster_resources(), ray.available_resources()

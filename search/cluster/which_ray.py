@@ -1,4 +1,4 @@
-"""Which Ray a run uses: the one that was named, a running one of this user's, or one of its own."""
+"""The choice of the Ray that a run uses: the named one, this user's running one, or a new local one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from search.engines.ray import cluster_note
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
 PROBE_SECONDS = ray_probe.CONNECT_SECONDS + ray_probe.ANSWER_SECONDS
 START_SECONDS = 120.0
-"""A probe that has not started after this time is taken as failed."""
+"""The time after which a probe that has not started counts as failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,12 @@ class RayChoice:
     address: str | None = None
     wants_token: bool = False
     not_joined: str = ""
-    """Which running cluster was found and why it was left alone."""
+    """Which running cluster was found and why it is not used; empty if there is none."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A cluster that Ray itself would join: what names it, and the user who wrote that, where it is a file."""
+    """A cluster that Ray itself would join: where its address was found, and who wrote that file."""
 
     address: str
     named_by: str
@@ -41,18 +41,18 @@ class Found:
 
 
 class CannotJoin(ValueError):
-    """Why a cluster cannot be joined, to be read after "ADDRESS: "."""
+    """Raised if a cluster cannot be joined. The message continues "ADDRESS: "."""
 
 
 class OtherVersions(CannotJoin):
-    """It runs another Ray or Python than this process."""
+    """Raised if a cluster runs another version of Ray or Python than this process."""
 
 
 def choose_ray(asked: str | None) -> RayChoice:
-    """The Ray that `address=` asks for; without it, a running one that is this user's, else a local one.
+    """Returns the Ray that `address=` names; without it, this user's running cluster, else a new local one.
 
-    A token of ours that a cluster takes makes it ours too. Raises ValueError where one was asked for and cannot be
-    joined, and never waits longer than 5 seconds for an answer.
+    A cluster that accepts our token counts as this user's. Raises ValueError if a named cluster cannot be joined. Waits
+    at most 5 seconds for an answer.
     """
     if asked == LOCAL:
         return RayChoice()
@@ -61,7 +61,7 @@ def choose_ray(asked: str | None) -> RayChoice:
     found = find_cluster()
     if asked == AUTO:
         if found is None:
-            raise ValueError("address=auto: no Ray cluster is noted on this machine, and RAY_ADDRESS names none")
+            raise ValueError("address=auto: this machine has no record of a Ray cluster, and RAY_ADDRESS names none")
         return _asked(asked, found.address)
     if found is None:
         return RayChoice()
@@ -74,7 +74,7 @@ def choose_ray(asked: str | None) -> RayChoice:
 
 
 def find_cluster() -> Found | None:
-    """The cluster that Ray's own rule finds: RAY_ADDRESS names it, or the last `ray start` has noted it here."""
+    """Returns the cluster that Ray's own rule finds: named by RAY_ADDRESS, or recorded by the last `ray start` here."""
     named = os.environ.get("RAY_ADDRESS", "")
     if named == LOCAL:
         return None
@@ -88,10 +88,10 @@ def find_cluster() -> Found | None:
 
 
 def probe(address: str) -> dict[str, Any]:
-    """What a cluster says of itself. Raises CannotJoin if nobody answers, or one with other versions or tokens."""
+    """Asks a cluster for its versions. Raises CannotJoin if there is no answer, or if versions or tokens differ."""
     if address.startswith(CLIENT):
         raise CannotJoin(
-            "through Ray's client this machine is no node of the cluster, so checkpoints could not come into the run's "
+            "through Ray's client this machine is not a node of the cluster, so checkpoints could not reach the run's "
             "folder here. Run the search on the head, or on a machine that `ray start --address=HOST:PORT` has joined"
         )
     host, colon, port = address.rpartition(":")
@@ -116,7 +116,7 @@ def _asked(typed: str, address: str) -> RayChoice:
 def _ask(host: str, port: str) -> dict[str, Any]:
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
     command = [sys.executable, "-P", ray_probe.__file__, host, port]
-    # In a session of its own, so that Ctrl-C, which our caller notes, does not end it and look like a silent cluster
+    # In its own session: Ctrl-C is the caller's, and must not end the probe, which would look like a silent cluster
     asked = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=START_SECONDS, start_new_session=True
     )
@@ -130,22 +130,22 @@ def _ask(host: str, port: str) -> dict[str, Any]:
 
 
 def _check_ours(found: Found, answer: dict[str, Any]) -> None:
-    """Raises CannotJoin unless it takes our token, or the user whose process answers, or who noted it, is this one."""
+    """Raises CannotJoin unless the cluster accepts our token, or this user runs it or recorded it here."""
     if answer.get("takes_ours"):
         return
     owner = _listener(int(found.address.rpartition(":")[2])) if answer["is_here"] else None
     owner = found.writer if owner is None else owner
-    way = f"address={found.address} joins it"
+    way = f"to join it anyway: address={found.address}"
     if owner is None:
-        raise CannotJoin(f"it asks for no token, so nobody can tell whose it is; {way}")
+        raise CannotJoin(f"it asks for no token, so its owner is unknown; {way}")
     if owner != os.getuid():
-        raise CannotJoin(f"it is {_user(owner)}'s; {way}")
+        raise CannotJoin(f"it belongs to {_user(owner)}; {way}")
 
 
 def _listener(port: int) -> int | None:
-    """The user whose process on this machine listens at a port; None where the system does not tell.
+    """Returns the user whose process on this machine listens on a port; None if the system does not say.
 
-    Linux says so in /proc/net/tcp, to everybody: columns are local address, remote address, state, ..., user.
+    On Linux everybody can read /proc/net/tcp: its columns are local address, remote address, state, ..., user.
     """
     for table in Path("/proc/net/tcp"), Path("/proc/net/tcp6"):
         lines = table.read_text().splitlines()[1:] if table.exists() else []

@@ -1,4 +1,4 @@
-"""All uses of private names of Ray and Optuna; before an upgrade of either, this folder is what must be checked.
+"""All uses of private names of Ray and Optuna. Check this folder before an upgrade of either.
 
-It imports no other module of the search. `trainables.engine` is the same for PyTorch.
+Imports no other module of search. `trainables.engine` does the same for PyTorch.
 """

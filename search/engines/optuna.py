@@ -1,4 +1,4 @@
-"""Private names of Optuna: the numbers under which a storage keeps studies and trials, and its file of records."""
+"""Private names of Optuna: the ids of studies and trials in a storage, and the journal file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["FrozenStudy", "UnlockedFile", "study_id", "trial_id"]
 
 
 def study_id(study: FrozenStudy) -> int:
-    """The number under which a storage keeps a study."""
+    """Returns a study's id in its storage."""
     return study._study_id
 
 
 def trial_id(trial: FrozenTrial) -> int:
-    """The number under which a storage keeps a trial, among those of all its studies."""
+    """Returns a trial's id in its storage, which counts the trials of all studies."""
     return trial._trial_id
 
 
 class UnlockedFile(JournalFileBackend):
-    """Optuna's file of records, for a caller that holds a lock itself, and with bounded memory.
+    """Optuna's journal file for a caller that holds its own lock, with bounded memory.
 
-    Optuna's own lock would stall the caller for 30 s after a process that held it was killed.
+    Optuna's lock would stall the caller for 30 s after a process that held it was killed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class UnlockedFile(JournalFileBackend):
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         yield from super().read_logs(log_number_from)
-        # Optuna keeps where each record begins, 2 kB a trial, but goes on only from the last, or from the first
+        # Optuna keeps the offset of each record, 2 kB per trial, but reads only from the last or the first one
         last = max(self._log_number_offset)
         self._log_number_offset = {0: 0, last: self._log_number_offset[last]}
 

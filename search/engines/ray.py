@@ -1,6 +1,6 @@
-"""Private names of Ray: its node, its processes, its tokens, its reader of cluster files, and Tune's controller.
+"""Private names of Ray: its node, processes, tokens, cluster files, and Tune's controller.
 
-Ray takes a second to import, so each function imports what it needs.
+Each function imports what it needs, since Ray takes a second to import.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 def connected_node() -> Any:
-    """The node of the cluster that this process is connected to (`ray._private.node.Node`); None if it is to none."""
+    """Returns the cluster node that this process is connected to (`ray._private.node.Node`), or None."""
     from ray._private import worker
 
     return worker._global_node
 
 
 def is_local() -> bool:
-    """Whether the Ray that this process is connected to was started by it, so that nobody else uses it."""
+    """Returns whether this process started the Ray that it is connected to, so that nobody else uses it."""
     node = connected_node()
     return node is not None and node.head
 
 
 def end_local_processes() -> None:
-    """Ends those processes of a local Ray that `ray.shutdown` would wait for; a Ray that was joined is left alone.
+    """Ends those processes of a local Ray that `ray.shutdown` would wait for. Does nothing to a joined Ray.
 
-    All of them, where one has died. Else the autoscaler's: asked to end after the store that it reports to, it would be
-    waited for a whole second, and killed then.
+    If one process has died, all are ended. Otherwise only the autoscaler's is: Ray ends it after the store that it
+    reports to, and would wait a whole second before it kills it.
     """
     node = connected_node()
     if node is None or not node.head:
@@ -48,10 +48,10 @@ def end_local_processes() -> None:
 
 @contextmanager
 def sessions_of_their_own() -> Iterator[None]:
-    """Ray's processes that are started within it get no signal that is meant for this process's group or terminal.
+    """Starts Ray's processes, within the block, in their own sessions, so that signals to our group do not reach them.
 
-    A SIGTERM to the group would end them before what they still know has been kept. They go with this process all the
-    same, since the kernel kills them then.
+    A SIGTERM to the group would end them before their data are saved. The kernel still kills them when this process
+    ends.
     """
     from ray._private import services
 
@@ -70,11 +70,10 @@ def sessions_of_their_own() -> Iterator[None]:
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """A Ray that is started within it listens on this machine's loopback alone, so that no other machine reaches it.
+    """Makes a Ray that is started within the block listen on loopback only, so that no other machine can reach it.
 
-    Ray's processes listen on all interfaces unless their node's address is the loopback one. `ray.init` replaces a
-    loopback `_node_ip_address` by a public one; it keeps to loopback only where it takes clusters to be switched off,
-    as it does by default on macOS.
+    Ray's processes listen on all interfaces unless their node's address is the loopback address. `ray.init` replaces a
+    loopback `_node_ip_address` with a public one, unless clusters are disabled, as they are by default on macOS.
     """
     from ray._private import ray_constants
 
@@ -88,7 +87,7 @@ def on_loopback() -> Iterator[None]:
 
 
 def read_tokens_anew() -> None:
-    """Has Ray, which keeps them in mind, read its variables of the environment again, the token's among them."""
+    """Makes Ray read its environment variables again, including the token, since it caches them."""
     from ray import _raylet
 
     engine: Any = _raylet
@@ -97,21 +96,21 @@ def read_tokens_anew() -> None:
 
 
 def temporary_folder() -> Path:
-    """The folder in which a local Ray would keep its sockets and logs."""
+    """Returns the folder in which a local Ray would keep its sockets and logs."""
     from ray._common.utils import get_default_ray_temp_dir
 
     return Path(get_default_ray_temp_dir())
 
 
 def cluster_note() -> Path:
-    """The file in which `ray start` notes the address of the cluster that it has started on this machine."""
+    """Returns the file in which `ray start` records the address of the cluster that it started on this machine."""
     from ray._common.utils import get_ray_address_file
 
     return Path(get_ray_address_file(None))
 
 
 def memory_bytes() -> tuple[int, int]:
-    """The memory of this machine, or of its container, and how much of it is used."""
+    """Returns the memory in bytes of this machine, or of its container, and how much of it is used."""
     from ray._common.utils import get_system_memory
     from ray._private.utils import get_used_memory
 
@@ -119,35 +118,35 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A cluster file's content as `ray up` completes it, without what Ray prints meanwhile. Any exception may come."""
+    """Returns a cluster file's content as `ray up` completes it, without Ray's output. May raise any exception."""
     from ray.autoscaler._private.util import prepare_config
 
     logging.getLogger("ray.autoscaler._private.util").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return prepare_config(copy.deepcopy(dict(config)))  # Ray changes what it is given
+        return prepare_config(copy.deepcopy(dict(config)))  # Ray changes its argument
 
 
 def check_cluster_config(config: Mapping[str, Any]) -> None:
-    """Raises whatever `ray up` would raise of a cluster file's content."""
+    """Raises the exception, of any type, that `ray up` would raise for a cluster file's content."""
     from ray.autoscaler._private.util import validate_config
 
     validate_config(with_defaults(config))
 
 
 def controller_of(wrapper: Any) -> Any:
-    """Tune's controller, of which a scheduler is given a wrapper."""
+    """Returns Tune's controller from the wrapper that schedulers receive."""
     return wrapper._tune_controller
 
 
 def num_live_workers(controller: Any) -> int:
-    """Workers that the cluster has found room for, also those that are still starting."""
+    """Returns the number of workers for which the cluster has room, including those that are starting."""
     return controller._actor_manager.num_live_actors
 
 
 def keep_first_checkpoint_only(controller: Any) -> None:
-    """Lets Tune keep the first of its own records of all trials, which it wants to find at its end, and no other.
+    """Lets Tune write its first experiment snapshot, which it expects at its end, and skips all later ones.
 
-    Nothing reads them, and of thousands of trials they would take 20 kB of memory for each, and seconds.
+    Nothing reads them. With thousands of trials they take seconds, and 20 kB of memory per trial.
     """
 
     def once(**options: Any) -> None:
@@ -159,6 +158,6 @@ def keep_first_checkpoint_only(controller: Any) -> None:
 
 
 def forget_statistics(trial: Trial) -> None:
-    """Drops 13 kB of statistics of a trial that has ended: Tune keeps each trial for good, and these with it."""
+    """Drops 13 kB of statistics of an ended trial, which Tune would keep until its end."""
     trial.run_metadata.metric_n_steps.clear()
     trial.run_metadata.metric_analysis.clear()

@@ -1,7 +1,7 @@
-"""Asks a Ray cluster who it is, in a process of its own: `python -P ray_probe.py HOST PORT` prints one JSON object.
+"""Asks a Ray cluster for its versions: `python -P ray_probe.py HOST PORT` prints one JSON object.
 
-Ray's client blocks for 40 seconds where nobody answers, deaf to signals, and ends its process where it misses a token.
-Here an alarm ends it first: by SIGALRM, if the cluster takes longer to answer than it may.
+It is a process of its own, since Ray's client blocks for 40 seconds without an answer, ignores signals meanwhile, and
+ends its process if it has no token. Here SIGALRM ends it if the cluster takes too long to answer.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import sys
 from typing import Any
 
 CONNECT_SECONDS, ANSWER_SECONDS = 2, 3
-"""Whole seconds, as alarms take them. The time to import Ray counts in neither."""
+"""Whole seconds, as alarms require. Neither includes the time to import Ray."""
 
 
 def main(host: str, port: str) -> dict[str, Any]:
-    """What is to be known before joining: `problem`, or versions; `is_here`, `wants_token`, `takes_ours`."""
+    """Returns the facts needed before joining: `problem`, or versions; `is_here`, `wants_token`, `takes_ours`."""
     signal.alarm(CONNECT_SECONDS)
     try:
         with socket.create_connection((host, int(port))) as connection:
@@ -30,7 +30,7 @@ def main(host: str, port: str) -> dict[str, Any]:
 
 
 def ask(address: str) -> dict[str, Any]:
-    """Versions of the cluster; first without our token, so that one that wants none is not shown it."""
+    """Returns the cluster's versions. Asks first without our token, so that a cluster without tokens never sees it."""
     import ray
     from ray import _raylet
     from ray.exceptions import AuthenticationError
@@ -44,13 +44,13 @@ def ask(address: str) -> dict[str, Any]:
     except AuthenticationError:
         answer["wants_token"] = True
     if not engine.AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
-        return {**answer, "problem": "it wants a token, and you have none (~/.ray/auth_token, or RAY_AUTH_TOKEN)"}
+        return {**answer, "problem": "it requires a token, and you have none (~/.ray/auth_token, or RAY_AUTH_TOKEN)"}
     os.environ["RAY_AUTH_MODE"] = "token"
-    engine.Config.initialize("")  # which reads the environment anew
+    engine.Config.initialize("")  # reads the environment again
     try:
         return {**answer, **versions(address), "takes_ours": True}
     except AuthenticationError:
-        return {**answer, "problem": "it wants another token than yours"}
+        return {**answer, "problem": "it does not accept your token"}
 
 
 def versions(address: str) -> dict[str, str]:
@@ -61,8 +61,8 @@ def versions(address: str) -> dict[str, str]:
     engine: Any = _raylet
     client = engine.GcsClient(address=address)
     found = client.internal_kv_get(CLUSTER_METADATA_KEY, namespace=KV_NAMESPACE_CLUSTER, timeout=ANSWER_SECONDS)
-    told = json.loads(found or b"{}")
-    return {"ray": told.get("ray_version", "unknown"), "python": told.get("python_version", "unknown")}
+    metadata = json.loads(found or b"{}")
+    return {"ray": metadata.get("ray_version", "unknown"), "python": metadata.get("python_version", "unknown")}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run's folder: who holds it, how the run in it was begun, and what is said when its disk takes no more."""
+"""A run's folder: its files, its lock, and config.yaml."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from results.storage import bring, run_names
 
 ENGINES = ("torch", "ray", "optuna")
 BEST = "best"
-"""The name of the best trial's model file, without its ending."""
+"""The name of the best trial's model file, without its suffix."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One folder a run; files in it are replaced whole, so what a killed process was writing lies beside them."""
+    """The folder of one run. Files in it are replaced whole; a killed process leaves only temporary files."""
 
     path: Path
 
@@ -49,29 +49,30 @@ class RunFolder:
 
     @property
     def best_model(self) -> Path:
-        """The model of the leaderboard's first row; it is not there where no file holds that network."""
+        """The model of the leaderboard's first row; it does not exist if no file holds that network."""
         return self.models / f"{BEST}.pt"
 
     @property
     def scratch(self) -> Path:
-        """Ray Tune's own files, of which nothing is needed once it has ended."""
+        """Ray Tune's own files, which are not needed after it has ended."""
         return self.path / ".tune"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder and keeps other processes out of it; the lock goes with the process that holds it.
+        """Creates the folder and locks it against other processes. The lock ends with the process that holds it.
 
-        A folder that was made here goes again after a ValueError, a user's mistake that nothing came of. Raises
-        ValueError if another process holds it, if it cannot be made or written, or if it holds a link.
+        A folder created here is removed if the block raises ValueError (user error). Raises ValueError if another
+        process holds the lock, if the folder cannot be created or written, or if it contains a link.
         """
         is_new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            check_no_links(self.path, unless_in=[self.scratch.name])  # which is removed, and no link in it is followed
+            check_no_links(self.path, unless_in=[self.scratch.name])  # it is removed without following links
             lock = open_unlinked(self.path / ".lock", "w")
         except OSError as error:
             raise ValueError(
-                f"{self.path}: cannot be the folder of a run: {error.strerror}; name others with runs_dir= and run="
+                f"{self.path}: cannot be the folder of a run: {error.strerror}; name another one with runs_dir= and "
+                "run="
             ) from None
         with lock:
             self._hold(lock, is_new)
@@ -89,17 +90,17 @@ class RunFolder:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"run={self.name}: another process is running it; wait, or name another") from None
+            raise ValueError(f"run={self.name}: another process is running it; wait, or name another run") from None
         except OSError as error:
             if is_new:
                 shutil.rmtree(self.path)
             raise ValueError(
-                f"{self.path}: this file system has no locks, by which a run is held by one process at a time "
-                f"({error.strerror}); name a folder on another with runs_dir="
+                f"{self.path}: this file system has no locks, which keep two processes from writing one run "
+                f"({error.strerror}); name a folder on another one with runs_dir="
             ) from None
 
     def write_config(self, facts: dict[str, Any]) -> None:
-        """Write config.yaml: what the run was asked for. `search.planning.config` reads it when the run is resumed."""
+        """Writes config.yaml, which `search.planning` reads when the run is resumed. Raises StorageError."""
         versions = {"python": platform.python_version(), **{name: version(name) for name in ENGINES}}
         facts = {**facts, "versions": versions, "git_commit": _git_commit()}
         text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
@@ -107,7 +108,7 @@ class RunFolder:
             file.write(text.encode())
 
     def _sweep(self) -> None:
-        """Removes what killed processes left unfinished."""
+        """Removes temporary files that killed processes left."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         for folder in (self.path, self.path / "checkpoints", self.path / "models"):
             for path in folder.glob(f".*{TEMPORARY}"):
@@ -115,9 +116,9 @@ class RunFolder:
 
 
 def find_run(runs_dir: str, run: str) -> RunFolder:
-    """The folder of a run that is there, or was brought here. Raises ValueError with the runs that are."""
+    """Returns the folder of an existing run, fetched if it is in a bucket. Raises ValueError that lists the runs."""
     folder = RunFolder(bring(runs_dir, run))
-    if not os.path.exists(folder.journal):  # not pathlib's, which raises for a name that is too long
+    if not os.path.exists(folder.journal):  # pathlib's raises an error for a name that is too long
         raise ValueError(
             f"run={run}: there is no such run in {runs_dir}; it has {', '.join(run_names(runs_dir)) or 'none'}. "
             "runs_dir= names another folder of runs"
@@ -126,7 +127,7 @@ def find_run(runs_dir: str, run: str) -> RunFolder:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code that runs, with a + if files differ from it; None outside a repository."""
+    """Returns the commit of the running code, with a + if files differ from it; None outside a repository."""
     here = Path(__file__).parent
     try:
         found = subprocess.run(

@@ -1,10 +1,10 @@
-"""Mirror: keeps a bucket's copy of a run up to date from a thread, so that a new head can go on from that alone.
+"""Mirror: a thread that keeps a bucket's copy of a run up to date, so that a new machine can resume the run from it.
 
-A round takes the checkpoints first, then the journals, then the rest, and sends the rest first, then the journals, then
-the checkpoints. So at any moment the bucket holds no checkpoint that is more than a report ahead of its journal, whose
-next report would then be missing, and no ending without its model: a head that is lost in the midst costs no more than
-the round. Checkpoints, most of what is sent, go in a thread of their own: where they take longer than a round, further
-rounds keep the journal up to date without any.
+A round reads checkpoints first, then journals, then other files, and sends them in the opposite order. So the bucket
+never holds a checkpoint that is more than one report ahead of its journal, since a report would then be missing, and
+never a trial's end without its model. A head that is lost in the middle of a round loses only that round. Checkpoints
+are most of the data, so they are sent by a thread of their own: while they take longer than a round, the following
+rounds update the journal without them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ ROUND_SECONDS = 5.0
 LAST_SECONDS, RETRY_SECONDS = 60.0, 2.0
 
 Stamp = tuple[int, int]
-"""A file's size and time of change (ns)."""
+"""A file's size in bytes and modification time in nanoseconds."""
 Taken = tuple[str, Stamp, BinaryIO]
-"""A file's name and stamp, and the file itself, which stays what it is when another takes its name."""
+"""A file's name, its stamp, and the open file, which keeps its content if the name is replaced."""
 
 
 @contextmanager
 def mirrored(runs_dir: str, folder: RunFolder, stop: Stop, say: Callable[[str], None]) -> Iterator[Mirror | None]:
-    """Sends a run whose runs_dir is a bucket there until the block ends, and then for a last time; None for any other.
+    """Sends a run to its bucket until the block ends, and once more at the end. Yields None if runs_dir is no bucket.
 
-    A mirror that fails is `stop`'s reason to end. Raises ValueError if the bucket cannot be written to at the start,
-    StorageError if it cannot be at the end. Where the block raises a ValueError, a new run goes from there again.
+    A failing mirror makes `stop` end the session. Raises ValueError if the bucket cannot be written at the start, and
+    StorageError if it cannot be written at the end. If the block raises ValueError, a new run is removed from the
+    bucket.
     """
     if not is_remote(runs_dir):
         yield None
@@ -55,33 +56,33 @@ def mirrored(runs_dir: str, folder: RunFolder, stop: Stop, say: Callable[[str], 
     mirror.end(LAST_SECONDS)
     mirror.check()
     if mirror.behind:
-        raise StorageError(f"{mirror.remote.url}: {mirror.behind}; what is new is in {folder.path} alone")
+        raise StorageError(f"{mirror.remote.url}: {mirror.behind}; only {folder.path} has the latest files")
 
 
 class Mirror:
-    """The bucket's copy of one run's folder, whose lock is held."""
+    """The bucket's copy of one run's folder. This process holds the folder's lock."""
 
     def __init__(self, remote: Remote, folder: Path, say: Callable[[str], None], stop: Stop) -> None:
         self.remote, self.folder, self.say, self.stop = remote, folder, say, stop
         self.behind: str | None = None
-        """Why the last round failed, if it did."""
+        """The reason why the last round failed, or None."""
         self.failure: Exception | None = None
-        """Why no further round can be."""
+        """The error after which no further round is possible."""
         self._sent: dict[str, Stamp] = {}
         self._lengths: dict[str, int] = {}
-        """Of the journals, as they were last sent or found."""
+        """The journals' lengths as last sent or found."""
         self._tried: dict[str, int] = {}
-        """The same, of those whose sending may have failed."""
+        """The lengths of journals whose sending may have failed."""
         self._is_new = False
         self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror-checkpoints")
         self._checkpoints: Future[None] | None = None
-        """Those on their way."""
+        """The checkpoints that are being sent."""
         self._ending = threading.Event()
         self._patience: float | None = None
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
 
     def begin(self) -> None:
-        """Tries the place by writing config.yaml there, and starts. Raises ValueError."""
+        """Tests the bucket by writing config.yaml there, and starts the thread. Raises ValueError."""
         with explained(self.remote.url):
             self._look()
             with (self.folder / "config.yaml").open("rb") as file:
@@ -89,36 +90,36 @@ class Mirror:
         self._thread.start()
 
     def end(self, patience_seconds: float | None) -> None:
-        """Ends with a last round, tried for so long; None for no such round."""
+        """Ends with a last round, which is retried for `patience_seconds`; None for no last round."""
         self._patience = patience_seconds
         self._ending.set()
         self._thread.join()
 
     def check(self) -> None:
-        """Raises StorageError if somebody else writes the run."""
+        """Raises StorageError if another process writes the run."""
         if self.failure:
             raise self.failure
 
     def withdraw(self) -> None:
-        """Removes what was sent of a run that was new: nothing came of it."""
+        """Removes from the bucket what was sent of a new run that never started."""
         if not self._is_new:
             return
-        with suppress(OSError):  # or a checkpoint that is on its way comes after all has been removed
+        with suppress(OSError):  # otherwise a checkpoint could arrive after everything was removed
             self._wait_for_checkpoints()
         with suppress(OSError):
             self.remote.remove_all()
 
     def send_changes(self) -> None:
-        """One round, whole. Raises OSError where there is no answer, StorageError if somebody else writes the run."""
-        with suppress(OSError):  # what was not sent is taken again
+        """Sends one whole round. Raises OSError without an answer, StorageError if another process writes the run."""
+        with suppress(OSError):  # files that were not sent are read again
             self._wait_for_checkpoints()
         self._send_round()
         self._wait_for_checkpoints()
 
     def _send_round(self) -> None:
-        """Sends all but checkpoints, and begins to send these, unless earlier ones are still on their way.
+        """Sends all but checkpoints, and starts sending these unless earlier ones are still being sent.
 
-        Raises, at its end, what the sending of earlier ones has raised.
+        At its end, raises the error of the earlier checkpoints, if there was one.
         """
         ended = self._checkpoints if self._checkpoints and self._checkpoints.done() else None
         if ended:
@@ -144,21 +145,21 @@ class Mirror:
             ended.result()
 
     def _wait_for_checkpoints(self) -> None:
-        """Raises what their sending has raised."""
-        if on_their_way := self._checkpoints:
-            wait([on_their_way])
+        """Waits until checkpoints are sent, and raises their error, if any."""
+        if sending := self._checkpoints:
+            wait([sending])
             self._checkpoints = None
-            on_their_way.result()
+            sending.result()
 
     def _look(self) -> None:
-        """Notes what is there."""
+        """Records what the bucket has. Raises ValueError if it has more of the run than this machine."""
         files = self.remote.files()
         theirs = {name: self.remote.read(name) or b"" for name in files if is_journal(name)}
         if not is_ahead(local_journals(self.folder), theirs):
-            raise ValueError(f"{self.remote.url}: somebody else has gone on with this run just now; name another run")
+            raise ValueError(f"{self.remote.url}: another process has just continued this run; name another run")
         self._is_new = not files
         self._lengths = {name: len(content) for name, content in theirs.items()}
-        # Those that were fetched have the same stamp here. Of what is not here, only checkpoints are known to be over
+        # Fetched files have the same stamp here. Of files that are missing here, only checkpoints are surely outdated
         known = {n: (i.size, i.mtime_ns) for n, i in files.items() if "checkpoints/" in n or (self.folder / n).exists()}
         self._sent = {name: stamp for name, stamp in known.items() if not is_journal(name)}
 
@@ -175,27 +176,27 @@ class Mirror:
             self.stop.deadline = time.monotonic()
 
     def _try(self, send: Callable[[], None]) -> bool:
-        """Whether it was sent; says when this changes."""
+        """Returns whether the round was sent, and reports when this changes."""
         try:
             send()
         except OSError as error:
             if self.behind is None:
                 self.say(
-                    f"{self.remote.url}: cannot be reached ({reason(error)}); the run goes on in {self.folder} and is "
-                    "sent when it answers again"
+                    f"{self.remote.url}: cannot be reached ({reason(error)}); the run continues in {self.folder} and "
+                    "is sent when the bucket answers again"
                 )
             self.behind = reason(error)
             return False
         if self.behind is not None:
-            self.say(f"{self.remote.url}: answers again, and is sent what is missing")
+            self.say(f"{self.remote.url}: answers again; sending what is missing")
         self.behind = None
         return True
 
     def _take(self, names: Iterable[str], stack: ExitStack) -> list[Taken]:
-        """Those that have changed since they were sent, open until the stack is closed."""
+        """Opens the files that have changed since they were sent; the stack closes them."""
         taken = []
         for name in names:
-            with suppress(FileNotFoundError):  # over since it was listed
+            with suppress(FileNotFoundError):  # removed since it was listed
                 path = self.folder / name
                 if _stamp(path.stat()) != self._sent.get(name):
                     file = stack.enter_context(path.open("rb"))
@@ -203,19 +204,19 @@ class Mirror:
         return taken
 
     def _send(self, names: Iterable[str]) -> None:
-        """Those that have changed, as they are now."""
+        """Sends the files that have changed."""
         with ExitStack() as stack:
             self._send_taken(self._take(names, stack), stack)
 
     def _send_taken(self, taken: list[Taken], stack: ExitStack) -> None:
-        """The stack holds them open until all are sent."""
+        """Sends open files; the stack closes them when all are sent."""
         with stack:
             for name, stamp, file in taken:
                 self.remote.send(name, file)
                 self._sent[name] = stamp
 
     def _longer_journals(self) -> dict[str, bytes]:
-        """The journals that have grown; the run's own first, since those of studies within it go on from it."""
+        """Returns the journals that have grown: the run's own first, since the others depend on it."""
         found = sorted(local_journals(self.folder).items(), key=lambda each: each[0].count("/"))
         return {name: content for name, content in found if len(content) != self._lengths.get(name)}
 
@@ -225,7 +226,7 @@ class Mirror:
             if length not in (self._lengths.get(name), self._tried.get(name)):
                 raise StorageError(
                     f"{self.remote.url}/{name}: has {length or 'no'} bytes where {self._lengths.get(name) or 'none'} "
-                    "were sent: somebody else writes this run, or has removed it"
+                    "were sent: another process writes this run, or has removed it"
                 )
             if length is not None:
                 self._lengths[name] = length
@@ -240,13 +241,14 @@ def _stamp(stat: os.stat_result) -> Stamp:
 
 
 def _files(folder: Path) -> list[str]:
-    """The names of all files that belong to the run.
+    """Returns the names of all files of the run.
 
-    What is left in checkpoints/ at a trial's end moves on to models/ or answers/: looked for in this order, it is seen.
+    At a trial's end, files move from checkpoints/ to models/ or answers/. The folders are listed in this order, so that
+    no file is missed.
     """
-    places = {"checkpoints": 0, "models": 2, "answers": 2}
+    order = {"checkpoints": 0, "models": 2, "answers": 2}
     names = []
     for path, folders, files in os.walk(folder):
-        folders.sort(key=lambda name: places.get(name, 1))
+        folders.sort(key=lambda name: order.get(name, 1))
         names += [Path(path, file).relative_to(folder).as_posix() for file in files]
     return [name for name in names if is_kept(name)]

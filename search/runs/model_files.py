@@ -1,4 +1,4 @@
-"""Model files of a run: whether one holds a trial's network, copying one, and moving one out of the way."""
+"""Model files of a run: checking which trial one holds, copying one, and moving one out of the way."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from search.study.trial import TrialRecord
 
 
 def holds(path: Path, trial: TrialRecord) -> bool:
-    """Whether a file holds a model of a trial's candidate. A missing or unreadable file does not."""
+    """Returns whether a file holds a model of a trial's candidate; False for a missing or unreadable file."""
     if not path.is_file():
         return False
-    from trainables.model import load_model  # torch, which most sessions end without
+    from trainables.model import load_model  # imports torch, which most sessions do not need
 
     try:
         return load_model(path).candidate == trial.candidate
@@ -25,7 +25,7 @@ def holds(path: Path, trial: TrialRecord) -> bool:
 
 
 def copy_model(source: Path, target: Path) -> None:
-    """Puts a copy of a model in the place of another, whose ONNX file goes with it. Raises StorageError."""
+    """Replaces a model file with a copy of another, and removes its old ONNX file. Raises StorageError."""
     with writing(target):
         target.parent.mkdir(exist_ok=True)
         target.with_suffix(".onnx").unlink(missing_ok=True)
@@ -34,7 +34,7 @@ def copy_model(source: Path, target: Path) -> None:
 
 
 def set_aside(path: Path, say: Callable[[str], None]) -> None:
-    """Renames a model file that does not hold the best trial's network, and its ONNX file, and says so.
+    """Renames a model file that does not hold the best trial's network, with its ONNX file, and reports the new names.
 
     Raises StorageError.
     """

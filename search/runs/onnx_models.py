@@ -1,25 +1,26 @@
-"""export=onnx: an ONNX file beside each model that a run keeps."""
+"""The ONNX files of export=onnx, one next to each model of a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from results.files import writing
+from results.wording import count
 from search.command_line.terminal import Terminal
 from search.runs.folder import RunFolder
 
 
 def write_onnx_models(folder: RunFolder, terminal: Terminal) -> bool:
-    """Writes what is missing or older than its model, and says what was written, and what could not be.
+    """Writes each ONNX file that is missing or older than its model, and prints the outcome.
 
-    False if one could not be. Raises StorageError.
+    Returns False if one could not be written. Raises StorageError.
     """
     models = [path for path in sorted(folder.models.glob("*.pt")) if not _is_written(path)]
     if not models:
         return True
-    terminal.say(f"ONNX: {len(models)} to be written beside the models in {folder.models} ...")
+    terminal.say(f"ONNX: writing {count(len(models), 'file')} next to the models in {folder.models} ...")
     failed = [path for path in models if not _write(path, terminal)]
-    terminal.say(f"ONNX: {len(models) - len(failed)} written, each checked against PyTorch's output")
+    terminal.say(f"ONNX: {count(len(models) - len(failed), 'file')} written, each checked against PyTorch's output")
     return not failed
 
 
@@ -29,7 +30,7 @@ def _is_written(path: Path) -> bool:
 
 
 def _write(path: Path, terminal: Terminal) -> bool:
-    from trainables.model import load_model  # torch, once training is over
+    from trainables.model import load_model  # imports torch, after training has ended
     from trainables.onnx_file import ExportFailed, write_onnx
 
     target = path.with_suffix(".onnx")

@@ -61,7 +61,7 @@ def test_a_read_only_folder_is_refused(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     code, output = run_command(small_disk.parent, "run=a")
     assert code == 2
-    assert "cannot be the folder of a run: Read-only file system; name others with runs_dir= and run=" in output
+    assert "cannot be the folder of a run: Read-only file system; name another one with runs_dir= and run=" in output
     assert "Traceback" not in output
 
 

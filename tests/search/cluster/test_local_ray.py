@@ -25,7 +25,7 @@ def test_a_temporary_folder_that_is_short_and_writable_will_do(tmp_path, monkeyp
 
 def test_a_temporary_folder_too_long_for_sockets_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", f"/{'x' * 60}")
-    with pytest.raises(ValueError, match=r"xx/ray: .* [0-9]+ bytes too long for the sockets of Ray; RAY_TMPDIR=FOLDER"):
+    with pytest.raises(ValueError, match=r"xx/ray: .* [0-9]+ bytes too long for Ray's sockets; RAY_TMPDIR=FOLDER"):
         check_temporary_folder()
 
 
@@ -33,7 +33,7 @@ def test_a_temporary_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch
     monkeypatch.setattr(local_ray, "MAX_SOCKET_PATH_BYTES", 1000)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "file"))
-    with pytest.raises(ValueError, match="file/ray: Ray cannot have its temporary folder there: Not a directory"):
+    with pytest.raises(ValueError, match="file/ray: Ray's temporary folder cannot be written: Not a directory"):
         check_temporary_folder()
 
 
@@ -43,7 +43,7 @@ def test_a_temporary_folder_that_is_not_writable_is_refused(tmp_path, monkeypatc
     monkeypatch.setattr(local_ray, "MAX_SOCKET_PATH_BYTES", 1000)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     tmp_path.chmod(0o500)
-    with pytest.raises(ValueError, match="/ray: Ray cannot have its temporary folder there: Permission denied"):
+    with pytest.raises(ValueError, match="/ray: Ray's temporary folder cannot be written: Permission denied"):
         check_temporary_folder()
 
 

@@ -35,7 +35,7 @@ def test_a_slot_that_fits_nowhere_is_refused_with_what_there_is_and_what_may_com
     with pytest.raises(ValueError, match=r"cpus_per_trial=4 .*there are 2 CPUs, 0 GPUs$"):
         Nodes(up=[{"CPU": 2.0}]).check_fits(Slot(cpus=4, gpus=0))
     nodes = Nodes(up=[HEAD], growth=growth(NodeType(resources=L4, max_count=8)))
-    with pytest.raises(ValueError, match=r"there are 0 CPUs, 0 GPUs; 4 CPUs, 1 GPU \(may come\)$"):
+    with pytest.raises(ValueError, match=r"there are 0 CPUs, 0 GPUs; 4 CPUs, 1 GPU \(may start\)$"):
         nodes.check_fits(Slot(cpus=8, gpus=0))
 
 

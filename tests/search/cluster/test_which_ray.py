@@ -59,10 +59,10 @@ def test_what_takes_our_token_is_ours_whoever_started_it(note, answers):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (HERE | {"listener": OTHER}, "'s; address=10.0.0.10:6379 joins it"),
+        (HERE | {"listener": OTHER}, "; to join it anyway: address=10.0.0.10:6379"),
         (HERE | {"ray": "2.50.0"}, "it runs Ray 2.50.0, and here it is 2.60.0"),
         (HERE | {"python": "3.12.1"}, "it runs Python 3.12.1, and here it is 3.11.7"),
-        (HERE | {"problem": "it wants another token than yours"}, "it wants another token than yours"),
+        (HERE | {"problem": "it does not accept your token"}, "it does not accept your token"),
     ],
 )
 def test_what_is_not_ours_or_does_not_fit_is_left_alone_with_the_reason(note, answers, answer, reason):
@@ -77,7 +77,7 @@ def test_what_is_not_ours_or_does_not_fit_is_left_alone_with_the_reason(note, an
 def test_a_remote_one_that_the_environment_names_is_joined_only_by_a_token(note, answers, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.10:6379")
     answers.update(ELSEWHERE)
-    assert "nobody can tell whose it is; address=10.0.0.10:6379 joins it" in choose_ray(None).not_joined
+    assert "its owner is unknown; to join it anyway: address=10.0.0.10:6379" in choose_ray(None).not_joined
     answers.update(TOKEN)
     assert choose_ray(None).address == "10.0.0.10:6379"
 
@@ -94,7 +94,7 @@ def test_one_that_is_asked_for_is_joined_whosever_it_is(note, answers, asked):
     [
         ("ray://10.0.0.10:10001", "address=ray://10.0.0.10:10001: through Ray's client"),
         ("10.0.0.10", "address=10.0.0.10: it is not HOST:PORT, auto or local"),
-        ("auto", "address=auto: no Ray cluster is noted on this machine"),
+        ("auto", "address=auto: this machine has no record of a Ray cluster"),
     ],
 )
 def test_one_that_is_asked_for_and_cannot_be_joined_is_a_mistake(note, asked, reason):

@@ -73,7 +73,7 @@ def test_a_cut_connection_costs_nothing_and_a_new_head_has_all(google, quick, tm
     assert there() == contents(folder)
     assert [line.partition(" (")[0] for line in said] == [
         f"{URL}/a: cannot be reached",
-        f"{URL}/a: answers again, and is sent what is missing",
+        f"{URL}/a: answers again; sending what is missing",
     ]
     assert "no answer: " in said[0]
     assert run_names(URL) == ["a"]

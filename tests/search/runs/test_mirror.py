@@ -276,14 +276,14 @@ class TestTheConnection:
         assert there() == contents(folder)
         assert len(said) == 2
         assert said[0].startswith(f"{URL}/a: cannot be reached (no answer: ")
-        assert said[0].endswith(f"the run goes on in {folder} and is sent when it answers again")
-        assert said[1] == f"{URL}/a: answers again, and is sent what is missing"
+        assert said[0].endswith(f"the run continues in {folder} and is sent when the bucket answers again")
+        assert said[1] == f"{URL}/a: answers again; sending what is missing"
 
     def test_cut_at_the_end_nothing_is_lost_and_it_is_said_where_it_is(self, served, folder, said):
         with pytest.raises(StorageError) as error, mirrored(*place(plan()), Stop(), said.append):
             self.cut(served, folder)
         assert str(error.value).startswith(f"{URL}/a: no answer: ")
-        assert str(error.value).endswith(f"; what is new is in {folder} alone")
+        assert str(error.value).endswith(f"; only {folder} has the latest files")
         served.mend()
         with mirrored(*place(plan()), Stop(), said.append):  # as the command that goes on does
             pass
@@ -342,7 +342,7 @@ class TestSomebodyElse:
         go_on(others.folder)
         others.send_changes()
         go_on(mine.folder)
-        with pytest.raises(StorageError, match="somebody else writes this run, or has removed it"):
+        with pytest.raises(StorageError, match="another process writes this run, or has removed it"):
             mine.send_changes()
         go_on(others.folder)
         others.send_changes()
@@ -352,7 +352,7 @@ class TestSomebodyElse:
         mine, _ = both
         mine.remote.remove_all()
         go_on(mine.folder)
-        with pytest.raises(StorageError, match=r"journal\.log: has no bytes where \d+ were sent: somebody else"):
+        with pytest.raises(StorageError, match=r"journal\.log: has no bytes where \d+ were sent: another process"):
             mine.send_changes()
 
     def test_a_session_hears_of_it(self, both, monkeypatch):
@@ -365,14 +365,14 @@ class TestSomebodyElse:
         thread.start()
         thread.join()
         assert mine.stop.is_due
-        with pytest.raises(StorageError, match="somebody else"):
+        with pytest.raises(StorageError, match="another process"):
             mine.check()
 
     def test_one_that_has_gone_on_meanwhile_is_not_written_over(self, both):
         mine, others = both
         go_on(others.folder)
         others.send_changes()
-        with pytest.raises(ValueError, match=f"{URL}/a: somebody else has gone on with this run just now"):
+        with pytest.raises(ValueError, match=f"{URL}/a: another process has just continued this run"):
             mirror_of(mine.folder)
 
     def test_an_answer_that_was_lost_is_nobody_else_s(self, folder):

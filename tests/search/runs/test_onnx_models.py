@@ -35,7 +35,7 @@ def written(folder: RunFolder) -> tuple[bool, str]:
 def test_each_model_has_its_file_which_is_written_once(folder, monkeypatch):
     is_whole, told = written(folder)
     assert is_whole
-    assert "ONNX: 1 written, each checked against PyTorch's output" in told
+    assert "ONNX: 1 file written, each checked against PyTorch's output" in told
     path = folder.models / "best.onnx"
     first = path.stat().st_mtime_ns
     assert written(folder) == (True, "")
