@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from search.planning.plan import NUM_EXAMPLES, Plan
 from search.runs.folder import find_run
 from search.study.journal import Entry, Journal
 from spaces.goal import Goal
+from spaces.report import Report
 
 if TYPE_CHECKING:
     import torch
@@ -76,11 +77,11 @@ def replay(config: ReplayConfig) -> int:
     terminal.say(f"trial {config.trial} of {config.run}: {_fate(entry)}; training it again on {splits.name}")
     largest = 0.0
     for recorded, again in zip(entry.reports, _train(entry, journal.identity, splits, plan.data_dir), strict=True):
-        difference = max(_difference(recorded[name], again[name]) for name in COMPARED)
+        difference = max(_difference(getattr(recorded, name), getattr(again, name)) for name in COMPARED)
         largest = max(largest, difference)
         terminal.say(
-            f"epoch {again['epoch']:g}: {'differs' if difference else 'the same'}: "
-            + ", ".join(f"{name} {_shown(recorded[name], again[name])}" for name in COMPARED)
+            f"epoch {again.epoch:g}: {'differs' if difference else 'the same'}: "
+            + ", ".join(f"{name} {_shown(getattr(recorded, name), getattr(again, name))}" for name in COMPARED)
         )
     terminal.say(_verdict(entry, largest))
     return FAILED if largest else 0
@@ -120,13 +121,13 @@ def _load_data(plan: Plan, journal: Journal, terminal: Terminal) -> Splits:
     return splits
 
 
-def _train(entry: Entry, identity: dict[str, Any], splits: Splits, data_dir: Path) -> Iterator[dict[str, Any]]:
+def _train(entry: Entry, identity: dict[str, Any], splits: Splits, data_dir: Path) -> Iterator[Report]:
     """The trial's reports, trained anew."""
     from trainables.goals import DeviceSplit
     from trainables.machine import prepare_process
     from trainables.training import Training
 
-    prepare_process(int(entry.reports[0]["threads"]))
+    prepare_process(int(entry.reports[0].threads or 1))
     device = _device(entry)
     train, val = (DeviceSplit.of(split.x, split.y, device) for split in (splits.train, splits.val))
     training = Training(
@@ -140,14 +141,14 @@ def _train(entry: Entry, identity: dict[str, Any], splits: Splits, data_dir: Pat
         data_dir=data_dir,
     )
     for _ in entry.reports:
-        yield asdict(training.advance())
+        yield training.advance()
 
 
 def _device(entry: Entry) -> torch.device:
     """A GPU, where there is one, for a trial that ran on one."""
     import torch
 
-    return torch.device("cuda" if torch.cuda.is_available() and entry.reports[0]["device"] != "cpu" else "cpu")
+    return torch.device("cuda" if torch.cuda.is_available() and entry.reports[0].device != "cpu" else "cpu")
 
 
 def _difference(recorded: float, again: float) -> float:
@@ -176,7 +177,7 @@ def _verdict(entry: Entry, largest: float) -> str:
 
     here = describe(_device(entry))
     names = ("device", "cpu", "torch", "threads")
-    there = {name: " and ".join(sorted({report[name] for report in entry.reports})) for name in names}
+    there = {name: " and ".join(sorted({str(getattr(report, name)) for report in entry.reports})) for name in names}
     changed = [f"{name} was {there[name]}, is {here[name]}" for name in there if there[name] != here[name]]
     reason = (
         f"expected, since {'; '.join(changed)}"

@@ -13,7 +13,8 @@ from ray import tune
 from spaces.backbones import WeightsUnavailable
 
 if TYPE_CHECKING:
-    from trainables.training import Report, Training
+    from spaces.report import Report
+    from trainables.training import Training
 
 
 class TrialTrainable(tune.Trainable):
@@ -69,7 +70,7 @@ class TrialTrainable(tune.Trainable):
         if report.finished and report.is_finite:
             self._save_results(training, report.val_score)
         # As text, since Ray flattens dictionaries on their way
-        return {"report": json.dumps({**dataclasses.asdict(report), **self.where})}
+        return {"report": json.dumps(dataclasses.replace(report, **self.where).to_json())}
 
     def cleanup(self) -> None:
         self._wait_for_save()

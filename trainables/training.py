@@ -10,7 +10,7 @@ import io
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from spaces.goal import Classify, Goal
 from spaces.recipe import Candidate
+from spaces.report import Report
 from trainables.answers import Arrays, answer_arrays
 from trainables.build import build
 from trainables.engine import move_towards
@@ -29,28 +30,6 @@ from trainables.machine import fastest_precision
 from trainables.optim import is_recordable, learning_rate, load_state, make_optimizer, set_learning_rate
 from trainables.recording import recording
 from trainables.tensor_file import read_tensors
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a trial says after each epoch, or part of one. `step` counts reports from 1; `epoch` may be fractional."""
-
-    step: int
-    epoch: float
-    train_loss: float
-    val_loss: float
-    val_score: float
-    learning_rate: float
-    seconds: float
-    """Time in forward, backward, optimizer, augmentation and validation since the last report."""
-    num_images: int
-    """Training images seen since the last report."""
-    finished: bool
-    metrics: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def is_finite(self) -> bool:
-        return all(map(math.isfinite, (self.train_loss, self.val_loss, self.val_score)))
 
 
 class Training:

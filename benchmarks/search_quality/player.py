@@ -11,7 +11,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from optuna.distributions import BaseDistribution
 
@@ -22,8 +21,9 @@ from search.study.asha import Asha
 from search.study.budget import Budget
 from search.study.journal import Entry, Journal
 from search.study.study import Study
-from search.study.trial import Ending, TrialRecord
+from search.study.trial import Ending, Reported, TrialRecord
 from search.tasks import tiny10k
+from spaces.report import Report
 
 SLOTS = 2
 
@@ -88,7 +88,7 @@ class NoJournal(Journal):
     """Keeps reports alone: a search that is played ends with its process."""
 
     def __init__(self) -> None:
-        self._kept: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+        self._kept: defaultdict[int, list[Reported]] = defaultdict(list)
 
     def entries(self) -> list[Entry]:
         return []
@@ -96,10 +96,10 @@ class NoJournal(Journal):
     def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
         pass
 
-    def report(self, number: int, report: dict[str, Any]) -> None:
+    def report(self, number: int, report: Reported) -> None:
         self._kept[number].append(report)
 
-    def reports(self, number: int) -> list[dict[str, Any]]:
+    def reports(self, number: int) -> list[Reported]:
         return self._kept[number]
 
     def end(self, number: int, ending: Ending, value: float | None) -> None:
@@ -168,6 +168,16 @@ def open_study(strategy: Strategy, surrogate: Surrogate, seed: int) -> Study:
     )
 
 
-def report(step: int, score: float, is_last: bool) -> dict[str, Any]:
+def report(step: int, score: float, is_last: bool) -> Report:
     """What a study looks at; the losses need only be finite."""
-    return {"step": step, "val_score": score, "train_loss": 0.0, "val_loss": 0.0, "finished": is_last}
+    return Report(
+        step=step,
+        epoch=float(step),
+        train_loss=0.0,
+        val_loss=0.0,
+        val_score=score,
+        learning_rate=0.0,
+        seconds=0.0,
+        num_images=0,
+        finished=is_last,
+    )

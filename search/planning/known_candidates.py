@@ -50,7 +50,7 @@ def completed_entries(journal: Journal, task: Task) -> list[Entry]:
     entries = [
         e for e in journal.entries() if e.ending and e.ending.status == Status.COMPLETE and not e.trial.reference
     ]
-    return sorted(entries, key=lambda entry: -task.objective.signed(entry.reports[-1]["val_score"]))
+    return sorted(entries, key=lambda entry: -task.objective.signed(entry.reports[-1].val_score))
 
 
 def _numbered(journal: Journal, name: str, number: str) -> Entry:

@@ -23,6 +23,7 @@ from search.study.journal import Journal
 from search.study.study import Study
 from search.study.trial import KNOWN
 from spaces.recipe import Candidate
+from spaces.report import Report
 from spaces.space import Params
 
 SHARE = 4
@@ -50,7 +51,7 @@ class Earlier:
     conditions: Conditions
     """Under which the score came about."""
     seed: int = 0
-    reports: Sequence[Mapping[str, Any]] = ()
+    reports: Sequence[Report] = ()
     """Its curve, where that is known, and how it came about."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     model: Path | None = None
@@ -139,7 +140,7 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
             name=f"trial {entry.trial.number} of {folder.name}",
             candidate=entry.trial.candidate,
             params=entry.trial.params,
-            score=plan.task.objective.signed(entry.reports[-1]["val_score"]),
+            score=plan.task.objective.signed(entry.reports[-1].val_score),
             conditions=Conditions.of_identity(journal.identity),
             seed=entry.trial.seed,
             reports=entry.reports,

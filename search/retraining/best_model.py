@@ -83,4 +83,4 @@ def _job(session: Session, study: Study, folder: RunFolder, best: TrialRecord) -
 
 
 def _score(trial: TrialRecord) -> float:
-    return trial.reports[-1]["val_score"]
+    return trial.reports[-1].val_score

@@ -46,7 +46,7 @@ class Finalist:
     @property
     def val_score(self) -> float:
         """What the search chose it by."""
-        return self.trial.reports[-1]["val_score"]
+        return self.trial.reports[-1].val_score
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Confirmation:
         if self.scored_on != "test":
             return told
         return told | {
-            "test_read": training.reports[-1]["order"] + 1,  # it has one report, and the study no other ones
+            "test_read": training.reports[-1].order + 1,  # it has one report, and the study no other ones
             "chosen_after_test": rounds.is_after_test(finalist.trial),
         }
 
@@ -204,14 +204,14 @@ class Confirmation:
             "seed": seed,
             "num_params": network.num_params,
             "num_macs": network.num_macs,
-            "epochs": report["epoch"],
+            "epochs": report.epoch,
             "val_score": finalist.val_score,
-            "test_score": report["val_score"],
-            "test_loss": report["val_loss"],
+            "test_score": report.val_score,
+            "test_loss": report.val_loss,
             "scored_on": self.scored_on,
-            "train_seconds": report["seconds"],
+            "train_seconds": report.seconds,
             "model_path": self._model_path(trained),
-            "metrics": report["metrics"],
+            "metrics": report.metrics,
             "candidate_json": finalist.trial.candidate.to_json(),
         }
 
@@ -219,7 +219,7 @@ class Confirmation:
 def finalists_of(study: Study) -> list[Finalist]:
     """All completed trials of a search, best first, candidates before references."""
     completed = [trial for trial in study.trials if trial.status == Status.COMPLETE]
-    completed.sort(key=lambda trial: -study.signed(trial.reports[-1]["val_score"]))
+    completed.sort(key=lambda trial: -study.signed(trial.reports[-1].val_score))
     drawn = [trial for trial in completed if trial.reference is None]
     ranked = [Finalist(trial, place, _length(trial, study)) for place, trial in enumerate(drawn, 1)]
     return ranked + [Finalist(trial, None, _length(trial, study)) for trial in completed if trial.reference]
@@ -229,7 +229,9 @@ def _length(trial: TrialRecord, study: Study) -> int:
     """As validation chose: up to the best report where the recipe's patience looked for it, else to the end."""
     if trial.candidate.recipe.patience is None:
         return len(trial.reports)
-    return study.best_report(trial)["step"]
+    best = study.best_report(trial)
+    assert best is not None, "a completed trial's last score is finite"
+    return best.step
 
 
 def _model_name(trained: TrialRecord) -> str:

@@ -53,7 +53,7 @@ def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -
     """Writes both tables; in a run that is not live, trials that have not ended are STOPPED. Raises StorageError."""
     direction = study.objective.direction
     rows = [_trial_row(trial, study, origin, is_live) for trial in study.trials]
-    names = sorted({name for trial in study.trials for report in trial.reports for name in report["metrics"]})
+    names = sorted({name for trial in study.trials for report in trial.reports for name in report.metrics})
     leaderboard = tables.leaderboard(
         rows, direction=direction, param_types=param_types(study.space), metric_names=names
     )
@@ -78,17 +78,17 @@ def _arrow_type(distribution: BaseDistribution) -> pa.DataType:
 def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) -> dict[str, Any]:
     network, reports = trial.candidate.network, trial.reports
     is_stopped = trial.status == Status.RUNNING and not is_live
-    seconds, images = sum(r["seconds"] for r in reports), sum(r["num_images"] for r in reports)
-    last = reports[-1] if reports else {}
+    seconds, images = sum(r.seconds for r in reports), sum(r.num_images for r in reports)
+    last = reports[-1] if reports else None
     best = study.best_report(trial)
     return {
         **origin.columns(),
         "trial": trial.number,
         "status": Status.STOPPED if is_stopped else trial.status,
-        "score": last.get("val_score"),
-        "best_score": best.get("val_score"),
-        "best_epoch": best.get("epoch"),
-        "epochs": last.get("epoch", 0.0),
+        "score": last.val_score if last else None,
+        "best_score": best.val_score if best else None,
+        "best_epoch": best.epoch if best else None,
+        "epochs": last.epoch if last else 0.0,
         "stop_rung": trial.stop_rung,
         "num_params": network.num_params,
         "num_trainable": network.num_trainable,
@@ -101,12 +101,12 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "reference": trial.reference,
         "repeats": trial.repeats,
         "repeated_by": study.repeated.get(trial.number),
-        "device": last.get("device"),
-        "node": last.get("node"),
+        "device": last.device if last else None,
+        "node": last.node if last else None,
         "error": _error(trial, study),
         "started_at": trial.started_at,
         "ended_at": trial.ended_at,
-        "metrics": last.get("metrics", {}),
+        "metrics": last.metrics if last else {},
         "params": trial.params,
         "candidate_json": trial.candidate.to_json(),
     }
@@ -124,5 +124,5 @@ def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:
     same = origin.columns()
     for trial in study.trials:
         for report in trial.reports:
-            row = {name: report[name] for name in columns}
-            yield {**same, "trial": trial.number, **row, **report["metrics"]}
+            row = {name: getattr(report, name) for name in columns}
+            yield {**same, "trial": trial.number, **row, **report.metrics}

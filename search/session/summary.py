@@ -152,9 +152,9 @@ def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
 
 
 def _training_share(study: Study, outcome: Outcome) -> float:
-    reports = [report for trial in study.trials for report in trial.reports if report["order"] >= outcome.first_report]
+    reports = [report for trial in study.trials for report in trial.reports if report.order >= outcome.first_report]
     slot_seconds = outcome.slot_seconds
-    return sum(report["seconds"] for report in reports) / slot_seconds if slot_seconds else math.nan
+    return sum(report.seconds for report in reports) / slot_seconds if slot_seconds else math.nan
 
 
 def _files(plan: Plan, best_model: Path | None) -> list[str]:

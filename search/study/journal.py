@@ -6,7 +6,6 @@ and then the state. A journal that was cut between the two is read as if the fir
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from results.conditions import HEADER
 from results.schema import Status
 from search.engines.optuna import FrozenStudy, study_id, trial_id
 from search.study.journal_file import DAMAGED, PUT_BACK, JournalFile, cut_torn_line, num_whole_bytes, reading
-from search.study.trial import Ending, TrialRecord
+from search.study.trial import Ending, Reported, TrialRecord
 from spaces.goal import Metric
 from spaces.recipe import Candidate
 
@@ -31,8 +30,6 @@ FINGERPRINT = "dataset_fingerprint"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
 
-_MAY_BE_NAN = ("train_loss", "val_loss", "val_score")
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -40,7 +37,7 @@ class Entry:
 
     trial: TrialRecord
     distributions: dict[str, BaseDistribution]
-    reports: list[dict[str, Any]]
+    reports: list[Reported]
     ending: Ending | None
 
 
@@ -115,14 +112,14 @@ class Journal:
         template.datetime_start = trial.started_at
         self._trial_ids.append(self._storage.create_new_trial(self._study_id, template_trial=template))
 
-    def report(self, number: int, report: dict[str, Any]) -> None:
-        """Records a report."""
-        trial_id, step = self._trial_ids[number], report["step"]
-        self._storage.set_trial_user_attr(trial_id, _report_key(step), _without_nan(report))
-        self._storage.set_trial_intermediate_value(trial_id, step, report["val_score"])
+    def report(self, number: int, report: Reported) -> None:
+        """Records a trial's report."""
+        trial_id = self._trial_ids[number]
+        self._storage.set_trial_user_attr(trial_id, _report_key(report.step), report.to_json())
+        self._storage.set_trial_intermediate_value(trial_id, report.step, report.val_score)
 
-    def reports(self, number: int) -> list[dict[str, Any]]:
-        """A trial's reports, in order, as the journal has them in memory; without a NaN they are the same objects."""
+    def reports(self, number: int) -> list[Reported]:
+        """Returns a trial's reports in order. Their values are the objects that Optuna holds, not copies."""
         return _reports(self._storage.get_trial(self._trial_ids[number]))
 
     def end(self, number: int, ending: Ending, value: float | None) -> None:
@@ -209,25 +206,9 @@ def _in_utc(at: datetime | None) -> datetime | None:
     return at.astimezone(UTC) if at else None
 
 
-def _reports(trial: FrozenTrial) -> list[dict[str, Any]]:
-    return [_with_nan(trial.user_attrs[_report_key(step)]) for step in sorted(trial.intermediate_values)]
+def _reports(trial: FrozenTrial) -> list[Reported]:
+    return [Reported.from_json(trial.user_attrs[_report_key(step)]) for step in sorted(trial.intermediate_values)]
 
 
 def _report_key(step: int) -> str:
     return f"report:{step}"
-
-
-def _without_nan(report: dict[str, Any]) -> dict[str, Any]:
-    """A report without NaN and infinity, which JSON does not know; they are read back as NaN."""
-    lost = {name: None for name in _MAY_BE_NAN if not math.isfinite(report[name])}
-    metrics = {name: value if math.isfinite(value) else None for name, value in report["metrics"].items()}
-    return {**report, **lost, "metrics": metrics}
-
-
-def _with_nan(report: dict[str, Any]) -> dict[str, Any]:
-    """A report with the NaN that it had, or the same object where nothing was lost."""
-    if None not in (*(report[name] for name in _MAY_BE_NAN), *report["metrics"].values()):
-        return report
-    lost = {name: math.nan for name in _MAY_BE_NAN if report[name] is None}
-    metrics = {name: math.nan if value is None else value for name, value in report["metrics"].items()}
-    return {**report, **lost, "metrics": metrics}

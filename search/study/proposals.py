@@ -86,7 +86,7 @@ class Proposals:
     def _rank(self, trial: TrialRecord) -> tuple[bool, int, float]:
         """As TPE ranks: completed trials by their score, then pruned ones by how far they came."""
         is_pruned, last = trial.status == Status.PRUNED, trial.reports[-1]
-        return is_pruned, -last["step"] if is_pruned else 0, -self.objective.signed(last["val_score"])
+        return is_pruned, -last.step if is_pruned else 0, -self.objective.signed(last.val_score)
 
     def _make_sampler(self, number: int) -> BaseSampler:
         return SAMPLERS[self.sampler](entropy(self.seed, number, purpose=1), len(self._ended))
@@ -112,8 +112,8 @@ def _frozen(trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> F
         state=STATES[trial.status] if has_ended else TrialState.RUNNING,
         params=trial.params,
         distributions=distributions,
-        value=trial.reports[-1]["val_score"] if has_ended else None,
-        intermediate_values={report["step"]: report["val_score"] for report in trial.reports} if has_ended else None,
+        value=trial.reports[-1].val_score if has_ended else None,
+        intermediate_values={report.step: report.val_score for report in trial.reports} if has_ended else None,
     )
     frozen.number = MAX_DRAWS + trial.number
     return frozen

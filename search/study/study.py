@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,10 @@ from search.study.journal import Entry, Journal
 from search.study.journal_file import reading
 from search.study.proposals import MAX_DRAWS, Proposals
 from search.study.seeds import entropy
-from search.study.trial import KNOWN, WARM, Ending, TrialRecord
+from search.study.trial import KNOWN, WARM, Ending, Reported, TrialRecord
 from spaces.goal import Metric
 from spaces.recipe import Candidate
+from spaces.report import Report
 from spaces.space import Params, Space
 
 REPEATED = "equal to an earlier trial"
@@ -108,14 +109,12 @@ class Study:
         """Starts an earlier run's candidate, a point of this space, as the next trial."""
         return self._start(self._record(candidate, origin=WARM, params=params))
 
-    def take_over(
-        self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Mapping[str, Any]]
-    ) -> TrialRecord:
+    def take_over(self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Report]) -> TrialRecord:
         """Adds an earlier run's trial with the curve that it had there, which takes its places in the rungs."""
         record = replace(self._record(candidate, origin=KNOWN, params=params), seed=seed)
         trial = self._start(record)
         for report in reports:
-            self.report(trial.number, dict(report))
+            self.report(trial.number, report)
         return trial
 
     def note(self, name: str, value: Any) -> None:
@@ -143,17 +142,17 @@ class Study:
         self.num_draws += rejected.total()
         raise SearchEnded(_why_ended(rejected))
 
-    def report(self, number: int, report: dict[str, Any]) -> Status:
+    def report(self, number: int, report: Report) -> Status:
         """Takes a trial's next report and answers how the trial stands: RUNNING if it goes on, else how it ended.
 
         A report that is known already, from a trial that went on from its last checkpoint, changes nothing.
         """
         trial = self.trials[number]
-        if trial.status != Status.RUNNING or report["step"] <= len(trial.reports):
+        if trial.status != Status.RUNNING or report.step <= len(trial.reports):
             return trial.status
-        report = {**report, "order": self._num_reports}
-        self._journal.report(number, report)
-        if ending := self._take(trial, report):
+        reported = Reported.of(report, self._num_reports)
+        self._journal.report(number, reported)
+        if ending := self._take(trial, reported):
             self.end(number, ending.status, stop_rung=ending.stop_rung)
         return trial.status
 
@@ -163,14 +162,14 @@ class Study:
         if trial.status != Status.RUNNING:
             return
         ending = Ending(status, error, stop_rung, datetime.now(UTC))
-        self._journal.end(number, ending, trial.reports[-1]["val_score"] if status == Status.COMPLETE else None)
+        self._journal.end(number, ending, trial.reports[-1].val_score if status == Status.COMPLETE else None)
         trial.reports = self._journal.reports(number)  # the journal's own: so they lie in memory once
         self._finish(trial, ending)
 
-    def best_report(self, trial: TrialRecord) -> dict[str, Any]:
-        """A trial's report with the best finite score, the earlier one of equals; empty where there is none."""
-        finite = [report for report in trial.reports if math.isfinite(report["val_score"])]
-        return max(finite, key=lambda report: self.signed(report["val_score"]), default={})
+    def best_report(self, trial: TrialRecord) -> Reported | None:
+        """Returns a trial's report with the best finite score, the first of equals, or None if it has none."""
+        finite = [report for report in trial.reports if math.isfinite(report.val_score)]
+        return max(finite, key=lambda report: self.signed(report.val_score), default=None)
 
     def acceptance(self) -> float:
         """The share of all draws that became trials."""
@@ -181,7 +180,7 @@ class Study:
         return self.objective.signed(score)
 
     def _rank(self, completed: TrialRecord) -> tuple[float, int]:
-        return self.signed(completed.reports[-1]["val_score"]), -completed.number
+        return self.signed(completed.reports[-1].val_score), -completed.number
 
     def _judge(self, params: Params) -> tuple[Candidate | None, str | None]:
         candidate, reason = judge(self.space, self.budget, params)
@@ -213,20 +212,20 @@ class Study:
         is_drawn = trial.reference is None and trial.repeats is None and not trial.is_earlier
         self.num_draws += trial.rejected.total() + is_drawn
 
-    def _take(self, trial: TrialRecord, report: dict[str, Any]) -> Ending | None:
+    def _take(self, trial: TrialRecord, report: Reported) -> Ending | None:
         """Adds a report, and decides whether the trial ends with it."""
         trial.reports.append(report)
-        self._num_reports = report["order"] + 1
-        if not all(math.isfinite(report[name]) for name in ("train_loss", "val_loss", "val_score")):
+        self._num_reports = report.order + 1
+        if not report.is_finite:
             return Ending(Status.FAILED_NAN)
         # References are there to be compared with: they are trained in full, and take no place in a rung. Where the
         # failed trial that this one repeats has arrived, it has taken this one's place, and went on
-        has_place = trial.reference is not None or report["step"] <= self._num_reported_before(trial)
-        goes_on = has_place or self.asha.goes_on(report["step"], self.signed(report["val_score"]))
+        has_place = trial.reference is not None or report.step <= self._num_reported_before(trial)
+        goes_on = has_place or self.asha.goes_on(report.step, self.signed(report.val_score))
         if not goes_on and trial.origin != KNOWN:  # what is known costs nothing more
-            return Ending(Status.PRUNED, stop_rung=report["step"] / self.reports_per_epoch)
+            return Ending(Status.PRUNED, stop_rung=report.step / self.reports_per_epoch)
         # The length as well as the worker's word: no trial runs on past its end for want of a field
-        return Ending(Status.COMPLETE) if report["finished"] or report["step"] >= self.asha.last else None
+        return Ending(Status.COMPLETE) if report.finished or report.step >= self.asha.last else None
 
     def _num_reported_before(self, trial: TrialRecord) -> int:
         """Reports of the failed trials that this one repeats, of the one that came furthest; 0 if there are none."""
@@ -247,8 +246,8 @@ class Study:
     def _replay(self, entries: list[Entry]) -> None:
         """Goes through the journal's reports in the order in which they came."""
         reports = [(entry, report) for entry in entries for report in entry.reports]
-        reports.sort(key=lambda pair: pair[1]["order"])
-        self._check_whole(entries, [report["order"] for _, report in reports])
+        reports.sort(key=lambda pair: pair[1].order)
+        self._check_whole(entries, [report.order for _, report in reports])
         for entry in entries:
             self._add(entry.trial, entry.distributions)
         for entry, report in reports:
@@ -267,7 +266,7 @@ class Study:
             is_drawn = entry.trial.reference is None and entry.trial.origin != KNOWN
             if is_drawn and entry.trial.repeats is None and entry.trial.seed != entropy(self.seed, number, purpose=0):
                 raise ValueError(f"trial {number} is another's")
-            if [report["step"] for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
+            if [report.step for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
                 raise ValueError(f"a report of trial {number} is missing")
         if orders != list(range(len(orders))):
             raise ValueError("reports are missing")

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
 
 from results.schema import Status
 from spaces.recipe import Candidate
+from spaces.report import Report
 from spaces.space import Params
 
 WARM = "warm"
 """Origin of a trial whose candidate an earlier run found, and which this run trains itself."""
 KNOWN = "known"
 """Origin of a trial whose candidate and curve are both imported from an earlier run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reported(Report):
+    """A report that the study has received."""
+
+    order: int
+    """Its position among all reports of the study, from 0."""
+
+    @classmethod
+    def of(cls, report: Report, order: int) -> Reported:
+        return cls(order=order, **{each.name: getattr(report, each.name) for each in fields(Report)})
 
 
 @dataclass
@@ -30,8 +42,8 @@ class TrialRecord:
     """The number of the failed trial that this one retries, with the same candidate and seed."""
     params: Params = field(default_factory=dict)
     status: Status = Status.RUNNING
-    reports: list[dict[str, Any]] = field(default_factory=list)
-    """In order; each has a Report's fields, and `order`, its place among all reports of the run."""
+    reports: list[Reported] = field(default_factory=list)
+    """In the order of their steps."""
     rejected: Counter[str] = field(default_factory=Counter)
     """The draws that were rejected before this one, by reason."""
     stop_rung: float | None = None

@@ -99,13 +99,13 @@ class Progress:
 
     def _cells(self, trial: TrialRecord) -> list[str]:
         network, last = trial.candidate.network, trial.reports[-1] if trial.reports else None
-        epoch = last["epoch"] if last else self.reached.get(trial.number, 0)
+        epoch = last.epoch if last else self.reached.get(trial.number, 0)
         return [
             trial.reference or str(trial.number),
             f"{network.num_params:,}",
             short_number(network.num_macs),
             f"{epoch:g}/{self.max_epochs}",
-            number(last["val_score"]) if last else "",
+            number(last.val_score) if last else "",
             trial.candidate.recipe.optimizer,
         ]
 
@@ -131,7 +131,7 @@ class Progress:
         ]
 
     def _score(self, trial: TrialRecord) -> str:
-        return f"{number(trial.reports[-1]['val_score'])} ({trial.reference or f'trial {trial.number}'})"
+        return f"{number(trial.reports[-1].val_score)} ({trial.reference or f'trial {trial.number}'})"
 
     def _num_ended(self) -> int:
         return len(self.study.current) - len(self.study.running()) - len(self.again)
@@ -141,9 +141,9 @@ class Progress:
         ended = [trial for trial in self.study.trials if trial.status != Status.RUNNING]
         if not (num_slots := self.slots.up) or len(ended) < max(3, num_slots):
             return None
-        mean = sum(report["seconds"] for trial in ended for report in trial.reports) / len(ended)
+        mean = sum(report.seconds for trial in ended for report in trial.reports) / len(ended)
         running = self.study.running()
-        under_way = sum(max(mean - sum(report["seconds"] for report in trial.reports), 0.0) for trial in running)
+        under_way = sum(max(mean - sum(report.seconds for report in trial.reports), 0.0) for trial in running)
         return (mean * (self.num_expected - self._num_ended() - len(running)) + under_way) / num_slots
 
 

@@ -14,6 +14,7 @@ from results.schema import Status
 from search.engines.ray import controller_of, keep_first_checkpoint_only, num_live_workers
 from search.study.study import Study
 from search.trials.failures import cause_of, in_one_line, is_lost_node, is_out_of_memory, last_error
+from spaces.report import Report
 
 Told = Callable[[int, BaseException | None], None]
 
@@ -67,7 +68,7 @@ class StudyScheduler(FIFOScheduler):
             self.on_silent_epoch(_number(trial), epoch)
             status = Status.RUNNING
         else:
-            status = self.study.report(_number(trial), json.loads(result["report"]))
+            status = self.study.report(_number(trial), Report.from_json(json.loads(result["report"])))
         if status == Status.RUNNING:
             return TrialScheduler.CONTINUE
         self.on_end(_number(trial), None)

@@ -137,7 +137,7 @@ def records(run: Run) -> int:
 def sequence(run: Run) -> list[tuple[int, int, int, str]]:
     """All reports in the order in which they came, with how their trials ended."""
     entries = Journal.read(run.journal).entries()
-    reports = [(r["order"], e.trial.number, r["step"], str(e.ending)) for e in entries for r in e.reports]
+    reports = [(r.order, e.trial.number, r.step, str(e.ending)) for e in entries for r in e.reports]
     return sorted(((*places, ending.split(", at=")[0]) for *places, ending in reports))  # type: ignore[misc]
 
 

@@ -34,7 +34,7 @@ def test_the_file_holds_the_best_trial_s_network_and_no_more_than_an_epoch_is_re
     assert model.candidate == Candidate.from_json(row["candidate_json"])
     assert (model.facts["run"], model.facts["trial"]) == ("a", row["trial"])
     [training] = Journal.read(killed.folder / "retraining" / "journal.log").entries()
-    assert [report["epoch"] for report in training.reports] == [1.0, 2.0, 3.0, 4.0]
+    assert [report.epoch for report in training.reports] == [1.0, 2.0, 3.0, 4.0]
     assert killed.repeated() <= 1
     record("driver killed while a best trial is trained again", 1, killed)
 

@@ -207,7 +207,7 @@ def test_finalists_are_chosen_by_their_final_validation_score_among_completed_tr
     toy.run(study, 12)
     chosen = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 1).finalists
     complete = [trial for trial in study.trials if trial.status == "COMPLETE" and not trial.reference]
-    complete.sort(key=lambda trial: -trial.reports[-1]["val_score"])
+    complete.sort(key=lambda trial: -trial.reports[-1].val_score)
     assert [finalist.trial.number for finalist in chosen] == [*(t.number for t in complete[:2]), published.number]
     assert [finalist.place for finalist in chosen] == [1, 2, None]
     assert [finalist.name for finalist in chosen][2] == "published"

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from results.schema import Status
 from search.planning.config import parse
 from search.planning.plan import Plan
 from search.replay import _difference, main
+from spaces.report import Report
 from tests.search.unfinished import line
 from trainables.goals import DeviceSplit
 from trainables.machine import describe, prepare_process
@@ -23,7 +23,7 @@ from trainables.training import Training
 CPU = torch.device("cpu")
 EPOCHS = 3
 
-Change = Callable[[dict[str, Any]], dict[str, Any]]
+Change = Callable[[Report], Report]
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def record(
         trial = study.suggest()
         training = Training(trial.candidate, train, val, seed=trial.seed, epochs=EPOCHS)
         for _ in range(EPOCHS - (ending is not None)):
-            study.report(trial.number, change({**asdict(training.advance()), **describe(CPU)}))
+            study.report(trial.number, change(replace(training.advance(), **describe(CPU))))
             if is_interrupted:
                 state = training.save()
                 training = Training(trial.candidate, train, val, seed=trial.seed, epochs=EPOCHS)
@@ -87,8 +87,8 @@ def test_a_trial_that_failed_is_replayed_up_to_its_last_report_and_its_error_is_
 
 @pytest.mark.parametrize("name", ["train_loss", "val_loss", "val_score"])
 def test_one_last_bit_is_a_difference(tmp_path, capsys, name: str):
-    def nudged(report: dict[str, Any]) -> dict[str, Any]:
-        return {**report, name: math.nextafter(report[name], 2.0)} if report["step"] == 2 else report
+    def nudged(report: Report) -> Report:
+        return replace(report, **{name: math.nextafter(getattr(report, name), 2.0)}) if report.step == 2 else report
 
     record(tmp_path, change=nudged)
     code, said = replay(tmp_path, capsys)
@@ -107,7 +107,7 @@ WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="trains on th
     [("torch", "1.0.0"), ("cpu", "an abacus"), pytest.param("device", "some GPU", marks=WITHOUT_GPU)],
 )
 def test_on_another_machine_a_difference_is_expected(tmp_path, capsys, fact: str, was: str):
-    record(tmp_path, change=lambda report: {**report, fact: was, "val_loss": report["val_loss"] + 0.25})
+    record(tmp_path, change=lambda report: replace(report, **{fact: was}, val_loss=report.val_loss + 0.25))
     code, said = replay(tmp_path, capsys)
     assert code == 1, said
     assert "Not the same: the largest difference is 0.25" in said
@@ -116,12 +116,12 @@ def test_on_another_machine_a_difference_is_expected(tmp_path, capsys, fact: str
 
 
 def test_on_another_machine_it_may_be_the_same_all_the_same(tmp_path, capsys):
-    record(tmp_path, change=lambda report: {**report, "torch": "1.0.0"})
+    record(tmp_path, change=lambda report: replace(report, torch="1.0.0"))
     assert replay(tmp_path, capsys)[0] == 0
 
 
 def test_a_loss_that_was_not_finite_and_is_now_is_a_difference(tmp_path, capsys):
-    record(tmp_path, change=lambda report: {**report, "train_loss": math.inf})
+    record(tmp_path, change=lambda report: replace(report, train_loss=math.inf))
     code, said = replay(tmp_path, capsys)
     assert code == 1, said
     assert "FAILED_NAN after 1 reports" in said

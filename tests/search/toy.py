@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from search.tasks import Metric
 from spaces.layers import Conv, Dense, Flatten
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
+from spaces.report import Report
 from spaces.space import Parameter, Params, Space
 
 
@@ -49,8 +51,8 @@ def open_study(path: Path, **changes: Any) -> Study:
     return Study.open(path, **{**options, **changes})
 
 
-def report(step: int, score: float, *, finished: bool = False, **changes: Any) -> dict[str, Any]:
-    return {
+def report(step: int, score: float, *, finished: bool = False, **changes: Any) -> Report:
+    fields = {
         "step": step,
         "epoch": float(step),
         "train_loss": 0.5,
@@ -68,6 +70,7 @@ def report(step: int, score: float, *, finished: bool = False, **changes: Any) -
         "threads": "1",
         **changes,
     }
+    return Report(**fields)
 
 
 def run(study: Study, num_trials: int, last: int = 9) -> None:
@@ -88,7 +91,7 @@ def train(study: Study, number: int, last: int) -> None:
 
 def picture(study: Study) -> list[tuple]:
     """All of a study but its times."""
-    reports = [[{**r, "seconds": 0} for r in trial.reports] for trial in study.trials]
+    reports = [[replace(r, seconds=0) for r in trial.reports] for trial in study.trials]
     return [
         (t.number, t.status, t.seed, t.candidate, t.params, t.rejected, t.stop_rung, t.error, reports[t.number])
         for t in study.trials

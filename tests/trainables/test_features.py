@@ -17,13 +17,14 @@ from spaces.goal import Classify, Denoise
 from spaces.layers import Conv, Dense, Dropout, GlobalPool, Repeat, Standardize
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.report import Report
 from tests.data.conftest import Serve, refused, serve
 from trainables import build, features, training
 from trainables.features import num_fixed_layers
 from trainables.goals import DeviceSplit
 from trainables.inference import predict
 from trainables.model import load_model, model_bytes
-from trainables.training import Report, Training
+from trainables.training import Training
 
 __all__ = ["refused", "serve"]  # fixtures
 

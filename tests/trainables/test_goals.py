@@ -20,11 +20,12 @@ from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Join, Norm, Pool, Save, Upsample
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.report import Report
 from trainables import goals, inference
 from trainables.goals import DeviceSplit, Scores, Work, add_noise, cross_entropies, pixel_entropy, psnr, work_for
 from trainables.inference import to_float
 from trainables.ssim import ssim
-from trainables.training import Report, Training
+from trainables.training import Training
 
 CPU = torch.device("cpu")
 PLAIN = Recipe()

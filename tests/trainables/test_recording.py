@@ -17,11 +17,12 @@ from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.report import Report
 from trainables import training as training_module
 from trainables.goals import DeviceSplit
 from trainables.optim import OPTIMIZERS
 from trainables.recording import WARM_UP, recording
-from trainables.training import Report, Training
+from trainables.training import Training
 
 FEATURES = (Conv(6, 3, bias=False), Norm(), Activation())
 CLASSIFIER = Network(

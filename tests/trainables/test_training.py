@@ -15,10 +15,11 @@ from torch.nn import functional
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Layer, Norm, Pool
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.report import Report
 from trainables.goals import DeviceSplit, Scores
 from trainables.inference import to_float
 from trainables.optim import OPTIMIZERS
-from trainables.training import Report, Training
+from trainables.training import Training
 
 Digits = tuple[DeviceSplit, DeviceSplit]
 

@@ -75,8 +75,8 @@ def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and
     assert [trial.candidate for trial in study.trials] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
     for trial, old in zip(study.trials, before.trials[5:1:-1], strict=True):
         assert (trial.status, trial.origin, trial.seed) == (Status.COMPLETE, "known", old.seed)
-        assert [report["val_score"] for report in trial.reports] == [report["val_score"] for report in old.reports]
-    assert study.asha.rungs[1] == [trial.reports[0]["val_score"] for trial in study.trials]  # none was pruned for it
+        assert [report.val_score for report in trial.reports] == [report.val_score for report in old.reports]
+    assert study.asha.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned for it
     assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
     assert "4 of them known and not trained again" in said[0]
     assert study.num_draws == 0
@@ -190,7 +190,7 @@ def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(
 
 def scores_of(study: Study) -> list[float]:
     """The trials' scores."""
-    return [trial.reports[-1]["val_score"] for trial in study.trials]
+    return [trial.reports[-1].val_score for trial in study.trials]
 
 
 class TestOtherConditions:

@@ -224,4 +224,4 @@ def test_the_best_model_is_the_best_completed_trials(study):
     best = study[0].best
     assert model.facts["trial"] == best.number
     assert model.candidate == best.candidate
-    assert model.facts["val_score"] == best.reports[-1]["val_score"]
+    assert model.facts["val_score"] == best.reports[-1].val_score
