@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.analysis.comparable import differing, left_apart
+from results.bucket import Remote, explain_errors
 from results.conditions import BEGINNING_BYTES, Conditions
+from results.locations import is_remote
+from results.own_files import JOURNAL
 from results.runs_at import runs_at
 from results.schema import SCHEMAS
-from results.storage import JOURNAL, Remote, explained, is_remote
 from results.tables import beginning, completed, decoded, frame, named
 
 
@@ -68,7 +70,7 @@ def _names(root: str, remote: Remote | None, table: str) -> list[str] | None:
     """
     file = f"{table}.parquet"
     if remote:
-        with explained(root):
+        with explain_errors(root):
             found = [name.split("/") for name in remote.files()]
         return sorted("/".join(parts[:-1]) for parts in found if len(parts) <= 2 and parts[-1] == file) or (
             [] if found else None
@@ -109,7 +111,7 @@ def _contents(place: str, remote: Remote | None, prefix: str, file: str) -> tupl
     In a bucket the folder lies at `prefix` below `remote`. Raises ValueError that names the file if it cannot be read.
     """
     if remote:
-        with explained(f"{place}/{file}"):
+        with explain_errors(f"{place}/{file}"):
             content = remote.read(prefix + file)
             journal = remote.read(prefix + JOURNAL, BEGINNING_BYTES) or b""
         if content is None:

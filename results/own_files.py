@@ -1,41 +1,59 @@
-"""Which files a run keeps for itself, so that no command's output takes the place of one."""
+"""Which files belong to a run, so that no command's output replaces one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-SIGNS = ("journal.log", "leaderboard.parquet", "ablation.parquet")
-"""A folder with one of these is a run's."""
+from data.files import TEMPORARY
+
+JOURNAL = "journal.log"
+SIGNS = (JOURNAL, "leaderboard.parquet", "ablation.parquet")
+"""A folder that contains one of these is a run's."""
 OWN = {
     *SIGNS,
     *("curves.parquet", "finalists.parquet", "predictions.parquet", "samples.npz", "config.yaml", "report.html"),
     *("models", "checkpoints", "confirmation", "retraining"),
 }
-"""What lies in a run's folder, there already or not yet; and all that is hidden there."""
+"""Names in a run's folder that are the run's own, whether they exist yet or not. Hidden names are its own as well."""
 
 
-def check_output(name: str, path: Path, *, runs: Iterable[Path] = (), allowed: Collection[str] = ()) -> None:
-    """Raises ValueError, with the key's name, for an output that would be written over, or among, a run's own files.
+def check_output(key: str, path: Path, *, runs: Iterable[Path] = (), allowed: Collection[str] = ()) -> None:
+    """Raises ValueError that names the key if an output would replace a run's own file, or be one of them.
 
-    Links are followed; hard links are known as such to files of `runs`. What is `allowed` is so in any run's folder.
+    Symbolic links are followed. A hard link is recognized if it is to a file of `runs`. Names in `allowed` may be
+    written in any run's folder.
     """
-    for place in {path.resolve(), path.parent.resolve() / path.name}:
-        run = next((folder for folder in place.parents if is_run(folder)), None)
-        first = "" if run is None else place.relative_to(run).parts[0]
+    for target in {path.resolve(), path.parent.resolve() / path.name}:
+        run = next((folder for folder in target.parents if is_run(folder)), None)
+        first = "" if run is None else target.relative_to(run).parts[0]
         if (first in OWN or first.startswith(".")) and first not in allowed:
-            raise ValueError(f"{name}={path}: {first} in {run} is the run's own; choose another")
-    if path.is_file() and (own := _linked(path, runs)):
-        raise ValueError(f"{name}={path}: is {own} by another name, which is the run's own; choose another")
+            raise ValueError(f"{key}={path}: {first} in {run} is the run's own file; choose another name")
+    if path.is_file() and (own := _linked_file(path, runs)):
+        raise ValueError(f"{key}={path}: is a hard link to {own}, the run's own file; choose another name")
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run's."""
+    """Returns whether a folder is a run's."""
     return any((folder / sign).exists() for sign in SIGNS)
 
 
-def _linked(path: Path, runs: Iterable[Path]) -> Path | None:
-    """The file of one of the runs that this path is another name of."""
+def is_kept(name: str) -> bool:
+    """Returns whether a file belongs to its run, by its name in the folder: hidden and temporary files do not.
+
+    Names in a bucket may contain .. or //, which lead out of the folder; files of such names do not belong to it.
+    """
+    is_within = all(part and not part.startswith(".") for part in name.split("/"))
+    return is_within and not name.endswith(TEMPORARY)
+
+
+def is_journal(name: str) -> bool:
+    """Returns whether a name in a run's folder is the run's journal, or that of a study within the run."""
+    return name.split("/")[-1] == JOURNAL
+
+
+def _linked_file(path: Path, runs: Iterable[Path]) -> Path | None:
+    """Returns the file of one of the runs to which this path is a hard link."""
     if path.stat().st_nlink == 1:
         return None
     files = (file for run in runs if is_run(run) for file in run.rglob("*") if file.is_file())

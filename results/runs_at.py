@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from results.storage import at_home, cleaned, is_remote
+from results.locations import expand_home, is_remote, normalize_url
 
 VARIABLE = "FRUGAL_RUNS_DIR"
 RULE = "$FRUGAL_RUNS_DIR, else results/runs of the checkout around here, else frugal-runs here"
@@ -41,7 +41,7 @@ def is_default(runs_dir: str | Path, here: Path | None = None) -> bool:
 
 def _usable(name: str, place: str) -> str:
     try:
-        found = at_home(name, place)
+        found = expand_home(name, place)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
     if name == VARIABLE and not is_remote(found) and os.path.exists(found) and not os.path.isdir(found):
@@ -64,4 +64,4 @@ def _by_folder(here: Path) -> str:
 
 
 def _absolute(runs_dir: str, here: Path) -> str:
-    return cleaned(runs_dir) if is_remote(runs_dir) else os.path.normpath(here / runs_dir)
+    return normalize_url(runs_dir) if is_remote(runs_dir) else os.path.normpath(here / runs_dir)

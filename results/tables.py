@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.files import replacing
+from results.bucket import Remote, explain_errors
 from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, began
+from results.locations import is_remote
+from results.own_files import JOURNAL
 from results.parquet_file import read_parquet
 from results.schema import Status, brought_up, curves_schema, finalists_schema, leaderboard_schema
-from results.storage import JOURNAL, Remote, explained, is_remote
 
 BATCH_ROWS = 5_000
 
@@ -163,7 +165,7 @@ def named(table: pa.Table, run: str) -> pa.Table:
 
 
 def _read_remote(remote: Remote, path: Path | str, table: str) -> pa.Table:
-    with explained(remote.url):
+    with explain_errors(remote.url):
         content = remote.read("")
     if content is None:
         raise ValueError(f"{path}: there is no such file")

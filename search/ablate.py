@@ -14,8 +14,8 @@ import pandas as pd
 from results.analysis.ablation import Effect, effects, told
 from results.analysis.statistics import bounds_of, mean
 from results.keys import entries_of, key, keys_help, parse_into, read_fields
+from results.locations import user_facing_path, working_folder
 from results.run_config import parse_config
-from results.storage import shown, working_folder
 from results.wording import count, number
 from search import tasks
 from search.command_line.command import FAILED, run_command
@@ -129,7 +129,7 @@ def run(config: AblateConfig) -> int:
             f"{count(keys.seeds, 'seed')} each, {count(plan.max_epochs, 'epoch')} on "
             f"{len(session.splits.train):,} images of {session.splits.name} "
             f"({session.splits.origin}), scored on {len(session.splits.val):,} validation images\n"
-            f"run      {shown(plan.folder.path)}",
+            f"run      {user_facing_path(plan.folder.path)}",
         )
         outcome = session.train(job, session.study, session.splits)
         print_ablation(session.terminal, ablation, session)
@@ -156,7 +156,7 @@ def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> 
         terminal.say(
             "The 95% intervals cover the seeds alone: other trainings, scored on these same validation images."
         )
-    for line in [*failures(session.study), f"table: {shown(ablation.plan.folder.path)}/ablation.parquet"]:
+    for line in [*failures(session.study), f"table: {user_facing_path(ablation.plan.folder.path)}/ablation.parquet"]:
         terminal.say(line)
 
 

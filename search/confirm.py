@@ -10,10 +10,10 @@ from results.analysis.confirmed import Confirmed, what_is_covered
 from results.analysis.readings import how_often, marked
 from results.files import StorageError
 from results.keys import check_name, key, keys_help, parse_into
+from results.locations import user_facing_path
 from results.runs_at import RULE, runs_at
 from results.schema import Status
 from results.shell import argument_of
-from results.storage import shown
 from results.wording import count, number
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Column, Table, Terminal
@@ -201,7 +201,9 @@ def _comparisons(found: Confirmed, names: Sequence[str]) -> list[str]:
 
 def _files(confirmation: Confirmation) -> str:
     folder = confirmation.plan.folder
-    files = f"finalists: {shown(folder.path)}/finalists.parquet; their models: {shown(folder.models)}"
+    files = (
+        f"finalists: {user_facing_path(folder.path)}/finalists.parquet; their models: {user_facing_path(folder.models)}"
+    )
     if confirmation.scored_on == "test":
         return files
     return f"{files}. The search has chosen by these very images, so that the scores are biased upwards"

@@ -16,9 +16,10 @@ import numpy as np
 
 from data.folders import check_utf8
 from data.splits import Images
+from results.fetch import download
 from results.keys import key, keys_help, parse_into
+from results.locations import is_remote
 from results.own_files import check_output
-from results.storage import copied, is_remote
 from results.wording import count
 from search.command_line.command import run_command
 from search.prediction.inputs import Form, Inputs, Progress, form_of, refuse
@@ -285,7 +286,7 @@ def _misfit(ensemble: Ensemble, shape: Shape) -> str | None:
 
 def _model_path(text: str) -> Path:
     """Of a model in a bucket, that of a copy."""
-    return copied(text) if is_remote(text) else _path(text)
+    return download(text) if is_remote(text) else _path(text)
 
 
 def _path(text: str) -> Path:

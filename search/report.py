@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from results.bucket import Remote, explain_errors
+from results.fetch import fetch_run
 from results.files import StorageError
 from results.keys import check_name, key, keys_help, parse_into
+from results.locations import is_remote, user_facing_path, working_folder
 from results.own_files import check_output
 from results.report.compare import comparison
 from results.report.pages import REPORT, comparison_name, put, write_report
 from results.report.run_record import RunRecord, read_run
 from results.runs_at import RULE, runs_at
-from results.storage import Remote, bring, explained, is_remote, shown, working_folder
 from search.command_line.command import run_command
 
 USAGE = "python -m search.report run=NAME"
@@ -68,7 +70,7 @@ def report(config: ReportConfig) -> int:
 
 
 def _write(config: ReportConfig) -> Path:
-    folders = [bring(config.runs_dir, name) for name in config.run]
+    folders = [fetch_run(config.runs_dir, name) for name in config.run]
     output = Path(config.output).expanduser() if config.output else None
     if output:
         check_output("output", output, runs=folders, allowed=[REPORT])
@@ -102,9 +104,9 @@ def _readable(folders: Sequence[Path]) -> list[RunRecord]:
 def _sent(config: ReportConfig, path: Path) -> str:
     """Puts a page beside its run in the bucket; gives its place there."""
     runs = Remote(config.runs_dir)
-    with explained(runs.url), path.open("rb") as file:
+    with explain_errors(runs.url), path.open("rb") as file:
         runs.send(path.relative_to(working_folder(config.runs_dir)).as_posix(), file)
-    return shown(path)
+    return user_facing_path(path)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import pandas as pd
 from results import plots
 from results.analysis.columns import floats
 from results.analysis.comparable import differing, left_apart
+from results.locations import user_facing_path
 from results.report.confirmed import interval, stand_in_notice
 from results.report.page import Column, Section, figure, page, paragraph, part, table
 from results.report.run_record import RunRecord
-from results.storage import shown
 from results.wording import number
 
 _COLUMNS = (
@@ -114,5 +114,5 @@ def _best(run: RunRecord) -> str:
 
 
 def _reports(runs: Sequence[RunRecord]) -> Section:
-    pages = [(run.name, shown(run.folder / "report.html")) for run in runs]
+    pages = [(run.name, user_facing_path(run.folder / "report.html")) for run in runs]
     return Section("reports", "Their own reports", part("files", pairs=pages))

@@ -16,13 +16,14 @@ from results.analysis.confirmed import Confirmed
 from results.analysis.statistics import Mean
 from results.analysis.trials import Direction, at_equal_epochs, direction_of
 from results.conditions import CONDITIONS, Conditions
+from results.fetch import run_names
+from results.locations import user_facing_path
 from results.report.run_samples import Samples, read_samples
 from results.report.table_checks import checked
 from results.run_config import read_config
 from results.runs_at import is_default
 from results.schema import Status
 from results.shell import argument_of
-from results.storage import run_names, shown
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,15 @@ class RunRecord:
 
     def command(self, module: str, *further: str) -> str:
         """A line that runs a module on this run."""
-        runs_dir = shown(self.folder.parent)
+        runs_dir = user_facing_path(self.folder.parent)
         words = [argument_of("run", self.name)]
         words += [] if is_default(runs_dir) else [argument_of("runs_dir", runs_dir)]
         return shlex.join(["python", "-m", module, *words, *further])
 
     def predict_command(self, model: str) -> str:
-        return shlex.join(["python", "-m", "search.predict", f"model={shown(self.folder / model)}", "input=IMAGES"])
+        return shlex.join(
+            ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}", "input=IMAGES"]
+        )
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -147,8 +150,8 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def _runs(runs_dir: Path) -> str:
-    found = run_names(shown(runs_dir), "leaderboard.parquet")
-    return ", ".join(found[:20]) or f"none in {shown(runs_dir)}; runs_dir= names another folder"
+    found = run_names(user_facing_path(runs_dir), "leaderboard.parquet")
+    return ", ".join(found[:20]) or f"none in {user_facing_path(runs_dir)}; runs_dir= names another folder"
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:

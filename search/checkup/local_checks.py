@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.storage import is_remote
+from results.locations import is_remote
 from search.checkup.findings import Finding, Severity
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from enum import Enum
 from typing import Any
 
 from data.files import default_data_dir
+from results.fetch import fetch_run
 from results.keys import check_name, check_ranges, key, keys_help, parse_into, read_fields
+from results.locations import expand_home
 from results.run_config import parse_config
 from results.runs_at import RULE, is_default, runs_at
 from results.shell import argument_of, command_line
-from results.storage import at_home, bring
 from results.wording import count
 from search import tasks
 from spaces.goal import Denoise, Goal
@@ -142,7 +143,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
         config = dataclasses.replace(parse_into(known, arguments, help_command), runs_dir=config.runs_dir)
     config = _completed(config)
     if not is_named and config.run:
-        bring(config.runs_dir, config.run)  # nothing, but a bucket that does not answer is told at once
+        fetch_run(config.runs_dir, config.run)  # nothing, but a bucket that does not answer is told at once
     return config
 
 
@@ -233,14 +234,14 @@ def _command_for(config: RunConfig, module: str, **words: str) -> str:
 def find_data_dir(given: str | None) -> str:
     """The folder of data files: the given one, or the environment's, or a cache at home."""
     try:
-        return at_home("data_dir", given) if given else str(default_data_dir())
+        return expand_home("data_dir", given) if given else str(default_data_dir())
     except RuntimeError:
         raise ValueError("data_dir: your home is not known; name a folder with data_dir=FOLDER") from None
 
 
 def earlier(runs_dir: str, run: str) -> RunConfig | None:
     """What the earlier sessions of a run were asked for, or None. Raises ValueError if their record is damaged."""
-    path = bring(runs_dir, run) / "config.yaml"
+    path = fetch_run(runs_dir, run) / "config.yaml"
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -276,7 +277,7 @@ def _completed(config: RunConfig) -> RunConfig:
     config.run = config.run or new_name(config.task)
     config.data_dir = find_data_dir(config.data_dir)
     config.data = checked_data(task, config.data)
-    config.warm_start = at_home("warm_start", config.warm_start) if config.warm_start else None
+    config.warm_start = expand_home("warm_start", config.warm_start) if config.warm_start else None
     _check(config)
     check_export(config.export)
     goal_of(task, config)
@@ -295,7 +296,7 @@ def checked_data(task: tasks.Task, data: str) -> str:
             f"data={data}: expected one of [{', '.join(DATA_CHOICES)}]; a path of your own data is taken by "
             f"task={' or task='.join(takers)}"
         )
-    return at_home("data", data)
+    return expand_home("data", data)
 
 
 def _check(config: RunConfig) -> None:

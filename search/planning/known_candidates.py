@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from results.fetch import fetch_run
 from results.schema import Status
-from results.storage import bring
 from search.runs.folder import RunFolder
 from search.study.journal import Entry, Journal
 from search.tasks import Task
@@ -31,7 +31,7 @@ def find_base(name: str, task: Task, weights: Literal["imagenet", "random"], run
     if name in task.references:
         return Base(name, with_weights(task.references[name], weights), {})
     run, _, number = name.partition("/")
-    folder = RunFolder(bring(runs_dir, run)) if run else None
+    folder = RunFolder(fetch_run(runs_dir, run)) if run else None
     if not folder or not folder.journal.is_file():
         raise ValueError(
             f"base={name}: neither a published network of task={task.name} ({', '.join(task.references) or 'none'}) "

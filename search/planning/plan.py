@@ -9,7 +9,7 @@ from typing import Any
 
 from data.splits import DataError, Dataset, DataUnavailable, Splits
 from results.conditions import goal_text
-from results.storage import working_folder
+from results.locations import working_folder
 from search import tasks
 from search.planning.config import DATA_CHOICES, RunConfig, earlier, goal_of, to_dict
 from search.runs.folder import BEST, RunFolder

@@ -11,8 +11,10 @@ from typing import Any
 from results import tables
 from results.analysis.comparable import differing, left_apart
 from results.conditions import Conditions
+from results.fetch import download
+from results.locations import is_remote, user_facing_path
+from results.own_files import JOURNAL
 from results.schema import Status
-from results.storage import JOURNAL, copied, is_remote, shown
 from results.wording import count
 from search.planning.known_candidates import completed_entries
 from search.planning.plan import Plan
@@ -111,17 +113,17 @@ def _found(plan: Plan, place: str, say: Say) -> list[Earlier]:
 
 def _local(place: str) -> Path:
     """The place, or a copy of what is needed of it, where it is in a bucket."""
-    return copied(place, *NEEDED) if is_remote(place) else Path(place)
+    return download(place, *NEEDED) if is_remote(place) else Path(place)
 
 
 def _of_folder(path: Path, plan: Plan, say: Say) -> list[Earlier]:
     """Of a run, or of all runs of a folder but this one; one of these that is damaged is named and left out."""
     if (path / JOURNAL).exists():
         return _of_run(RunFolder(path), plan)
-    own = shown(plan.folder.path.resolve())
+    own = user_facing_path(plan.folder.path.resolve())
     found: list[Earlier] = []
     for journal in sorted(path.glob(f"*/{JOURNAL}")):
-        if shown(journal.parent.resolve()) == own:
+        if user_facing_path(journal.parent.resolve()) == own:
             continue
         try:
             found += _of_run(RunFolder(journal.parent), plan)

@@ -17,8 +17,8 @@ from typing import IO, Any
 import yaml
 
 from data.files import TEMPORARY, replacing
+from results.fetch import fetch_run, run_names
 from results.files import check_no_links, open_unlinked, writing
-from results.storage import bring, run_names
 
 ENGINES = ("torch", "ray", "optuna")
 BEST = "best"
@@ -117,7 +117,7 @@ class RunFolder:
 
 def find_run(runs_dir: str, run: str) -> RunFolder:
     """Returns the folder of an existing run, fetched if it is in a bucket. Raises ValueError that lists the runs."""
-    folder = RunFolder(bring(runs_dir, run))
+    folder = RunFolder(fetch_run(runs_dir, run))
     if not os.path.exists(folder.journal):  # pathlib's raises an error for a name that is too long
         raise ValueError(
             f"run={run}: there is no such run in {runs_dir}; it has {', '.join(run_names(runs_dir)) or 'none'}. "

@@ -19,8 +19,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from results.bucket import Remote, describe_error, explain_errors
+from results.fetch import is_ahead, read_journals
 from results.files import StorageError
-from results.storage import Remote, explained, is_ahead, is_journal, is_kept, is_remote, local_journals, reason
+from results.locations import is_remote
+from results.own_files import is_journal, is_kept
 from search.command_line.signals import Stop
 from search.runs.folder import RunFolder
 
@@ -83,7 +86,7 @@ class Mirror:
 
     def begin(self) -> None:
         """Tests the bucket by writing config.yaml there, and starts the thread. Raises ValueError."""
-        with explained(self.remote.url):
+        with explain_errors(self.remote.url):
             self._look()
             with (self.folder / "config.yaml").open("rb") as file:
                 self.remote.send("config.yaml", file)
@@ -155,7 +158,7 @@ class Mirror:
         """Records what the bucket has. Raises ValueError if it has more of the run than this machine."""
         files = self.remote.files()
         theirs = {name: self.remote.read(name) or b"" for name in files if is_journal(name)}
-        if not is_ahead(local_journals(self.folder), theirs):
+        if not is_ahead(read_journals(self.folder), theirs):
             raise ValueError(f"{self.remote.url}: another process has just continued this run; name another run")
         self._is_new = not files
         self._lengths = {name: len(content) for name, content in theirs.items()}
@@ -182,10 +185,10 @@ class Mirror:
         except OSError as error:
             if self.behind is None:
                 self.say(
-                    f"{self.remote.url}: cannot be reached ({reason(error)}); the run continues in {self.folder} and "
-                    "is sent when the bucket answers again"
+                    f"{self.remote.url}: cannot be reached ({describe_error(error)}); the run continues in {self.folder} "
+                    "and is sent when the bucket answers again"
                 )
-            self.behind = reason(error)
+            self.behind = describe_error(error)
             return False
         if self.behind is not None:
             self.say(f"{self.remote.url}: answers again; sending what is missing")
@@ -217,7 +220,7 @@ class Mirror:
 
     def _longer_journals(self) -> dict[str, bytes]:
         """Returns the journals that have grown: the run's own first, since the others depend on it."""
-        found = sorted(local_journals(self.folder).items(), key=lambda each: each[0].count("/"))
+        found = sorted(read_journals(self.folder).items(), key=lambda each: each[0].count("/"))
         return {name: content for name, content in found if len(content) != self._lengths.get(name)}
 
     def _check_alone(self, journals: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.files import replacing
 from results.files import writing
-from results.storage import shown
+from results.locations import user_facing_path
 from search.study.trial import TrialRecord
 
 
@@ -43,4 +43,4 @@ def set_aside(path: Path, say: Callable[[str], None]) -> None:
             if old.exists():
                 new = next(name for n in count(1) if not (name := old.with_name(f"{old.name}.{n}")).exists())
                 old.rename(new)
-                say(f"NOTICE: {shown(old)} does not hold the best trial's network; it is kept as {new.name}")
+                say(f"NOTICE: {user_facing_path(old)} does not hold the best trial's network; it is kept as {new.name}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from data.splits import Splits
 from results.files import StorageError, writing
-from results.storage import shown
+from results.locations import user_facing_path
 from search.command_line.signals import Stop, stop_signals
 from search.command_line.terminal import Terminal
 from search.planning.config import Export, resume_command
@@ -67,7 +67,7 @@ class Session:
 
         with writing(self.plan.folder.path / "report.html"):
             path = write_report(self.plan.folder.path)
-        self.say(f"report: {shown(path)}")
+        self.say(f"report: {user_facing_path(path)}")
 
     def exit_code(self, otherwise: int = 0) -> int:
         """What the reason to stop says, if there was one."""

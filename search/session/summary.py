@@ -11,10 +11,10 @@ from typing import Any
 import results
 from data.splits import Splits
 from results import tables
+from results.locations import is_remote, user_facing_path
 from results.runs_at import VARIABLE, is_default
 from results.schema import Status
 from results.shell import command_line
-from results.storage import is_remote, shown
 from results.wording import count, number
 from search.command_line.terminal import Column, Table, Terminal
 from search.planning.config import resume_command
@@ -42,7 +42,7 @@ def print_start(session: Session) -> None:
         f"{', '.join(limits)}, {config.sampler.value} + ASHA, seed {config.seed}",
         f"ray      {session.ray}",
         f"slots    {slots.up}, each of {slots.slot}{coming}",
-        f"run      {shown(plan.folder.path)}{_worked_on(plan)}",
+        f"run      {user_facing_path(plan.folder.path)}{_worked_on(plan)}",
     ]
     if study.trials:
         ended = sum(trial.status != Status.RUNNING for trial in study.current)
@@ -158,10 +158,10 @@ def _training_share(study: Study, outcome: Outcome) -> float:
 
 
 def _files(plan: Plan, best_model: Path | None) -> list[str]:
-    place = shown(plan.folder.path)
+    place = user_facing_path(plan.folder.path)
     lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
     if best_model is not None:
-        model = shown(best_model)
+        model = user_facing_path(best_model)
         predict = command_line("search.predict", f"model={model}", "input=IMAGES")
         lines.append(f"best model: {model}; try: {predict}")
     return lines

@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from benchmarks.ray_head import free_port
-from results import storage
+from results import bucket as bucket_module
 from tests.waiting import HANG_SECONDS
 
 URL = "s3://runs-of-tests/some/where"
@@ -67,7 +67,7 @@ def bucket() -> Iterator[Bucket]:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in served.environment.items():
                 patch.setenv(name, value)
-            patch.setattr(storage, "SILENT_SECONDS", HANG_SECONDS)  # on a busy machine it may take long to answer
+            patch.setattr(bucket_module, "SILENT_SECONDS", HANG_SECONDS)  # on a busy machine it may take long to answer
             served.empty()  # of what this process has served before
             yield served
     finally:

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 import results
-from results import storage, tables
+from results import bucket, tables
+from results.bucket import Remote
+from results.fetch import download, fetch_run, run_names
+from results.locations import user_facing_path, working_folder
 from results.schema import CURVES
-from results.storage import Remote, bring, copied, run_names, shown, working_folder
 from search import report
 from tests.results.bucket import URL
 from tests.results.synthetic import make_run
@@ -47,15 +49,15 @@ class TestPlaces:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         folder = working_folder("s3://b/c/d")
         assert folder == tmp_path / "frugal" / "remote-runs" / "s3" / "b" / "c" / "d"
-        assert shown(folder / "a" / "report.html") == "s3://b/c/d/a/report.html"
+        assert user_facing_path(folder / "a" / "report.html") == "s3://b/c/d/a/report.html"
         monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "else"))
         assert working_folder("gs://b") == tmp_path / "else" / "gs" / "b"
-        assert shown(tmp_path / "else" / "gs" / "b") == "gs://b"
+        assert user_facing_path(tmp_path / "else" / "gs" / "b") == "gs://b"
 
     def test_any_other_place_is_itself(self):
         assert working_folder("results/runs") == Path("results/runs")
-        assert shown(Path("results/runs/a")) == "results/runs/a"
-        assert bring("results/runs", "no-such-run") == Path("results/runs/no-such-run")
+        assert user_facing_path(Path("results/runs/a")) == "results/runs/a"
+        assert fetch_run("results/runs", "no-such-run") == Path("results/runs/no-such-run")
 
     @pytest.mark.parametrize(
         "url", ["s3://", "s3:///a", "s3://a//b", "s3://a/../b", "s3://me:secret@a", "s3://a/b?c=d"]
@@ -65,14 +67,14 @@ class TestPlaces:
             working_folder(url)
 
     def test_a_scheme_that_is_not_known(self):
-        with pytest.raises(ValueError, match=r"hdfs:// is not known; a bucket is s3://BUCKET/FOLDER or gs://"):
+        with pytest.raises(ValueError, match=r"hdfs:// is not supported; a bucket is s3://BUCKET/FOLDER or gs://"):
             results.load("tiny10k", "hdfs://a/b")
 
 
 class TestBringing:
     def test_what_is_there_and_nowhere_here(self, served):
         put("a", j=b"1\n2\n", confirmation__j=b"x\n", models__best=b"m", checkpoints__3=b"c")
-        folder = bring(URL, "a")
+        folder = fetch_run(URL, "a")
         assert contents(folder) == {
             "journal.log": b"1\n2\n",
             "confirmation/journal.log": b"x\n",
@@ -82,7 +84,7 @@ class TestBringing:
         assert run_names(URL) == ["a"]
 
     def test_a_run_that_is_nowhere_has_no_folder(self, served):
-        assert not bring(URL, "a").exists()
+        assert not fetch_run(URL, "a").exists()
 
     @pytest.mark.parametrize(
         ("here", "there"),
@@ -97,7 +99,7 @@ class TestBringing:
     def test_where_the_bucket_has_more_it_is_fetched_and_what_is_not_there_goes(self, served, here, there):
         put("a", **there)
         lay(working_folder(URL) / "a", **here)
-        assert contents(bring(URL, "a")) == {real(name): content for name, content in there.items()}
+        assert contents(fetch_run(URL, "a")) == {real(name): content for name, content in there.items()}
 
     @pytest.mark.parametrize(
         ("here", "there"),
@@ -114,7 +116,7 @@ class TestBringing:
         put("a", table=b"theirs", **there)
         lay(working_folder(URL) / "a", table=b"ours", **here)
         expected = {real(name): content for name, content in {"table": b"ours", **here}.items()}
-        assert contents(bring(URL, "a")) == expected
+        assert contents(fetch_run(URL, "a")) == expected
 
     @pytest.mark.parametrize(
         ("here", "there"),
@@ -126,10 +128,8 @@ class TestBringing:
     def test_where_each_has_what_the_other_has_not_nothing_is_touched(self, served, here, there):
         put("a", **there)
         lay(working_folder(URL) / "a", **here)
-        with pytest.raises(
-            ValueError, match=r"run=a: what was done here, in .*, and what is at s3://.*/a have gone on"
-        ):
-            bring(URL, "a")
+        with pytest.raises(ValueError, match=r"run=a: the local copy, in .*, and the run at s3://.*/a have diverged"):
+            fetch_run(URL, "a")
         assert contents(working_folder(URL) / "a") == {real(name): content for name, content in here.items()}
 
     def test_what_a_process_here_is_running_is_ahead(self, served):
@@ -144,19 +144,19 @@ class TestBringing:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with subprocess.Popen(command, text=True, **pipes) as holder:  # type: ignore[call-overload]
             assert holder.stdout.readline() == "held\n"
-            assert contents(bring(URL, "a")) == {"journal.log": b"1\n"}
+            assert contents(fetch_run(URL, "a")) == {"journal.log": b"1\n"}
             holder.communicate()
-        assert contents(bring(URL, "a")) == {"journal.log": b"1\n2\n"}
+        assert contents(fetch_run(URL, "a")) == {"journal.log": b"1\n2\n"}
 
     def test_one_that_is_cut_short_is_begun_again(self, served):
         put("a", j=b"1\n", a=b"1", b=b"2", c=b"3")
         folder = working_folder(URL) / "a"
         (folder / "b").mkdir(parents=True)  # in the way of a file
         with pytest.raises(ValueError, match=r"s3://.*/a: .*Is a directory"):
-            bring(URL, "a")
+            fetch_run(URL, "a")
         assert not (folder / "journal.log").exists()
         (folder / "b").rmdir()
-        assert sorted(contents(bring(URL, "a"))) == ["a", "b", "c", "journal.log"]
+        assert sorted(contents(fetch_run(URL, "a"))) == ["a", "b", "c", "journal.log"]
 
     def test_what_is_half_written_or_hidden_is_no_part_of_a_run(self, served):
         put("a", j=b"1\n")
@@ -164,7 +164,7 @@ class TestBringing:
             Remote(f"{URL}/a").send(name, io.BytesIO(b"z"))
         lay(working_folder(URL) / "a", mine=b"m")
         (working_folder(URL) / "a" / ".hidden").write_bytes(b"h")
-        assert contents(bring(URL, "a")) == {"journal.log": b"1\n", ".hidden": b"h"}
+        assert contents(fetch_run(URL, "a")) == {"journal.log": b"1\n", ".hidden": b"h"}
 
 
 class TestReading:
@@ -207,11 +207,11 @@ class TestReading:
 
     def test_a_copy_of_a_file_or_of_some_of_a_folder_s(self, served):
         put("a", j=b"1\n", models__best=b"m", models__other=b"o")
-        assert copied(f"{URL}/a/models/best").read_bytes() == b"m"
-        assert contents(copied(f"{URL}/a", "journal.log", "/best")) == {"journal.log": b"1\n", "models/best": b"m"}
-        assert shown(copied(f"{URL}/a/models/best")) == f"{URL}/a/models/best"
+        assert download(f"{URL}/a/models/best").read_bytes() == b"m"
+        assert contents(download(f"{URL}/a", "journal.log", "/best")) == {"journal.log": b"1\n", "models/best": b"m"}
+        assert user_facing_path(download(f"{URL}/a/models/best")) == f"{URL}/a/models/best"
         with pytest.raises(ValueError, match=f"{URL}/a/none: there is no such file, and no run"):
-            copied(f"{URL}/a/none")
+            download(f"{URL}/a/none")
 
 
 class TestReports:
@@ -249,8 +249,8 @@ class TestReports:
 
 class TestNoAnswer:
     def test_no_such_bucket(self, served):
-        for ask in (lambda: bring("s3://elsewhere/x", "a"), lambda: results.load("tiny10k", "s3://elsewhere")):
-            with pytest.raises(ValueError, match=r"s3://elsewhere.*: there is no such bucket; make it first"):
+        for ask in (lambda: fetch_run("s3://elsewhere/x", "a"), lambda: results.load("tiny10k", "s3://elsewhere")):
+            with pytest.raises(ValueError, match=r"s3://elsewhere.*: there is no such bucket; create it first"):
                 ask()
 
     def test_nobody_there(self, served):
@@ -259,14 +259,16 @@ class TestNoAnswer:
             results.load("tiny10k", URL)
 
     def test_silence(self, served, monkeypatch, silent):
-        monkeypatch.setattr(storage, "SILENT_SECONDS", 1.0)
+        monkeypatch.setattr(bucket, "SILENT_SECONDS", 1.0)
         monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
         with pytest.raises(ValueError, match=f"{URL}: no answer: .*[Tt]oo slow"):
             results.load("tiny10k", URL)
 
     def test_access_that_is_denied(self, served):
         served.ask("POST", "/moto-api/reset-auth", b"0")  # from now on it looks at who asks
-        with pytest.raises(ValueError, match=r"access is denied: .*Credentials are looked for in AWS_ACCESS_KEY_ID"):
+        with pytest.raises(
+            ValueError, match=r"access is denied: .*For s3://, credentials are read from AWS_ACCESS_KEY_ID"
+        ):
             results.load("tiny10k", URL)
 
     @pytest.fixture

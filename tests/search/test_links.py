@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.files import replacing
-from results.own_files import OWN
-from results.storage import is_kept
+from results.own_files import OWN, is_kept
 from search.prediction.record import RECORD, Outputs
 from search.runs.folder import RunFolder
 

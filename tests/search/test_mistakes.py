@@ -49,8 +49,14 @@ def told(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[..., str]
         ("runs_dir={tmp}/file", ["{tmp}/file/a: cannot be the folder of a run: Not a directory"]),
         ("runs_dir={tmp}/file/deeper", ["{tmp}/file/deeper/a: cannot be the folder of a run: Not a directory"]),
         ("data=original data_dir={tmp}/file", ["{tmp}/file: expected a folder", "data_dir=FOLDER"]),
-        ("data_dir=~nobody-of-this-name/x", ["data_dir=~nobody-of-this-name/x: no home is known", "data_dir=FOLDER"]),
-        ("runs_dir=~nobody-of-this-name/x", ["runs_dir=~nobody-of-this-name/x: no home is known", "runs_dir=FOLDER"]),
+        (
+            "data_dir=~nobody-of-this-name/x",
+            ["data_dir=~nobody-of-this-name/x: the home folder of that user is unknown", "data_dir=FOLDER"],
+        ),
+        (
+            "runs_dir=~nobody-of-this-name/x",
+            ["runs_dir=~nobody-of-this-name/x: the home folder of that user is unknown", "runs_dir=FOLDER"],
+        ),
         ("max_macs=50", ["max_macs=50", "100% of 1000 draws", "over max_macs"]),
         ("train_examples=9", ["train_examples=9", "1,257 training examples of 10 classes", "from 10 to 1,257"]),
         ("train_examples=1258", ["train_examples=1258", "from 10 to 1,257, or none for all"]),

@@ -759,8 +759,8 @@ def test_a_runs_own_files_and_the_inputs_are_never_replaced_by_links_either(here
         (cleaner, "pages", run / "checkpoints" / "a", "checkpoints in "),
         (cleaner, "x.npy", run / "models" / "a.npy", "models in "),
         (cleaner, "x.npy", "hard.npy", "is an input, and would be overwritten"),
-        (model, "x.npy", run / "models" / "a.csv", "is the run's own; choose another"),
-        (model, "x.npy", "hard.csv", "journal.log by another name, which is the run's own"),
+        (model, "x.npy", run / "models" / "a.csv", "is the run's own file; choose another"),
+        (model, "x.npy", "hard.csv", "journal.log, the run's own file"),
         (model, "test.csv", "same.csv", "is an input, and would be overwritten"),
     ):
         assert told in refused(capsys, f"model={using}", f"input={source}", f"output={output}")

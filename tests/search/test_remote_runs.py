@@ -12,7 +12,9 @@ import pytest
 
 import results
 from data.made.digits import load_made
-from results.storage import Remote, bring, working_folder
+from results.bucket import Remote
+from results.fetch import fetch_run
+from results.locations import working_folder
 from search import ablate, confirm, predict, replay
 from search.planning.config import parse, resume_command
 from search.planning.known_candidates import find_base
@@ -30,9 +32,10 @@ from tests.waiting import HANG_SECONDS
 SEARCH = ("task=tiny10k", "data=made", "run=a", "concurrency=1", "num_trials=8", "max_epochs=9", "grace_epochs=4")
 QUICK = f"""
 import sys
-from results import storage
-from search import mirror, run
-mirror.ROUND_SECONDS, storage.SILENT_SECONDS = 0.3, {HANG_SECONDS}
+from results import bucket
+from search import run
+from search.runs import mirror
+mirror.ROUND_SECONDS, bucket.SILENT_SECONDS = 0.3, {HANG_SECONDS}
 sys.exit(run.main())
 """
 """The search's command, whose mirror is quicker, so that much happens in a short run."""
@@ -192,5 +195,5 @@ class TestOtherCommands:
 
     def test_what_was_not_sent_is_gone_on_with_here(self, there):
         folder = cut_short(working_folder(there)).rename(working_folder(there) / "b")
-        assert bring(there, "b") == folder
+        assert fetch_run(there, "b") == folder
         assert parse([f"runs_dir={there}", "run=b"]).max_epochs == 3

@@ -14,7 +14,7 @@ from search.ablate import AblateKeys
 from search.ablate import parse as parse_ablate
 from search.confirm import ConfirmConfig
 from search.doctor import DoctorKeys
-from search.planning.config import RunConfig, at_home, earlier, new_name, parse, to_dict
+from search.planning.config import RunConfig, earlier, expand_home, new_name, parse, to_dict
 from search.predict import PredictConfig
 from search.replay import ReplayConfig
 from search.report import ReportConfig
@@ -111,7 +111,7 @@ def test_a_path_of_data_is_taken_to_the_letter(tmp_path):
     for name in OTHER_THAN_TEXT:
         (folder := tmp_path / name).mkdir()
         assert parse(["task=images", f"data={folder}"]).data == str(folder)
-        assert at_home("runs_dir", str(folder)) == str(folder)
+        assert expand_home("runs_dir", str(folder)) == str(folder)
 
 
 @pytest.mark.parametrize(

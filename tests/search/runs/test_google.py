@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import results
-from results import storage
-from results.storage import Remote, bring, run_names, working_folder
+from results import bucket
+from results.bucket import Remote
+from results.fetch import fetch_run, run_names
+from results.locations import working_folder
 from search import run
 from search.command_line.signals import Stop
 from search.planning.config import parse
@@ -34,7 +36,7 @@ def google(tmp_path, monkeypatch) -> Iterator[GoogleBucket]:
 def quick(monkeypatch) -> None:
     monkeypatch.setattr(module, "ROUND_SECONDS", 0.1)
     monkeypatch.setattr(module, "LAST_SECONDS", 0.0)
-    monkeypatch.setattr(storage, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(bucket, "SILENT_SECONDS", 0.5)
 
 
 def there(name: str = "a") -> dict[str, bytes | None]:
@@ -78,7 +80,7 @@ def test_a_cut_connection_costs_nothing_and_a_new_head_has_all(google, quick, tm
     assert "no answer: " in said[0]
     assert run_names(URL) == ["a"]
     monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "other"))
-    new = bring(URL, "a")
+    new = fetch_run(URL, "a")
     assert new.is_relative_to(tmp_path / "other")
     assert contents(new) == contents(folder)
     assert {path.stat().st_mtime_ns for path in new.glob("*.yaml")} == {Remote(URL).files()["a/config.yaml"].mtime_ns}
@@ -97,21 +99,21 @@ def test_a_search_that_was_begun_there_goes_on_on_a_new_head(google, cluster, tm
 
 class TestNoAnswer:
     def test_no_such_bucket(self, google):
-        with pytest.raises(ValueError, match="gs://elsewhere/a: there is no such bucket; make it first"):
+        with pytest.raises(ValueError, match="gs://elsewhere/a: there is no such bucket; create it first"):
             self.begin("gs://elsewhere")
 
     def test_nobody_there(self, google, quick):
         google.cut()
         with pytest.raises(ValueError, match=f"{URL}/a: no answer: .*[Cc]ould not connect"):
-            bring(URL, "a")
+            fetch_run(URL, "a")
 
     def test_no_credentials(self, monkeypatch, quick, tmp_path):
         monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
         monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")  # where Google's library asks for the machine's own
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-        with pytest.raises(ValueError, match=r"access is denied: no access token could be had\. Credentials are"):
-            bring("gs://some/where", "a")
+        with pytest.raises(ValueError, match=r"access is denied: no access token is available\. For s3:"):
+            fetch_run("gs://some/where", "a")
 
     @pytest.mark.parametrize(
         ("code", "said"),
@@ -124,7 +126,9 @@ class TestNoAnswer:
     )
     def test_what_no_emulator_answers_is_said_in_words(self, code, said):
         text = f"google::cloud::Status({code}, with a last message of x does not have storage.objects.list access"
-        assert storage.reason(OSError(f"{text} error_info={{reason=forbidden, domain=global}})")).startswith(said)
+        assert bucket.describe_error(OSError(f"{text} error_info={{reason=forbidden, domain=global}})")).startswith(
+            said
+        )
 
     def begin(self, runs_dir: str) -> None:
         cut_short(Path(working_folder(runs_dir)))

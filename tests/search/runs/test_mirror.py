@@ -11,8 +11,10 @@ from typing import BinaryIO
 import pytest
 from pyarrow.fs import LocalFileSystem
 
+from results.bucket import Remote
+from results.fetch import fetch_run
 from results.files import StorageError
-from results.storage import Remote, bring, working_folder
+from results.locations import working_folder
 from search.command_line.signals import Stop
 from search.planning.config import parse
 from search.planning.plan import Plan
@@ -97,7 +99,7 @@ def fetched(work: Path, run: str = "a") -> Path:
     """The run on a new head, whose working folder this is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FRUGAL_WORK_DIR", str(work))
-        return bring(URL, run)
+        return fetch_run(URL, run)
 
 
 class Lost(Remote):
