@@ -59,11 +59,11 @@ def main() -> None:
     print("|---|---|---|---|" + "---|" * (len(KINDS) + 2))
     for name in settings.tasks or tasks.names():
         task = tasks.find(name)
-        for reference, candidate in task.references.items():
-            network = candidate.network
+        for name_of_reference, reference in task.references.items():
+            candidate, network = reference.candidate, reference.candidate.network
             if not network.num_fixed_layers and network.num_params <= MAX_PARAMS:
                 spent = measure(begin(candidate, task.goal), settings.seconds)
-                print_shares(f"{name} | {reference} | {candidate.recipe.batch_size}", spent)
+                print_shares(f"{name} | {name_of_reference} | {candidate.recipe.batch_size}", spent)
         if settings.candidates:
             drawn = random_candidates(task, settings.candidates, settings.seed)
             spent = sum((measure(begin(each, task.goal), settings.seconds / len(drawn)) for each in drawn), Counter())

@@ -124,7 +124,7 @@ class Dataset:
 
     name: str
     original: Callable[[Path, Say], Splits]
-    made: Callable[[Path, Say], Splits]
+    made: Callable[[Path, Say], Splits] | None = None
     own: Callable[[Path], Splits] | None = None
 
     def load(self, choice: str, data_dir: Path, say: Say) -> Splits:
@@ -139,11 +139,13 @@ class Dataset:
                 raise ValueError(f"data={choice}: no such choice; expected auto, original or made")
             return self.own(Path(choice).expanduser())
         if choice == "made":
+            if self.made is None:
+                raise ValueError(f"data=made: {self.name} has no made stand-in data; expected auto or original")
             return self.made(data_dir, say)
         try:
             return self.original(data_dir, say)
         except DataUnavailable as unavailable:
-            if choice == "original":
+            if choice == "original" or self.made is None:
                 raise
             splits = self.made(data_dir, say)
             say(

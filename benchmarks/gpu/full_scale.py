@@ -117,7 +117,7 @@ def time_max_digit(settings: Settings, data_dir: Path, device: torch.device, pea
     dataset = max_digit(settings.images, 1) if settings.images else task.dataset
     splits = dataset.load("made", data_dir, log)
     train, val = (DeviceSplit.of(part.x, part.y, device) for part in (splits.train, splits.val))
-    references = task.references
+    references = {name: each.candidate for name, each in task.references.items()}
     for name in settings.networks or references:
         for batch in (references[name].recipe.batch_size, *settings.larger_batches):
             candidate = in_batches(references[name], batch)
@@ -127,7 +127,7 @@ def time_max_digit(settings: Settings, data_dir: Path, device: torch.device, pea
 
 def time_documents(settings: Settings, data_dir: Path, device: torch.device, peak: float) -> None:
     task = tasks.find("documents")
-    published = task.references["wide-denoiser"]
+    published = task.references["wide-denoiser"].candidate
     splits = task.dataset.load("auto", data_dir, log)
     say(f"| pages: {splits.name} | | | | | | | | |")
     train, val = (whole_pages(splits.train, number, settings, device) for number in (settings.pages, VAL_PAGES))

@@ -29,7 +29,7 @@ def find_base(name: str, task: Task, weights: Literal["imagenet", "random"], run
     Raises ValueError that says what there is.
     """
     if name in task.references:
-        return Base(name, with_weights(task.references[name], weights), {})
+        return Base(name, with_weights(task.references[name].candidate, weights), {})
     run, _, number = name.partition("/")
     folder = RunFolder(fetch_run(runs_dir, run)) if run else None
     if not folder or not folder.journal.is_file():

@@ -95,7 +95,7 @@ class Plan:
         if not self.config.references:
             return {}
         weights = self.config.weights.value
-        return {name: with_weights(candidate, weights) for name, candidate in self.task.references.items()}
+        return {name: with_weights(each.candidate, weights) for name, each in self.task.references.items()}
 
     def load_data(self, say: Callable[[str], None]) -> Splits:
         """The task's dataset, in the number that is asked for, or at most the scale's.

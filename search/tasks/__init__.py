@@ -14,7 +14,7 @@ from spaces.goal import Classify, Goal, Metric
 from spaces.recipe import Candidate
 from spaces.space import Space
 
-__all__ = ["Metric", "Scale", "Task", "find", "names"]
+__all__ = ["Metric", "Reference", "Scale", "Task", "find", "names"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,15 @@ class Scale:
     """Parameters of the space that are not searched at this scale."""
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A published network with its recipe, which a search trains beside its own candidates."""
+
+    candidate: Candidate
+    num_params: int
+    """The published number of parameters, without running statistics. The contract tests compare it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What is searched for: on which data, to which end, in which space, under which budget, beside which networks.
@@ -49,7 +58,7 @@ class Task:
     goal: Goal = field(default_factory=Classify)
     max_params: int | None = None
     max_code: int | None = None
-    references: Mapping[str, Candidate] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
     gpus_per_trial: float = 1.0
     """Share of a GPU that a trial takes where there are GPUs."""
     tailor: Callable[[Path], Task] | None = None

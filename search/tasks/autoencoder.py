@@ -1,7 +1,7 @@
 """autoencoder: the network that gives MNIST's digits back best through a narrow code."""
 
 from data.mnist import MNIST
-from search.tasks import Scale, Task
+from search.tasks import Reference, Scale, Task
 from spaces.autoencoder import autoencoder_space
 from spaces.goal import Reconstruct
 from spaces.layers import Activation, Conv, Layer, Pool, Upsample
@@ -59,6 +59,9 @@ TASK = Task(
     ),
     full=Scale(num_trials=256, max_epochs=50, max_macs=10_000_000),
     max_code=128,
-    references={"keras-autoencoder": KERAS_AUTOENCODER, "flat-autoencoder": FLAT_AUTOENCODER},
+    references={
+        "keras-autoencoder": Reference(KERAS_AUTOENCODER, 4_385),
+        "flat-autoencoder": Reference(FLAT_AUTOENCODER, 11_905),
+    },
     gpus_per_trial=0.25,
 )

@@ -1,7 +1,7 @@
 """denoiser: the network that takes Gaussian noise off MNIST's digits best."""
 
 from data.mnist import MNIST
-from search.tasks import Scale, Task
+from search.tasks import Reference, Scale, Task
 from spaces.autoencoder import autoencoder_space
 from spaces.goal import Denoise
 from spaces.layers import Activation, Conv
@@ -41,6 +41,6 @@ TASK = Task(
         num_trials=24, max_epochs=5, max_macs=WIDE_DENOISER.network.num_macs, train_examples=12_000, val_examples=2_000
     ),
     full=Scale(num_trials=256, max_epochs=50),
-    references={"wide-denoiser": WIDE_DENOISER},
+    references={"wide-denoiser": Reference(WIDE_DENOISER, 103_073)},
     gpus_per_trial=0.25,
 )

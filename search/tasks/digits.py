@@ -1,7 +1,7 @@
 """digits: the best classifier of Kaggle's 'Digit Recognizer' images, whatever its size."""
 
 from data.digit_csv import DIGITS
-from search.tasks import Scale, Task
+from search.tasks import Reference, Scale, Task
 from search.tasks.tiny10k import PIXELS
 from spaces.backbones import Backbone
 from spaces.classifier import classifier_space
@@ -100,12 +100,12 @@ TASK = Task(
     laptop=Scale(num_trials=24, max_epochs=8, train_examples=20_000, val_examples=4_000),
     full=Scale(num_trials=256, max_epochs=30),
     references={
-        "shan-base": Candidate(SHAN_BASE, ADAM),
-        "shan-small": Candidate(SHAN_SMALL, ADAM),
-        "shan-vgg16": Candidate(SHAN_VGG16, ADAM),
-        "resnet18-frozen": Candidate(RESNET18_FROZEN, ADAM),
-        "lenet5": Candidate(LENET5, ADAM),
-        "digits-32-64": Candidate(DIGITS_32_64, ADAM),
+        "shan-base": Reference(Candidate(SHAN_BASE, ADAM), 85_386),
+        "shan-small": Reference(Candidate(SHAN_SMALL, ADAM), 4_819),
+        "shan-vgg16": Reference(Candidate(SHAN_VGG16, ADAM), 14_983_498),
+        "resnet18-frozen": Reference(Candidate(RESNET18_FROZEN, ADAM), 11_181_642),
+        "lenet5": Reference(Candidate(LENET5, ADAM), 61_706),
+        "digits-32-64": Reference(Candidate(DIGITS_32_64, ADAM), 467_818),
     },
     gpus_per_trial=0.25,
 )

@@ -1,7 +1,7 @@
 """documents: the network that takes stains, folds and watermarks off scanned text best."""
 
 from data.documents import DOCUMENTS
-from search.tasks import Scale, Task, denoiser
+from search.tasks import Reference, Scale, Task, denoiser
 from spaces.autoencoder import autoencoder_space
 from spaces.goal import Restore
 from spaces.recipe import Candidate, Recipe
@@ -34,5 +34,5 @@ TASK = Task(
     laptop=Scale(num_trials=16, max_epochs=4, max_macs=WIDE_DENOISER.network.num_macs, train_examples=60),
     full=Scale(num_trials=256, max_epochs=100),
     max_params=500_000,
-    references={"wide-denoiser": WIDE_DENOISER},
+    references={"wide-denoiser": Reference(WIDE_DENOISER, 103_073)},
 )

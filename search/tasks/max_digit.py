@@ -1,7 +1,7 @@
 """max_digit: the largest of three digits in an image."""
 
 from data.max_digit import max_digit
-from search.tasks import Scale, Task
+from search.tasks import Reference, Scale, Task
 from spaces.backbones import resnet18_features
 from spaces.classifier import classifier_space
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, GlobalPool, Layer, Norm, Pool, Standardize
@@ -89,8 +89,8 @@ TASK = Task(
     ),
     full=Scale(num_trials=256, max_epochs=30, grace_epochs=2),
     references={
-        "keras-max-digit": KERAS_MAX_DIGIT,
-        "resnet18-max-digit": RESNET18_MAX_DIGIT,
-        "torch-max-digit": TORCH_MAX_DIGIT,
+        "keras-max-digit": Reference(KERAS_MAX_DIGIT, 1_912_010),
+        "resnet18-max-digit": Reference(RESNET18_MAX_DIGIT, 11_175_370),
+        "torch-max-digit": Reference(TORCH_MAX_DIGIT, 471_210),
     },
 )

@@ -180,6 +180,14 @@ def test_an_unknown_choice_names_the_known_ones(tmp_path: Path):
         dataset().load("cifar", tmp_path, print)
 
 
+def test_without_made_data_there_is_no_fallback_and_data_made_is_refused(tmp_path: Path):
+    nothing = replace(dataset(DataUnavailable("no files, no network")), made=None)
+    with pytest.raises(DataUnavailable, match="no network"):
+        nothing.load("auto", tmp_path, print)
+    with pytest.raises(ValueError, match="data=made: toy has no made stand-in data; expected auto or original"):
+        nothing.load("made", tmp_path, print)
+
+
 def test_a_data_dir_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     seen: list[Path] = []

@@ -24,7 +24,7 @@ from tests.search import toy
 from tests.search.command import run_command
 from tests.search.unfinished import cut_short, line
 
-BERTOLDI = tasks.find("tiny10k").references["bertoldi"]
+BERTOLDI = tasks.find("tiny10k").references["bertoldi"].candidate
 LINE = ("base=bertoldi", "vary=[dropout,widths]", "values.dropout=[0,0.1]", "values.widths=[[4,8]]")
 
 

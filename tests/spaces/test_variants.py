@@ -14,7 +14,7 @@ from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from spaces.variants import names, variant
 
-BERTOLDI = tasks.find("tiny10k").references["bertoldi"]
+BERTOLDI = tasks.find("tiny10k").references["bertoldi"].candidate
 
 
 def of_kind(candidate: Candidate, kind: type[Any]) -> list[Any]:

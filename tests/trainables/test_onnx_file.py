@@ -63,7 +63,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "to images": lambda: TO_IMAGES,
     "through a code": lambda: THROUGH_A_CODE,
     "frozen backbone": lambda: Network((3, 32, 32), (Backbone("resnet18", weights="random"), GlobalPool(), Dense(10))),
-    "keras-autoencoder": lambda: tasks.find("autoencoder").references["keras-autoencoder"].network,
+    "keras-autoencoder": lambda: tasks.find("autoencoder").references["keras-autoencoder"].candidate.network,
     "a draw of tiny10k": lambda: drawn("tiny10k", 1),
     "a draw of denoiser": lambda: drawn("denoiser", 0),
 }
@@ -112,7 +112,7 @@ def test_the_file_gives_what_the_model_gives(name: str, tmp_path: Path):
 
 
 def test_a_saved_model_is_exported_with_what_is_known_of_it(tmp_path: Path):
-    candidate = tasks.find("tiny10k").references["bertoldi"]
+    candidate = tasks.find("tiny10k").references["bertoldi"].candidate
     classes = [f"Ziffer »{digit}«" for digit in range(10)]
     facts = {"run": "tiny10k-1", "trial": 3, "dataset": "mnist", "classes": classes, "goal": {"goal": "Classify"}}
     saved, path = tmp_path / "best.pt", tmp_path / "best.onnx"

@@ -79,7 +79,7 @@ def confirmation(folder: Path, name: str = "bertoldi"):
 
 
 def ablation(folder: Path, name: str = "bertoldi"):
-    base = plan_of(folder).task.references["bertoldi"]
+    base = plan_of(folder).task.references["bertoldi"].candidate
     planned = Ablation.of(plan_of(folder), Base(name, base, {}), {"dropout": [0.0, 0.1], "pooling": ["average"]}, 2)
     splits = load_made()
     with planned.plan.folder.locked():
