@@ -1,4 +1,4 @@
-"""The images of a folder, or of the folders of classes in it, as `search.predict` takes them."""
+"""Reads the images of a folder for `search.predict`, or of the class folders in it."""
 
 from __future__ import annotations
 
@@ -6,54 +6,64 @@ import warnings
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from data.folders import check_utf8, read_entries
+from data.images import FORMATS, as_shown, check_pixels, image_suffixes
+from data.images_npz import PART_OF
+from data.lists import list_names
 from search.prediction.inputs import Inputs, Progress, refuse
 from spaces.layers import Shape
 
+MAX_SKIPPED = 3  # names of skipped files in one line
+
 
 def read_folder(folder: Path, shape: Shape, any_size: bool) -> Inputs:
-    """All images of a folder; of one with folders alone, those in these, labelled by the folder that they are in."""
+    """Reads all images of a folder. If it holds only folders, reads theirs, labelled with the folders' names."""
     names = _image_names(folder)
-    say = Progress("images read", len(names))
+    progress = Progress("images read", len(names))
     images, faults = [], []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow, on odd files: an image can be read, or is listed with the reason
+        warnings.simplefilter("ignore")  # Pillow warns of odd files: each image is read, or listed with the reason
         for name in names:
             try:
                 images.append(_read_image(folder / name, shape, any_size))
             except ValueError as error:
                 faults.append(f"{name}: {error}")
-            say.add(1)
+            progress.add(1)
     refuse(folder, faults)
     is_one_size = len({image.shape for image in images}) == 1
     return Inputs(np.stack(images) if is_one_size else images, names, _classes(names), _splits(names))
 
 
 def _image_names(folder: Path) -> list[str]:
-    """Paths within the folder, "/" between."""
-    from data.images import FORMATS
-
-    names, others = _listing(folder, "")
-    if not names:
-        inner = read_entries(folder).folders
-        while inner:  # folder by folder, in order
-            place = inner.pop(0)
-            found, passed_over = _listing(folder, f"{place}/")
-            names, others = [*names, *found], [*others, *passed_over]
-            inner = [f"{place}/{name}" for name in read_entries(folder / place).folders] + inner
-    elif inner := read_entries(folder).folders:
-        others += [f"{name}/" for name in inner]
+    """Returns the images' paths within the folder, separated by "/". Prints what it skips."""
+    names, others = _list_files(folder, "")
+    folders = read_entries(folder).folders
+    if names:
+        others += [f"{name}/" for name in folders]
+    else:
+        names, others = _list_tree(folder, folders, others)
     if not names:
         raise ValueError(f"input={folder}: the folder holds no images ({', '.join(FORMATS)})")
     if others:
-        shown = ", ".join([*others[:3], *(["..."] if len(others) > 3 else [])])
-        print(f"{folder}: passed over, as no images: {shown}")
+        print(f"{folder}: skipped, not images: {list_names(others, MAX_SKIPPED)}")
     return names
 
 
-def _listing(folder: Path, root: str) -> tuple[list[str], list[str]]:
-    """The images directly in a folder below, and its other files."""
+def _list_tree(folder: Path, remaining: list[str], others: list[str]) -> tuple[list[str], list[str]]:
+    """Returns the images in these folders within `folder`, depth first, and all other files."""
+    names: list[str] = []
+    while remaining:
+        first, *rest = remaining
+        found, skipped = _list_files(folder, f"{first}/")
+        names, others = [*names, *found], [*others, *skipped]
+        remaining = [f"{first}/{name}" for name in read_entries(folder / first).folders] + rest
+    return names, others
+
+
+def _list_files(folder: Path, root: str) -> tuple[list[str], list[str]]:
+    """Returns the images directly in folder/root, and its other files."""
     entries = read_entries(folder / root)
     check_utf8(folder / root, entries.unreadable)
     names = [f"{root}{name}" for name in entries.files]
@@ -62,52 +72,42 @@ def _listing(folder: Path, root: str) -> tuple[list[str], list[str]]:
 
 
 def _is_image(path: Path) -> bool:
-    """By its name, or, as in training, by what is in it."""
-    from PIL import Image
-
-    from data.images import FORMATS, image_suffixes
-
+    """Returns whether a file is an image by its name or, as in training, by its content."""
     if path.suffix.lower() in image_suffixes() or not path.is_file():
         return path.is_file()
     try:
         with warnings.catch_warnings(), Image.open(path, formats=FORMATS):
             return True
-    except Exception:  # what a foreign file makes it raise is not documented
+    except Exception:  # Pillow does not document what a foreign file makes it raise
         return False
 
 
 def _classes(names: list[str]) -> list[str | None] | None:
-    """The folder of each image, if there is one."""
+    """Returns the folder of each image, if images are in folders."""
     return [PurePosixPath(name).parent.name for name in names] if "/" in names[0] else None
 
 
 def _splits(names: list[str]) -> list[str] | None:
-    """The split of each image, where all lie in folders of splits, with folders of classes in them."""
-    from data.images_npz import PART_OF
-
+    """Returns the split of each image, if all paths are SPLIT/CLASS/IMAGE."""
     roots = [name.split("/")[0] for name in names]
     is_split = all(root.lower() in PART_OF and name.count("/") == 2 for root, name in zip(roots, names, strict=True))
     return roots if is_split else None
 
 
 def _read_image(path: Path, shape: Shape, any_size: bool) -> np.ndarray:
-    """uint8 [H, W], or [3, H, W] for a model of colours; what is transparent is put on white, EXIF's turns are made.
+    """Reads an image as uint8 [H, W], or as [3, H, W] for a model that takes colours.
 
-    Raises ValueError with the reason, but without the file's name.
+    EXIF's orientation is applied, and transparent pixels are put on white. Raises ValueError without the file's name.
     """
-    from PIL import Image
-
-    from data.images import FORMATS, as_shown, check_pixels
-
     channels, height, width = shape
     try:
         with Image.open(path, formats=FORMATS) as opened:
             check_pixels(opened)
             mode = opened.mode
             pixels = np.asarray(as_shown(opened).convert("L" if channels == 1 else "RGB"))
-    except Exception as error:  # what a damaged file makes it raise is not documented
+    except Exception as error:  # Pillow does not document what a damaged file makes it raise
         raise ValueError(f"not an image that can be read ({error})") from None
-    if mode.startswith(("I", "F")):  # whose brightest value may be 4,095 as well as 65,535 or 1.0
+    if mode.startswith(("I", "F")):  # their brightest value may be 4,095 or 1.0 as well as 65,535
         raise ValueError(f"has more than 8 bits a channel (mode {mode}); convert it to 8")
     if not any_size and pixels.shape[:2] != (height, width):
         found = f"{pixels.shape[0]}x{pixels.shape[1]}"

@@ -1,4 +1,4 @@
-"""What `search.predict` writes: labels, images and values of pixels, each file whole or not at all."""
+"""Writes labels, images and pixel values, each file whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from search.prediction.inputs import Inputs, refuse
 from search.prediction.record import Outputs
@@ -17,22 +18,28 @@ from search.prediction.record import Outputs
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOT_IN_IDS = ',"\r\n'  # what would break the lines of an id,value file
+NOT_IN_IDS = ',"\r\n'
+"""Characters that would break the lines of a file of id,value."""
 VALUE_DECIMALS = 5
 
 
 def write_labels(
-    outputs: Outputs, path: Path, header: Sequence[str], names: list[str], labels: list[str], shares: np.ndarray
+    outputs: Outputs,
+    path: Path,
+    header: Sequence[str],
+    names: list[str],
+    labels: list[str],
+    probabilities: np.ndarray,
 ) -> None:
-    """A CSV file of these columns, with a line for each image: its name, label, and the label's probability [N].
+    """Writes a CSV file with these columns and a line for each image: its name, its label and the probability [N].
 
-    A submission has no column for the last. ValueError if the file cannot be written.
+    The probability is left out if the header has only two columns. Raises ValueError if the file cannot be written.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    for name, label, share in zip(names, labels, shares, strict=True):
-        writer.writerow([name, label, f"{share:.4f}"][: len(header)])
+    for name, label, probability in zip(names, labels, probabilities, strict=True):
+        writer.writerow([name, label, f"{probability:.4f}"][: len(header)])
     with outputs.writing("output", path) as file:
         file.write(text.getvalue().encode())
 
@@ -40,11 +47,11 @@ def write_labels(
 def write_images(
     outputs: Outputs, pixels: Iterable[np.ndarray], inputs: Inputs, *, source: Path, target: Path, values: Path | None
 ) -> None:
-    """Images [C, H, W], 0 to 1, each as it is done: PNGs in the folder `target`, with the names of the source's images.
+    """Writes images [C, H, W] from 0 to 1 as PNGs into the folder `target`, named like the source's images.
 
-    With `target` an .npy file, one array of the shape of the source's instead; and a file of `values`, if any. These
-    two appear at the end. ValueError for names that do not fit, for what must not be replaced, and for what cannot be
-    written.
+    If `target` is an .npy file, writes one array of the source's shape instead. Writes all pixels to the CSV file
+    `values`, if given. PNGs appear one by one, the two other files at the end. Raises ValueError for names that do not
+    fit, for files that must not be replaced, and for files that cannot be written.
     """
     stems = [str(PurePosixPath(name).with_suffix("")) for name in inputs.names]
     _check_stems(source, inputs.names, stems, with_values=values is not None)
@@ -59,7 +66,7 @@ def write_images(
 
 
 def _check_stems(source: Path, names: Sequence[str], stems: Sequence[str], with_values: bool) -> None:
-    """Raises ValueError for images whose outputs would have one name, or a name that an id,value file cannot hold."""
+    """Raises ValueError if two outputs would have one name, or if a name cannot be in a file of id,value."""
     name_of: dict[str, str] = {}
     faults = []
     for name, stem in zip(names, stems, strict=True):
@@ -71,13 +78,11 @@ def _check_stems(source: Path, names: Sequence[str], stems: Sequence[str], with_
 
 
 Writer = Callable[[str, np.ndarray], object]
-"""Takes an image's name, without suffix, and its pixels [C, H, W]."""
+"""Takes an image's name without suffix, and its pixels [C, H, W]."""
 
 
 @contextmanager
 def _folder_writer(outputs: Outputs, folder: Path) -> Generator[Writer, None, None]:
-    from PIL import Image
-
     def write(stem: str, pixels_CHW: np.ndarray) -> None:
         image = Image.fromarray(pixels_CHW[0] if len(pixels_CHW) == 1 else pixels_CHW.transpose(1, 2, 0))
         with outputs.writing("output", folder / f"{stem}.png") as file:
@@ -107,11 +112,11 @@ def _values_writer(outputs: Outputs, path: Path | None) -> Generator[Writer, Non
 
 
 def _lines(stem: str, values_HW: np.ndarray) -> pa.Buffer:
-    """A line for each pixel, row by row: image_row_column, from 1, and its value."""
+    """Returns a line for each pixel, row by row: NAME_ROW_COLUMN, both from 1, and its value."""
     import pyarrow as pa
     from pyarrow import compute, csv
 
-    rows, columns = (pa.array(places.ravel() + 1).cast(pa.string()) for places in np.indices(values_HW.shape))
+    rows, columns = (pa.array(indices.ravel() + 1).cast(pa.string()) for indices in np.indices(values_HW.shape))
     ids = compute.binary_join_element_wise(stem, rows, columns, "_")  # type: ignore[attr-defined]
     table = pa.table({"id": ids, "value": values_HW.ravel().astype(np.float64).round(VALUE_DECIMALS)})
     lines = pa.BufferOutputStream()

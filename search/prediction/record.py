@@ -1,4 +1,4 @@
-"""Where `search.predict` writes, and what it may replace: what a key names as a file, and its own earlier outputs."""
+"""Decides what `search.predict` may replace: files that a key names, and its own earlier outputs."""
 
 from __future__ import annotations
 
@@ -11,50 +11,52 @@ from pathlib import Path
 from typing import BinaryIO
 
 from data.files import replacing
+from data.lists import list_names
 from results.files import open_unlinked
 
 RECORD = ".frugal-outputs"
-"""In each folder that is written to, a line for each output: SHA-256 and name. A file that was changed since is the
-user's own."""
-MAX_LISTED = 5
+"""A hidden file in each output folder, with a line for each output: SHA-256 and name.
+
+A file that was changed since belongs to the user."""
+MAX_NAMED = 5
 
 
 class Outputs:
-    """The files of one call, each put in place whole or not at all."""
+    """The files that one call writes, each put in place whole or not at all."""
 
     def __init__(self) -> None:
         self._lines: dict[Path, set[str]] = {}
-        self._earlier: dict[Path, bool] = {}
+        self._replaced: dict[Path, bool] = {}
+        """The files that were replaced, and whether each was an earlier output."""
 
     def check_file(self, name: str, path: Path, *, is_named: bool) -> None:
-        """Raises ValueError if another's file is at a path that no key names."""
+        """Raises ValueError if a foreign file is at a path that no key names."""
         if not is_named and os.path.lexists(path) and not self._is_ours(path):
             raise ValueError(
-                f"{path} is there already, and is no earlier output of this command, or was changed since; "
+                f"{path} exists, and is not an unchanged earlier output of this command; "
                 f"{name}={path} replaces it, {name}= with another name keeps it"
             )
 
     def check_folder(self, folder: Path, names: Sequence[str]) -> None:
-        """Raises ValueError if one of the names in the folder is another's file: these are never replaced.
+        """Raises ValueError if a foreign file in the folder has one of these names: such files are never replaced.
 
-        So it does for a folder in it that is a link: what is written there would go elsewhere.
+        It also raises ValueError for a link to a folder, since the output would be written elsewhere.
         """
         below = {folder.joinpath(*Path(name).parts[:end]) for name in names for end in range(1, name.count("/") + 1)}
         if links := sorted(path for path in below if path.is_symlink()):
             raise ValueError(f"output={folder}: {links[0]} is a link, and would be written through; remove it")
         if others := [name for name in names if os.path.lexists(folder / name) and not self._is_ours(folder / name)]:
-            shown = ", ".join([*others[:MAX_LISTED], *(["..."] if len(others) > MAX_LISTED else [])])
             raise ValueError(
-                f"output={folder}: would write over {len(others):,} files that are no earlier outputs of this command, "
-                f"or were changed since: {shown}; move them away, or name another folder"
+                f"output={folder}: would replace files that are not unchanged earlier outputs of this command: "
+                f"{list_names(others, MAX_NAMED)}; move them away, or name another folder"
             )
 
     @contextmanager
     def writing(self, name: str, path: Path) -> Generator[BinaryIO, None, None]:
-        """A file to write to. Raises ValueError, with the key's name, where it cannot be written."""
+        """Yields a file to write to. Raises ValueError, with the key's name, if it cannot be written."""
         try:
             if os.path.lexists(path):
-                self._earlier[path] = self._is_ours(path)
+                self._replaced[path] = self._is_ours(path)
             with replacing(path, make_folder=True) as file:
                 yield file
                 file.flush()
@@ -62,12 +64,12 @@ class Outputs:
         except OSError as error:
             raise ValueError(f"{name}={path}: cannot be written: {error}") from None
 
-    def shown(self, target: Path) -> str:
-        """A target that was written, and what went for it."""
-        if target in self._earlier:
-            return f"{target} (in place of {'an earlier output' if self._earlier[target] else 'what was there'})"
-        inside = sum(target in path.parents for path in self._earlier if path.suffix == ".png")
-        return f"{target} ({inside:,} in place of earlier outputs)" if inside else str(target)
+    def describe(self, target: Path) -> str:
+        """Returns the name of a written file or folder, and what it replaced."""
+        if target in self._replaced:
+            return f"{target} (replaced {'an earlier output' if self._replaced[target] else 'an existing file'})"
+        num_replaced = sum(target in path.parents for path in self._replaced if path.suffix == ".png")
+        return f"{target} ({num_replaced:,} replaced earlier outputs)" if num_replaced else str(target)
 
     def _is_ours(self, path: Path) -> bool:
         if path.is_symlink() or not path.is_file():
@@ -87,7 +89,7 @@ class Outputs:
         return self._lines[folder]
 
     def _note(self, path: Path, digest: str) -> None:
-        """Before the file is in its place: killed in between, an older output is still known as such."""
+        """Records an output before it is in place, so that a kill in between leaves no output unrecorded."""
         line = _line(path, digest)
         recorded = self._recorded(path.parent)
         if line not in recorded:

@@ -1,20 +1,21 @@
-"""How many labels were right, where the images came with their own."""
+"""Counts how many labels were right, if the images came with labels."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from data.images import own
+from data.lists import list_names
 from data.splits import DataError
 from search.prediction.inputs import Inputs
 
-MAX_LISTED = 5
+MAX_NAMED = 5
 
 
 def score_lines(inputs: Inputs, predicted: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """What is to be said of the images that have labels: by split, where the input has splits."""
+    """Returns a line with the share of right labels for each split, or for all images if the input has no splits."""
     if inputs.labels is None:
         return []
     known = [
@@ -30,23 +31,17 @@ def score_lines(inputs: Inputs, predicted: Sequence[str], classes: Sequence[str]
     others = Counter(label for label in inputs.labels if label is not None and label not in classes)
     if others:
         lines.append(
-            f"{others.total():,} not counted, as their class is none of the model's: {_listed([*others])}; "
-            f"it knows {_listed(classes)}"
+            f"{others.total():,} not counted, since the model does not know their class: "
+            f"{list_names([*others], MAX_NAMED)}; it knows {list_names(classes, MAX_NAMED)}"
         )
     return lines
 
 
-def trained_on(source: Path, facts: Mapping[str, Any]) -> bool:
-    """Whether a model was trained on a part of these very images, by their fingerprint."""
-    from data.images import own
-
+def trained_on(source: Path, facts: Mapping[str, object]) -> bool:
+    """Returns whether a model was trained on some of these images, by the dataset's fingerprint in its facts."""
     if not str(facts.get("dataset")).startswith("images:"):
         return False
     try:
         return own(source).fingerprint == facts.get("dataset_fingerprint")
-    except DataError:  # it can be predicted for, but not trained on
+    except DataError:  # not every input of a prediction can be trained on
         return False
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join([*names[:MAX_LISTED], *(["..."] if len(names) > MAX_LISTED else [])])

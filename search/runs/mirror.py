@@ -185,8 +185,8 @@ class Mirror:
         except OSError as error:
             if self.behind is None:
                 self.say(
-                    f"{self.remote.url}: cannot be reached ({describe_error(error)}); the run continues in {self.folder} "
-                    "and is sent when the bucket answers again"
+                    f"{self.remote.url}: cannot be reached ({describe_error(error)}); the run continues in "
+                    f"{self.folder} and is sent when the bucket answers again"
                 )
             self.behind = describe_error(error)
             return False

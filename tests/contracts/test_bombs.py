@@ -23,7 +23,7 @@ from results.report.run_samples import read_samples
 from results.run_config import read_config
 from results.schema import CURVES
 from search.planning.config import earlier
-from search.prediction.inputs import read_images
+from search.prediction.forms import read_images
 from search.retraining.answers import read_answers
 from tests.bounded import outcomes
 

@@ -21,7 +21,8 @@ from data.images import own
 from data.mnist import read_idx
 from results import tables
 from search.planning.config import RunConfig, earlier, parse, resume_command
-from search.prediction.inputs import Inputs, read_images
+from search.prediction.forms import read_images
+from search.prediction.inputs import Inputs
 from search.trials.checkpoints import CheckpointStore
 from spaces.recipe import Candidate
 from tests.search.toy import open_study, run, toy_candidate
