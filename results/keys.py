@@ -11,11 +11,20 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
 from operator import attrgetter
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 from results.values import Kind, Range, echoed, free_value
 
 Config = TypeVar("Config")
+
+
+class Choice(Protocol):
+    """A value that a key takes by its name, as a registry holds it."""
+
+    @property
+    def help(self) -> str:
+        """What --help says about it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,32 @@ class Entry:
     shown: str | None = None
     """How its default is shown."""
     range: Range = Range()
+    choices: Mapping[str, Choice] | None = None
+    """The only values that a key of text takes, if there are only some."""
+
+    @property
+    def type_text(self) -> str:
+        """How --help names the values that it takes."""
+        return self.kind.shown if self.choices is None else "|".join(self.choices)
+
+    @property
+    def help(self) -> str:
+        """Its meaning, with a few words about each choice."""
+        if self.choices is None:
+            return self.meaning
+        return f"{self.meaning}: " + ", ".join(f"{name} ({choice.help})" for name, choice in self.choices.items())
+
+    def check(self, value: object) -> None:
+        """Raises ValueError with the range for a number outside it, and with the choices for a value that is none."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            self.range.check(value)
+        self.check_choice(value)
+
+    def check_choice(self, value: object) -> None:
+        """Raises ValueError with the choices, if there are some, for a value that is none of them."""
+        if self.choices is not None and str(value) not in self.choices:
+            near = _nearest(str(value), self.choices)
+            raise ValueError(f"expected one of [{', '.join(self.choices)}]{near}")
 
 
 def key(
@@ -37,12 +72,13 @@ def key(
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
+    choices: Mapping[str, Choice] | None = None,
 ) -> Any:
     """A command-line key: its default, what it means, how the default is shown where None says too little, its range.
 
-    A number lies from `least` on, or above `above`, and is at most `most`.
+    A number lies from `least` on, or above `above`, and is at most `most`. Text is one of `choices`, if there are some.
     """
-    metadata = {"meaning": meaning, "shown": shown, "range": Range(least, above, most)}
+    metadata = {"meaning": meaning, "shown": shown, "range": Range(least, above, most), "choices": choices}
     if isinstance(default, dict | list):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -84,6 +120,7 @@ def read_fields(schema: type[Config], values: Mapping[str, Any]) -> Config:
         place = values.get(outer) if outer else values
         if isinstance(place, Mapping) and inner in place:
             with _named(name, place[inner]):
+                entry.check_choice(place[inner])
                 _set(found, name, entry.kind.read_plain(place[inner]))
         elif outer and place is not None and not isinstance(place, Mapping):
             raise ValueError(f"{outer}: expected names with values")
@@ -94,9 +131,8 @@ def check_ranges(config: Any) -> None:
     """Raises ValueError, with the key's name and its range, for a number that lies outside."""
     for name, entry in entries_of(config).items():
         value = attrgetter(name)(config)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            with _named(name, value):
-                entry.range.check(value)
+        with _named(name, value):
+            entry.check(value)
 
 
 def entries_of(schema: Any, prefix: str = "") -> dict[str, Entry]:
@@ -116,7 +152,7 @@ def keys_help(schema: type[Any]) -> list[str]:
     lines = []
     for name, entry in entries_of(schema).items():
         default = entry.shown or _shown(attrgetter(name)(schema()))
-        lines.append(f"  {name:<20} {entry.kind.shown:<12} {entry.meaning} [{default}]")
+        lines.append(f"  {name:<20} {entry.type_text:<12} {entry.help} [{default}]")
     return lines
 
 

@@ -30,7 +30,7 @@ from benchmarks.command_line import load_mnist, read_settings
 from results.keys import key
 from search.planning.config import parse
 from search.planning.plan import Plan
-from search.study.proposals import suggest_value
+from search.study.sampling.draws import suggest_value
 from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
 

@@ -21,8 +21,9 @@ above 0 by chance, one counts as clearly better only from three on.
 
 `part=tpe` asks the same of TPE's own settings (search/engines/tpe.py), and of random draws beside them.
 
-`part=long` asks whether a long history that TPE sees but in part (search/study/proposals.py), draws that are prepared
-ahead, and fewer samples a draw (search/engines/tpe.py) make searches of 500 trials worse: with ASHA, and without.
+`part=long` asks whether a long history of which TPE sees only a part (search/study/sampling/tpe.py), draws that are
+prepared ahead, and fewer samples a draw (search/engines/tpe.py) make searches of 500 trials worse: with ASHA, and
+without.
 """
 
 from __future__ import annotations
@@ -127,14 +128,19 @@ def changed(name: str, value: float) -> Way:
 
 OF_TPE = (
     Way(Strategy(sampler="random")),
-    changed("tpe.SHARE_GOOD", 0.25),
-    changed("tpe.STARTUP", 5),
-    changed("tpe.STARTUP", 20),
-    changed("tpe.CHOICES", 4),
-    changed("tpe.CHOICES", 24),
-    changed("tpe.CHOICES", 100),
+    changed("engines.tpe.SHARE_GOOD", 0.25),
+    changed("engines.tpe.NUM_STARTUP_TRIALS", 5),
+    changed("engines.tpe.NUM_STARTUP_TRIALS", 20),
+    changed("engines.tpe.NUM_EI_CANDIDATES", 4),
+    changed("engines.tpe.NUM_EI_CANDIDATES", 24),
+    changed("engines.tpe.NUM_EI_CANDIDATES", 100),
 )
-LONG_WAYS = (Way(), changed("proposals.LATEST", LONG), changed("tpe.AHEAD", 1), changed("tpe.CHOICES", 24))
+LONG_WAYS = (
+    Way(),
+    changed("study.sampling.tpe.NUM_LATEST", LONG),
+    changed("engines.tpe.DRAWS_PER_BATCH", 1),
+    changed("engines.tpe.NUM_EI_CANDIDATES", 24),
+)
 
 
 def main() -> None:

@@ -17,9 +17,11 @@ from optuna.distributions import BaseDistribution
 from benchmarks.search_quality.surrogate import Curve, Surrogate
 from results.schema import Status
 from search.planning.config import RunConfig
-from search.study.asha import Asha
 from search.study.budget import Budget
 from search.study.journal import Entry, Journal
+from search.study.pruning.asha import Asha
+from search.study.pruning.none import NoPruning
+from search.study.pruning.pruner import Pruner, PruningKeys
 from search.study.study import Study
 from search.study.trial import Ending, Reported, TrialRecord
 from search.tasks import tiny10k
@@ -32,9 +34,9 @@ SLOTS = 2
 class Strategy:
     """How a search goes about it."""
 
-    sampler: str = RunConfig.sampler.value
+    sampler: str = RunConfig.sampler
     grace_epochs: float | None = tiny10k.SCALE.grace_epochs
-    """None is no ASHA."""
+    """None is no pruning."""
     reduction_factor: int = RunConfig.reduction_factor
     reports_per_epoch: int = RunConfig.reports_per_epoch
 
@@ -45,10 +47,17 @@ class Strategy:
         partial_epochs = f", {self.reports_per_epoch} reports an epoch" if self.reports_per_epoch > 1 else ""
         return f"{name}, η={self.reduction_factor}, grace {self.grace_epochs:g}{partial_epochs}"
 
-    def asha(self, max_epochs: int) -> Asha:
-        grace = max_epochs if self.grace_epochs is None else self.grace_epochs
-        return Asha.of_epochs(
-            grace, self.reduction_factor, max_epochs=max_epochs, reports_per_epoch=self.reports_per_epoch
+    def pruner(self, max_epochs: int) -> Pruner:
+        """Returns the pruner before its first report."""
+        if self.grace_epochs is None:
+            return NoPruning()
+        return Asha.from_keys(
+            PruningKeys(
+                grace_epochs=self.grace_epochs,
+                reduction_factor=self.reduction_factor,
+                max_epochs=max_epochs,
+                reports_per_epoch=self.reports_per_epoch,
+            )
         )
 
 
@@ -161,7 +170,8 @@ def open_study(strategy: Strategy, surrogate: Surrogate, seed: int) -> Study:
         space=task.space,
         budget=Budget(max_params=facts["max_params"], max_macs=facts["max_macs"]),
         objective=task.objective,
-        asha=strategy.asha(surrogate.recorded.max_epochs),
+        last_step=surrogate.recorded.max_epochs * strategy.reports_per_epoch,
+        pruner=strategy.pruner(surrogate.recorded.max_epochs),
         sampler=strategy.sampler,
         seed=seed,
         reports_per_epoch=strategy.reports_per_epoch,

@@ -1,4 +1,4 @@
-"""Optuna's TPE for many draws from one history: what it makes of the history is made once, not for each draw."""
+"""Optuna's TPE for many draws from one history: its densities are fitted once, not for each draw."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-STARTUP, SHARE_GOOD, MOST_GOOD = 10, 0.1, 25
-"""Optuna's own defaults: trials drawn at random before the first; the share of all trials that counts as good, and the
-most that do. Compared with others, as CHOICES is, by benchmarks/search_quality/played.py, part=tpe."""
-CHOICES = 8
-"""Samples of which the best is a draw: a third of Optuna's, which costs less and was found no worse."""
-AHEAD = 4
-"""Draws that are prepared at once, from the second one on: most of what a draw costs is the same for several."""
+NUM_STARTUP_TRIALS = 10
+"""The number of trials that are drawn at random before the first that is not. Optuna's default."""
+SHARE_GOOD, MAX_GOOD = 0.1, 25
+"""The share of all trials that counts as good, and the maximum number of them. Optuna's defaults."""
+NUM_EI_CANDIDATES = 8
+"""The number of samples of which the best becomes a draw: a third of Optuna's default, which costs less and was found
+no worse by benchmarks/search_quality/played.py, part=tpe."""
+DRAWS_PER_BATCH = 4
+"""The number of draws that are prepared at once, after the first one: several share most of the cost of one."""
 
 
 class OneHistoryTPE(TPESampler):
     """Multivariate TPE with groups and constant liar (Watanabe 2023, arXiv 2304.11127), distributed as Optuna's own.
 
-    For one suggestion, most draws of which may be over the budget. Meanwhile the study's other trials must not change.
-    Of the trials that have ended, of which a study may show a part only, there are `num_ended`.
+    It makes the draws for one trial, most of which may be over the budget; in that time the study's history must not
+    change. `num_ended` is the number of trials that have ended, of which the study may show only a part.
     """
 
     def __init__(self, seed: int, num_ended: int) -> None:
@@ -38,10 +40,10 @@ class OneHistoryTPE(TPESampler):
                 multivariate=True,
                 group=True,
                 constant_liar=True,
-                n_startup_trials=STARTUP,
-                n_ei_candidates=CHOICES,
+                n_startup_trials=NUM_STARTUP_TRIALS,
+                n_ei_candidates=NUM_EI_CANDIDATES,
             )
-        self._num_good = min(math.ceil(SHARE_GOOD * num_ended), MOST_GOOD)
+        self._num_good = min(math.ceil(SHARE_GOOD * num_ended), MAX_GOOD)
         self._relative: dict[str, BaseDistribution] | None = None
         self._good_and_rest: tuple[list[FrozenTrial], list[FrozenTrial]] | None = None
         self._ready: dict[tuple[str, ...], list[dict[str, int | float]]] = {}
@@ -56,21 +58,21 @@ class OneHistoryTPE(TPESampler):
         names = tuple(search_space)
         if not (ready := self._ready.get(names)):
             is_first = ready is None
-            ready = self._ready[names] = self._choices(study, search_space, 1 if is_first else AHEAD)
+            ready = self._ready[names] = self._best_samples(study, search_space, 1 if is_first else DRAWS_PER_BATCH)
         chosen = ready.pop(0)
         return {name: distribution.to_external_repr(chosen[name]) for name, distribution in search_space.items()}
 
-    def _choices(
+    def _best_samples(
         self, study: Study, search_space: dict[str, BaseDistribution], num_draws: int
     ) -> list[dict[str, int | float]]:
-        """For each draw the best of as many samples as Optuna takes, all of them sampled and weighed at once."""
-        good, rest = self._estimators_of(study, search_space)
+        """Returns `num_draws` draws, each the best of its own samples; all are sampled and scored at once."""
+        good, rest = self._fitted_estimators(study, search_space)
         samples = good.sample(self._rng.rng, num_draws * self._n_ei_candidates)
         values = self._compute_acquisition_func(samples, good, rest).reshape(num_draws, -1)
         parts = {name: sample.reshape(num_draws, -1) for name, sample in samples.items()}
         return [self._compare({name: part[n] for name, part in parts.items()}, values[n]) for n in range(num_draws)]
 
-    def _estimators_of(
+    def _fitted_estimators(
         self, study: Study, search_space: dict[str, BaseDistribution]
     ) -> tuple[_ParzenEstimator, _ParzenEstimator]:
         if self._good_and_rest is None:

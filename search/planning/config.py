@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,9 @@ from results.runs_at import RULE, is_default, runs_at
 from results.shell import argument_of, command_line
 from results.wording import count
 from search import tasks
+from search.study.pruning.pruner import Pruner, PruningKeys
+from search.study.pruning.registry import PRUNERS
+from search.study.sampling.registry import SAMPLERS
 from spaces.goal import Denoise, Goal
 from spaces.network import short_number
 
@@ -37,17 +39,6 @@ MOST_STEPS = 1_000_000
 """Trials, epochs or reports, each of which a search may have to list."""
 MOST_SECONDS = 1e9
 """About 30 years; timers take a little more."""
-
-
-class Sampler(Enum):
-    """Where candidates come from; `search.study.proposals.SAMPLERS` has what makes each."""
-
-    tpe = "tpe"
-    random = "random"
-
-
-SAMPLER_WORDS = {Sampler.tpe: "multivariate, grouped, constant liar", Sampler.random: "whatever was seen before"}
-assert SAMPLER_WORDS.keys() == {*Sampler}, "SAMPLER_WORDS says of each sampler what --help is to say"
 
 
 class ScaleName(Enum):
@@ -105,7 +96,8 @@ class RunConfig:
     reports_per_epoch: int = key(
         1, "validations in an epoch; with a part of one as grace_epochs, ASHA stops within it", above=0, most=MOST_STEPS
     )
-    sampler: Sampler = key(Sampler.tpe, ", ".join(f"{each.value} ({SAMPLER_WORDS[each]})" for each in Sampler))
+    sampler: str = key("tpe", "how candidates are proposed", choices=SAMPLERS)
+    pruner: str = key("asha", "which trials are stopped early", choices=PRUNERS)
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: an ONNX file beside each model, checked against PyTorch's output")
     report: bool = key(True, "make report.html at the end of each session")
@@ -307,16 +299,18 @@ def _check(config: RunConfig) -> None:
             raise ValueError(f"{name}={value}: must be at least {RAYS_SMALLEST_SHARE}, Ray's smallest share")
     if (gpus := config.gpus_per_trial or 0) > 1 and gpus % 1:
         raise ValueError(f"gpus_per_trial={gpus}: must be a fraction of one GPU, or a whole number")
+    make_pruner(config)
+
+
+def make_pruner(config: RunConfig) -> Pruner:
+    """Returns the run's pruner. Raises ValueError for keys that do not go together."""
     assert config.max_epochs is not None
     assert config.grace_epochs is not None
-    if config.grace_epochs > config.max_epochs:
-        raise ValueError(
-            f"grace_epochs={config.grace_epochs:g}: longer than a whole trial of max_epochs={config.max_epochs}; "
-            "no trial could be stopped"
+    return PRUNERS[config.pruner].make(
+        PruningKeys(
+            grace_epochs=config.grace_epochs,
+            reduction_factor=config.reduction_factor,
+            max_epochs=config.max_epochs,
+            reports_per_epoch=config.reports_per_epoch,
         )
-    num_reports = config.grace_epochs * config.reports_per_epoch
-    if not math.isclose(num_reports, max(1, round(num_reports))):
-        raise ValueError(
-            f"grace_epochs={config.grace_epochs:g}: no trial reports then; with reports_per_epoch="
-            f"{config.reports_per_epoch} it does so at multiples of {1 / config.reports_per_epoch:g}"
-        )
+    )

@@ -11,11 +11,11 @@ from data.splits import DataError, Dataset, DataUnavailable, Splits
 from results.conditions import goal_text
 from results.locations import working_folder
 from search import tasks
-from search.planning.config import DATA_CHOICES, RunConfig, earlier, goal_of, to_dict
+from search.planning.config import DATA_CHOICES, RunConfig, earlier, goal_of, make_pruner, to_dict
 from search.runs.folder import BEST, RunFolder
 from search.runs.study_tables import Origin, write_tables
-from search.study.asha import Asha
 from search.study.budget import Budget
+from search.study.pruning.pruner import Pruner
 from search.study.study import Study
 from search.tasks import Scale, Task
 from search.trials.checkpoints import check_checkpoints
@@ -67,16 +67,14 @@ class Plan:
             folder=RunFolder(working_folder(config.runs_dir) / config.run),
         )
 
-    def asha(self) -> Asha:
-        """ASHA before its first report."""
-        config = self.config
-        assert config.grace_epochs is not None
-        return Asha.of_epochs(
-            config.grace_epochs,
-            config.reduction_factor,
-            max_epochs=self.max_epochs,
-            reports_per_epoch=config.reports_per_epoch,
-        )
+    @property
+    def last_step(self) -> int:
+        """The number of reports of a whole trial."""
+        return self.max_epochs * self.config.reports_per_epoch
+
+    def pruner(self) -> Pruner:
+        """Returns the run's pruner before its first report."""
+        return make_pruner(self.config)
 
     def references(self) -> dict[str, Candidate]:
         """The task's published networks that keep the budget, if they are asked for."""
@@ -166,8 +164,9 @@ class Plan:
             space=self.space,
             budget=self.budget,
             objective=self.task.objective,
-            asha=self.asha(),
-            sampler=self.config.sampler.value,
+            last_step=self.last_step,
+            pruner=self.pruner(),
+            sampler=self.config.sampler,
             seed=self.config.seed,
             reports_per_epoch=self.config.reports_per_epoch,
         )
@@ -197,7 +196,7 @@ class Plan:
         """All that makes rows comparable: a run goes on only with the same."""
         same = (
             *("task", "scale", "max_params", "max_macs", "max_code", "max_epochs", "fix"),
-            *("weights", "seed", "sampler", "grace_epochs", "reduction_factor", "reports_per_epoch"),
+            *("weights", "seed", "sampler", "pruner", "grace_epochs", "reduction_factor", "reports_per_epoch"),
         )
         config = to_dict(self.config)
         return {

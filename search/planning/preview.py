@@ -1,4 +1,4 @@
-"""dry_run=true: the space, what the budget rejects and a predicted time; and the check that a search can begin."""
+"""The preview of dry_run=true: the space, the rejections and a predicted time; and the checks before a search."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from spaces.space import Space, describe
 
 
 def check_feasible(plan: Plan) -> None:
-    """Raises ValueError, with the rejection rate and the smallest network seen, if nothing in the space fits."""
+    """Raises ValueError, with the rejection rate and the smallest network seen, if no network is within the budget."""
     if survey(plan.space, plan.budget, plan.config.seed, num_draws=20).feasible:
-        return  # as almost always; the full survey takes a second
+        return  # the usual case; the full survey takes a second
     seen = survey(plan.space, plan.budget, plan.config.seed)
     if seen.feasible:
         return
@@ -30,7 +30,7 @@ def check_feasible(plan: Plan) -> None:
 
 
 def check_reports(plan: Plan, splits: Splits) -> None:
-    """Raises ValueError if there are candidates that have fewer batches in an epoch than reports are asked for."""
+    """Raises ValueError if a candidate's epoch has fewer batches than `reports_per_epoch`."""
     asked = plan.config.reports_per_epoch
     if asked == 1:
         return
@@ -46,6 +46,7 @@ def check_reports(plan: Plan, splits: Splits) -> None:
 
 
 def print_preview(plan: Plan, terminal: Terminal) -> None:
+    """Prints what a dry run reports; trains only a few batches, for their time."""
     terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
     terminal.show(space_table(plan.space))
     check_feasible(plan)
@@ -55,7 +56,7 @@ def print_preview(plan: Plan, terminal: Terminal) -> None:
 
 
 def space_table(space: Space) -> Table:
-    """What the space has of each of its parameters."""
+    """Returns a table of the space: each parameter with its values."""
     table = Table((Column("parameter", is_text=True), Column("values", is_text=True, wraps=True)), title="space")
     for parameter in space.parameters:
         table.add(parameter.name, describe(parameter.distribution) + (" (if it applies)" if parameter.when else ""))
@@ -74,7 +75,13 @@ def _budget_lines(seen: Survey) -> list[str]:
 
 def _time_line(plan: Plan, seen: Survey) -> str:
     splits = plan.load_data(lambda text: None)
-    epochs = predict_epochs(plan.asha(), plan.num_trials, plan.config.reports_per_epoch, plan.config.seed)
+    epochs = predict_epochs(
+        plan.pruner(),
+        num_trials=plan.num_trials,
+        max_epochs=plan.max_epochs,
+        reports_per_epoch=plan.config.reports_per_epoch,
+        seed=plan.config.seed,
+    )
     epochs += len(plan.references()) * plan.max_epochs
     seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed)
     slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
@@ -82,7 +89,7 @@ def _time_line(plan: Plan, seen: Survey) -> str:
     return (
         f"predicted time: {total / 60:.0f} minutes on {count(slots, 'slot')} of this machine's CPU: about "
         f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
-        "on a few batches; ASHA as on random scores"
+        f"on a few batches; pruner={plan.config.pruner} is assumed to see random scores"
     )
 
 

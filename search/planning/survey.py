@@ -1,4 +1,4 @@
-"""What a search would meet, without training: how its draws fall under the budget, and how long it may take."""
+"""Estimates without training: which share of draws is within the budget, and how long a search may take."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 
 import numpy as np
-import optuna
+from optuna.samplers import RandomSampler
 
 from data.splits import Split, Splits
-from search.study.asha import Asha
 from search.study.budget import Budget, judge
-from search.study.proposals import suggest_value
+from search.study.pruning.pruner import Pruner
+from search.study.sampling.draws import draws_from
 from spaces.goal import Goal
 from spaces.recipe import Candidate
 from spaces.space import Space
@@ -27,40 +27,38 @@ TIMED_STEPS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """Random draws from a space, held against a budget."""
+    """Random draws from a space, judged by a budget."""
 
     num_draws: int
     rejected: Counter[str]
     feasible: list[Candidate]
     over: list[Candidate]
-    """Valid networks over the budget."""
+    """Valid networks that are over the budget."""
 
     @property
     def acceptance(self) -> float:
+        """The share of draws that are within the budget."""
         return len(self.feasible) / self.num_draws
 
     def smallest(self) -> Candidate | None:
-        """The smallest network seen, feasible or not."""
+        """Returns the smallest network seen, feasible or not."""
         return min([*self.feasible, *self.over], key=lambda c: c.network.num_params, default=None)
 
     def largest(self) -> Candidate | None:
-        """The largest feasible network."""
+        """Returns the largest feasible network."""
         return max(self.feasible, key=lambda c: c.network.num_params, default=None)
 
     def rates(self) -> str:
-        """'31% over max_params, 12% image shrinks to nothing'."""
+        """Returns the rejections as '31.0% over max_params, 12.0% image shrinks to nothing'."""
         return ", ".join(f"{count / self.num_draws:.1%} {reason}" for reason, count in self.rejected.most_common())
 
 
 def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> Survey:
-    """Draws at random, as the search's start-up does. Nothing is trained."""
-    sampler = optuna.samplers.RandomSampler(seed=seed)
-    study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=sampler)
+    """Judges random draws, as a search draws its first trials."""
     rejected: Counter[str] = Counter()
     feasible, over = [], []
-    for _ in range(num_draws):
-        trial = study.ask()
-        candidate, reason = judge(space, budget, space.draw(partial(suggest_value, trial)))
+    for params in islice(draws_from(space, RandomSampler(seed=seed)), num_draws):
+        candidate, reason = judge(space, budget, params)
         if reason:
             rejected[reason] += 1
         if candidate:
@@ -68,21 +66,21 @@ def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> S
     return Survey(num_draws=num_draws, rejected=rejected, feasible=feasible, over=over)
 
 
-def predict_epochs(asha: Asha, num_trials: int, reports_per_epoch: int, seed: int) -> float:
-    """Epochs that ASHA trains in all, if scores are exchangeable and trials come one after the other."""
+def predict_epochs(pruner: Pruner, *, num_trials: int, max_epochs: int, reports_per_epoch: int, seed: int) -> float:
+    """Returns the epochs of all trials together, if each has one random score and they run one after the other."""
     rng = random.Random(seed)
-    reports = 0
+    num_reports = 0
     for _ in range(num_trials):
         score = rng.random()
-        for step in range(1, asha.last + 1):
-            reports += 1
-            if not asha.goes_on(step, score):
+        for step in range(1, max_epochs * reports_per_epoch + 1):
+            num_reports += 1
+            if not pruner.should_continue(step, score):
                 break
-    return reports / reports_per_epoch
+    return num_reports / reports_per_epoch
 
 
 def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed: int) -> float:
-    """Median seconds for an epoch of these candidates on one core of this machine, from a few batches of its data."""
+    """Returns the median seconds that an epoch of these candidates takes on one core, timed on a few batches."""
     import torch
 
     from trainables.goals import DeviceSplit
@@ -95,15 +93,15 @@ def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed
         sample = splits.train.take(np.arange(min(_sample_size(candidate, splits), len(splits.train))))
         few = DeviceSplit.of(sample.x, sample.y, torch.device("cpu"))
         training = Training(candidate, few, few, goal=goal, seed=seed, epochs=2)
-        training.advance()  # the first steps choose their kernels
+        training.advance()  # warms up: the first steps choose kernels
         start = time.perf_counter()
         training.advance()
-        both = time.perf_counter() - start
+        steps_and_validation = time.perf_counter() - start
         start = time.perf_counter()
         training.scores()
         validation = time.perf_counter() - start
         pixels, train, val = (_num_pixels(split) for split in (sample, splits.train, splits.val))
-        seconds.append(((both - validation) * train + validation * val) / pixels)
+        seconds.append(((steps_and_validation - validation) * train + validation * val) / pixels)
     return statistics.median(seconds)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from results.schema import Status
 from results.wording import count
 from search.planning.plan import Plan
-from search.study.asha import Asha
 from search.study.budget import Budget
+from search.study.pruning.none import NoPruning
 from search.study.seeds import entropy
 from search.study.study import Study
 from search.study.trial import TrialRecord
@@ -49,7 +49,8 @@ def open_study(plan: Plan, folder: Path, name: str, identity: dict[str, Any]) ->
         space=plan.space,
         budget=Budget(),
         objective=plan.task.objective,
-        asha=Asha(1, plan.config.reduction_factor, plan.max_epochs * reports_per_epoch),  # for its end alone
+        last_step=plan.max_epochs * reports_per_epoch,
+        pruner=NoPruning(),
         sampler="random",
         seed=plan.config.seed,
         reports_per_epoch=reports_per_epoch,

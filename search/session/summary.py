@@ -39,7 +39,7 @@ def print_start(session: Session) -> None:
     lines = [
         f"data     {_data(session.splits, plan)}",
         f"search   {count(plan.num_trials, 'trial')} of up to {count(plan.max_epochs, 'epoch')}, "
-        f"{', '.join(limits)}, {config.sampler.value} + ASHA, seed {config.seed}",
+        f"{', '.join(limits)}, sampler {config.sampler}, pruner {config.pruner}, seed {config.seed}",
         f"ray      {session.ray}",
         f"slots    {slots.up}, each of {slots.slot}{coming}",
         f"run      {user_facing_path(plan.folder.path)}{_worked_on(plan)}",

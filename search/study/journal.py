@@ -30,6 +30,9 @@ FINGERPRINT = "dataset_fingerprint"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
 """What Optuna is told of an ending; every other one is a FAIL."""
 
+NEWER_KEYS = {"pruner": "asha"}
+"""Keys of an identity that older journals lack, with the value that their runs had."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -159,6 +162,7 @@ def _identity(path: Path, studies: list[FrozenStudy]) -> dict[str, Any]:
 def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     if ("ablation" in before) != ("ablation" in now):
         raise ValueError(f"{folder}: holds {'an ablation' if 'ablation' in before else 'a search'}; name another run")
+    before = {name: value for name, value in NEWER_KEYS.items() if name in now} | before
     before, now = _flat(before), _flat(now)
     is_same_data = before.get(FINGERPRINT) == now.get(FINGERPRINT)
     renamed = {"run", "dataset"} if is_same_data else {"run"}  # folders may be renamed: `run` is in older journals

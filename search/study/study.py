@@ -11,17 +11,17 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-
 from results.schema import Status
-from search.study.asha import Asha
 from search.study.budget import Budget, judge
 from search.study.journal import Entry, Journal
 from search.study.journal_file import reading
-from search.study.proposals import MAX_DRAWS, Proposals
+from search.study.pruning.pruner import Pruner
+from search.study.sampling.registry import SAMPLERS
+from search.study.sampling.sampler import MAX_DRAWS, Problem
 from search.study.seeds import entropy
 from search.study.trial import KNOWN, WARM, Ending, Reported, TrialRecord
 from spaces.goal import Metric
@@ -46,12 +46,16 @@ class Study:
         space: Space,
         budget: Budget,
         objective: Metric,
-        asha: Asha,
+        last_step: int,
+        pruner: Pruner,
         sampler: str,
         seed: int,
         reports_per_epoch: int,
     ) -> None:
-        self.space, self.budget, self.objective, self.asha = space, budget, objective, asha
+        self.space, self.budget, self.objective = space, budget, objective
+        self.last_step = last_step
+        """The number of reports of a whole trial."""
+        self.pruner = pruner
         self.sampler, self.seed, self.reports_per_epoch = sampler, seed, reports_per_epoch
         self.trials: list[TrialRecord] = []
         self.num_drawn = 0
@@ -66,7 +70,9 @@ class Study:
         self._num_reports = 0
         self._known: set[str] = set()
         self._journal = journal
-        self._proposals = Proposals(objective, sampler, seed)
+        self._sampler = SAMPLERS[sampler].make(
+            Problem(space=space, budget=budget, objective=objective, last_step=last_step, seed=seed)
+        )
         self._replay(journal.entries())
 
     @classmethod
@@ -131,13 +137,18 @@ class Study:
 
     def suggest(self) -> TrialRecord:
         """Draws and starts a candidate that keeps the budget and was not tried before. Raises SearchEnded."""
-        number, rejected = len(self.trials), Counter()
-        for params in self._proposals.draws(self.space, number):
+        rejected: Counter[str] = Counter()
+
+        def gate(params: Params) -> Candidate | None:
             candidate, reason = self._judge(params)
-            if candidate and not reason:
+            if reason:
+                rejected[reason] += 1
+            return None if reason else candidate
+
+        for params in islice(self._sampler.draws(len(self.trials), gate), MAX_DRAWS):
+            if candidate := gate(params):
                 record = self._record(candidate, origin=self.sampler, params=params, rejected=rejected)
                 return self._start(record)
-            rejected[reason] += 1
         self.rejected += rejected
         self.num_draws += rejected.total()
         raise SearchEnded(_why_ended(rejected))
@@ -194,19 +205,18 @@ class Study:
         return TrialRecord(number=number, candidate=candidate, seed=seed, started_at=datetime.now(UTC), **facts)
 
     def _start(self, trial: TrialRecord) -> TrialRecord:
-        distributions = self.space.distributions(trial.params)
-        self._journal.start(trial, distributions)
-        self._add(trial, distributions)
+        self._journal.start(trial, self.space.distributions(trial.params))
+        self._add(trial)
         return trial
 
-    def _add(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
+    def _add(self, trial: TrialRecord) -> None:
         self.trials.append(trial)
         self._running[trial.number] = trial
         if trial.repeats is not None:
             self.repeated[trial.repeats] = trial.number
         if trial.reference is None:
             self.num_drawn += trial.repeats is None
-            self._proposals.start(trial, distributions)
+            self._sampler.start(trial)
         self._known.add(trial.candidate.to_json())
         self.rejected += trial.rejected
         is_drawn = trial.reference is None and trial.repeats is None and not trial.is_earlier
@@ -218,14 +228,14 @@ class Study:
         self._num_reports = report.order + 1
         if not report.is_finite:
             return Ending(Status.FAILED_NAN)
-        # References are there to be compared with: they are trained in full, and take no place in a rung. Where the
-        # failed trial that this one repeats has arrived, it has taken this one's place, and went on
-        has_place = trial.reference is not None or report.step <= self._num_reported_before(trial)
-        goes_on = has_place or self.asha.goes_on(report.step, self.signed(report.val_score))
-        if not goes_on and trial.origin != KNOWN:  # what is known costs nothing more
+        # References are trained in full for comparison, and the pruner does not see them. Nor does it see a retried
+        # trial's reports as far as it has seen those of the failed trial
+        is_exempt = trial.reference is not None or report.step <= self._num_reported_before(trial)
+        continues = is_exempt or self.pruner.should_continue(report.step, self.signed(report.val_score))
+        if not continues and trial.origin != KNOWN:  # an imported curve costs nothing more
             return Ending(Status.PRUNED, stop_rung=report.step / self.reports_per_epoch)
-        # The length as well as the worker's word: no trial runs on past its end for want of a field
-        return Ending(Status.COMPLETE) if report.finished or report.step >= self.asha.last else None
+        # Checked here as well as by the worker, so that no trial can run past its end
+        return Ending(Status.COMPLETE) if report.finished or report.step >= self.last_step else None
 
     def _num_reported_before(self, trial: TrialRecord) -> int:
         """Reports of the failed trials that this one repeats, of the one that came furthest; 0 if there are none."""
@@ -239,7 +249,7 @@ class Study:
         trial.status, trial.error = ending.status, ending.error
         trial.stop_rung, trial.ended_at = ending.stop_rung, ending.at
         del self._running[trial.number]
-        self._proposals.end(trial)
+        self._sampler.end(trial)
         if trial.status == Status.COMPLETE and (self.best is None or self._rank(trial) > self._rank(self.best)):
             self.best = trial
 
@@ -249,7 +259,7 @@ class Study:
         reports.sort(key=lambda pair: pair[1].order)
         self._check_whole(entries, [report.order for _, report in reports])
         for entry in entries:
-            self._add(entry.trial, entry.distributions)
+            self._add(entry.trial)
         for entry, report in reports:
             decided = self._take(entry.trial, report)
             if decided and not entry.ending:  # killed before it was written
@@ -286,7 +296,8 @@ def _check_repeats(entry: Entry, before: list[Entry]) -> None:
 
 
 def _why_ended(rejected: Counter[str]) -> str:
-    rates = ", ".join(f"{count / MAX_DRAWS:.0%} {reason}" for reason, count in rejected.most_common())
+    num_draws = rejected.total()
+    rates = ", ".join(f"{count / num_draws:.0%} {reason}" for reason, count in rejected.most_common())
     if rejected[REPEATED]:
-        return f"the space is exhausted: {MAX_DRAWS} draws gave nothing new that keeps the budget ({rates})"
-    return f"the budget is too tight for the space: {MAX_DRAWS} draws in a row were rejected ({rates})"
+        return f"the space is exhausted: {num_draws} draws gave nothing new that keeps the budget ({rates})"
+    return f"the budget is too tight for the space: {num_draws} draws in a row were rejected ({rates})"

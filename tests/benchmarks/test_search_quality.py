@@ -18,8 +18,8 @@ from benchmarks.search_quality.recorded_curves import RecordedCurves, pack, read
 from benchmarks.search_quality.surrogate import Quantiles, Surrogate, rank_correlation
 from results import tables
 from results.schema import Status
-from search.study.asha import Asha
 from search.study.budget import Budget
+from search.study.pruning.asha import Asha
 from search.study.study import Study
 from search.tasks.tiny10k import TASK
 from spaces.space import Params
@@ -35,7 +35,8 @@ def recorded(error: Callable[[Params], float], num: int = 40) -> RecordedCurves:
         space=TASK.space,
         budget=Budget(max_params=9_999, max_macs=3_000_000),
         objective=TASK.objective,
-        asha=Asha(1, 2, 1),
+        last_step=1,
+        pruner=Asha(1, 2, 1),
         sampler="random",
         seed=1,
         reports_per_epoch=1,

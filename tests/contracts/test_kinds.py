@@ -3,11 +3,16 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 
-from search.planning.config import SAMPLER_WORDS, Sampler, help_text
-from search.study.proposals import SAMPLERS, Proposals
+from search.planning.config import help_text, parse
+from search.study.budget import Budget
+from search.study.pruning.pruner import PruningKeys
+from search.study.pruning.registry import PRUNERS
+from search.study.sampling.registry import SAMPLERS
+from search.study.sampling.sampler import Problem
 from spaces.backbones import Backbone
 from spaces.goal import Goal
 from spaces.layers import (
@@ -160,23 +165,41 @@ def test_a_goal_that_leaves_something_out_is_named(monkeypatch: pytest.MonkeyPat
         work_for(guess(), split)
 
 
-def test_every_sampler_is_made_and_explained():
-    names = {each.value for each in Sampler}
-    assert SAMPLERS.keys() == names
-    assert SAMPLER_WORDS.keys() == {*Sampler}
-    (line,) = (line for line in help_text().splitlines() if line.split()[:1] == ["sampler"])
-    for each in Sampler:
-        assert f"{each.value} ({SAMPLER_WORDS[each]})" in line
+@pytest.mark.parametrize(("key", "registry"), [("sampler", SAMPLERS), ("pruner", PRUNERS)])
+def test_help_lists_every_sampler_and_pruner_of_the_registries(key: str, registry):
+    (line,) = (line for line in help_text().splitlines() if line.split()[:1] == [key])
+    assert line.split()[1] == "|".join(registry)
+    for name, entry in registry.items():
+        assert f"{name} ({entry.help})" in line
 
 
-@pytest.mark.parametrize("sampler", [each.value for each in Sampler])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_draws_points_of_the_space_by_the_seed_alone(sampler: str):
     metric = Goal.kinds["Classify"].metric
-    draws = [next(Proposals(metric, sampler, seed).draws(TOY, 0)) for seed in (1, 1, 2)]
+    problems = [Problem(space=TOY, budget=Budget(), objective=metric, last_step=9, seed=seed) for seed in (1, 1, 2)]
+    draws = [next(SAMPLERS[sampler].make(problem).draws(0, TOY.build)) for problem in problems]
     assert draws[0] == draws[1]
     TOY.check(draws[2])
 
 
-def test_a_sampler_that_is_not_there_is_no_other_one():
-    with pytest.raises(ValueError, match=r"sampler=sobol: no such sampler in .*; it has tpe, random"):
-        Proposals(Goal.kinds["Classify"].metric, "sobol", 1)
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_every_pruner_decides_by_the_scores_alone(pruner: str):
+    keys = PruningKeys(grace_epochs=1, reduction_factor=3, max_epochs=9)
+    scores = np.random.default_rng(0).random((30, 8))
+    pruners = [PRUNERS[pruner].make(keys) for _ in range(2)]
+    decisions = [[each.should_continue(n, s) for row in scores for n, s in enumerate(row, 1)] for each in pruners]
+    assert decisions[0] == decisions[1]
+    assert all(0 < rung < 9 for rung in pruners[0].rungs)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("sampler=sobol", r"sampler=sobol: expected one of \[tpe, random\]$"),
+        ("sampler=rnadom", r"sampler=rnadom: expected one of \[tpe, random\] \(did you mean random\?\)"),
+        ("pruner=asah", r"pruner=asah: expected one of \[asha, none\] \(did you mean asha\?\)"),
+    ],
+)
+def test_a_sampler_or_pruner_that_is_not_there_is_no_other_one(typed: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        parse([typed])

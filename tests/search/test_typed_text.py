@@ -23,7 +23,10 @@ from search.runs.folder import RunFolder
 
 SCHEMAS = (RunConfig, ConfirmConfig, ReplayConfig, AblateKeys, DoctorKeys, PredictConfig, ReportConfig)
 TEXT_KEYS = [
-    (schema, name) for schema in SCHEMAS for name, entry in entries_of(schema).items() if entry.kind.type is str
+    (schema, name)
+    for schema in SCHEMAS
+    for name, entry in entries_of(schema).items()
+    if entry.kind.type is str and entry.choices is None
 ]
 OTHER_THAN_TEXT = (
     *("2024_01_05", "2024-01-05", "007", "1e3", "12:30", "0x1f", "1_000", ".5", "nan", "inf", "3.0"),

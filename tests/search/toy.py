@@ -9,8 +9,8 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from results.schema import Status
-from search.study.asha import Asha
 from search.study.budget import Budget
+from search.study.pruning.asha import Asha
 from search.study.study import Study
 from search.tasks import Metric
 from spaces.layers import Conv, Dense, Flatten
@@ -43,7 +43,8 @@ def open_study(path: Path, **changes: Any) -> Study:
         "space": TOY,
         "budget": Budget(max_params=200),
         "objective": Metric("accuracy", "maximize"),
-        "asha": Asha(1, 3, 9),
+        "last_step": 9,
+        "pruner": Asha(1, 3, 9),
         "sampler": "tpe",
         "seed": 0,
         "reports_per_epoch": 1,

@@ -8,7 +8,7 @@ import pytest
 
 from results.shell import command_line
 from search import tasks
-from search.planning.config import RunConfig, Sampler, goal_of, help_text, parse
+from search.planning.config import RunConfig, goal_of, help_text, parse
 from search.planning.plan import Plan
 from search.run import main
 from spaces.goal import Denoise
@@ -26,7 +26,7 @@ def test_the_command_line_is_typed():
     config = parse(
         ["num_trials=8", "seed=3", "sampler=random", "references=false", "fix.optimizer=adam", "fix.stages=3"]
     )
-    assert (config.num_trials, config.seed, config.sampler, config.references) == (8, 3, Sampler.random, False)
+    assert (config.num_trials, config.seed, config.sampler, config.references) == (8, 3, "random", False)
     assert config.fix == {"optimizer": "adam", "stages": 3}
 
 
@@ -123,7 +123,7 @@ def test_shorter_trials_have_no_more_grace_than_epochs():
 )
 def test_a_rung_may_lie_within_an_epoch_where_a_trial_reports(grace: str, reports: int, rungs: list[int]):
     config = parse([f"grace_epochs={grace}", f"reports_per_epoch={reports}", "max_epochs=12"])
-    assert list(Plan.of(config).asha().rungs) == rungs
+    assert list(Plan.of(config).pruner().rungs) == rungs
 
 
 def test_null_frees_a_parameter_that_the_scale_pins():

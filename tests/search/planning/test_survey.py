@@ -4,8 +4,8 @@ import pytest
 
 from search.planning.survey import predict_epochs, survey
 from search.run import main
-from search.study.asha import Asha
 from search.study.budget import Budget
+from search.study.pruning.asha import Asha
 from tests.search.toy import TOY
 
 
@@ -25,9 +25,10 @@ def test_the_same_seed_sees_the_same():
 
 
 def test_epochs_are_predicted_by_playing_asha():
-    assert predict_epochs(Asha(5, 3, 5), 10, 1, seed=0) == 50
-    assert 10 < predict_epochs(Asha(1, 3, 9), 10, 1, seed=0) < 60
-    assert predict_epochs(Asha(2, 3, 18), 64, 2, seed=0) == predict_epochs(Asha(1, 3, 9), 64, 1, seed=0)
+    assert predict_epochs(Asha(5, 3, 5), num_trials=10, max_epochs=5, reports_per_epoch=1, seed=0) == 50
+    assert 10 < predict_epochs(Asha(1, 3, 9), num_trials=10, max_epochs=9, reports_per_epoch=1, seed=0) < 60
+    halves = predict_epochs(Asha(2, 3, 18), num_trials=64, max_epochs=9, reports_per_epoch=2, seed=0)
+    assert halves == predict_epochs(Asha(1, 3, 9), num_trials=64, max_epochs=9, reports_per_epoch=1, seed=0)
 
 
 @pytest.mark.tasks

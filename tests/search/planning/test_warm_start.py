@@ -76,7 +76,7 @@ def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and
     for trial, old in zip(study.trials, before.trials[5:1:-1], strict=True):
         assert (trial.status, trial.origin, trial.seed) == (Status.COMPLETE, "known", old.seed)
         assert [report.val_score for report in trial.reports] == [report.val_score for report in old.reports]
-    assert study.asha.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned for it
+    assert study.pruner.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned for it
     assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
     assert "4 of them known and not trained again" in said[0]
     assert study.num_draws == 0
@@ -129,7 +129,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
     again, left, said = warmed(plan)
     assert (left, said) == ([], [])
     assert [trial.candidate for trial in again.trials] == [trial.candidate for trial in study.trials]
-    assert again.asha.rungs == study.asha.rungs
+    assert again.pruner.rungs == study.pruner.rungs
     following = again.suggest()
     assert following.number == 4
     assert following.origin == "tpe"

@@ -13,8 +13,8 @@ import pytest
 from optuna.trial import TrialState
 
 from results.schema import Status
-from search.study.asha import Asha
 from search.study.budget import Budget
+from search.study.pruning.asha import Asha
 from search.study.study import SearchEnded, Study
 from spaces.layers import Conv, InvalidNetwork
 from spaces.network import Network
@@ -145,7 +145,7 @@ class TestEndings:
         status = study.report(number, report(1, 0.5, **{field: value}))
         assert status == Status.FAILED_NAN
         assert stored(path)[number].state == TrialState.FAIL
-        assert not any(study.asha.rungs.values())
+        assert not any(study.pruner.rungs.values())
         assert picture(open_study(path))[0][1] == Status.FAILED_NAN
 
     def test_a_finished_report_completes_the_trial_even_off_a_rung(self, path):
@@ -156,7 +156,7 @@ class TestEndings:
 
     def test_no_trial_runs_past_its_length(self, path):
         """With stock parts, a result without its time attribute lets a trial run past max_t."""
-        study = open_study(path, asha=Asha(1, 3, 3))
+        study = open_study(path, pruner=Asha(1, 3, 3), last_step=3)
         number = study.suggest().number
         statuses = [study.report(number, report(step, 0.5)) for step in (1, 2, 3)]
         assert statuses == [Status.RUNNING, Status.RUNNING, Status.COMPLETE]
@@ -172,24 +172,24 @@ class TestEndings:
     def test_references_are_never_pruned_and_take_no_place_in_a_rung(self, path):
         study = open_study(path)
         run(study, 3)
-        rungs = {step: list(scores) for step, scores in study.asha.rungs.items()}
+        rungs = {step: list(scores) for step, scores in study.pruner.rungs.items()}
         reference = study.add_reference("published", toy_candidate({"filters": 20, "optimizer": "adam"}))
         for step in range(1, 9):
             assert study.report(reference.number, report(step, 0.0)) == Status.RUNNING
         assert study.report(reference.number, report(9, 0.0, finished=True)) == Status.COMPLETE
-        assert study.asha.rungs == rungs
+        assert study.pruner.rungs == rungs
 
     def test_the_best_is_the_completed_one_with_the_best_final_value(self, path):
-        study = open_study(path, asha=Asha(5, 3, 5))
+        study = open_study(path, pruner=Asha(5, 3, 5), last_step=5)
         for final in (0.5, 0.7, 0.7, 0.6):
             number = study.suggest().number
             study.report(number, report(1, 0.99))
             study.report(number, report(2, final, finished=True))
-        for one in (study, open_study(path, asha=Asha(5, 3, 5))):
+        for one in (study, open_study(path, pruner=Asha(5, 3, 5), last_step=5)):
             assert one.best is one.trials[1]
 
     def test_of_equals_the_best_is_the_earlier_one_also_where_it_ends_later(self, path):
-        study = open_study(path, asha=Asha(1, 3, 1))
+        study = open_study(path, pruner=Asha(1, 3, 1), last_step=1)
         first, second = study.suggest().number, study.suggest().number
         study.report(second, report(1, 0.7))
         assert study.best is study.trials[second]
@@ -248,16 +248,16 @@ class TestWhatIsBegunAgain:
 
     def test_where_the_failed_one_arrived_at_a_rung_it_goes_on_and_takes_no_second_place(self, path):
         study = self.failed(path, num_reports=1)
-        rung = list(study.asha.rungs[1])
+        rung = list(study.pruner.rungs[1])
         assert len(rung) == 4
         again = study.repeat(study.trials[3])
         assert study.report(again.number, report(1, 0.0)) == Status.RUNNING
-        assert study.asha.rungs[1] == rung
+        assert study.pruner.rungs[1] == rung
         assert study.report(again.number, report(2, 0.0)) == Status.RUNNING
         assert study.report(again.number, report(3, 0.0)) == Status.PRUNED, "further than the failed one it is judged"
         for one in (study, open_study(path)):
-            assert one.asha.rungs[1] == rung
-            assert one.asha.rungs[3][-1] == 0.0
+            assert one.pruner.rungs[1] == rung
+            assert one.pruner.rungs[3][-1] == 0.0
 
     def test_what_fails_again_is_begun_again_once_more(self, path):
         study = self.failed(path, num_reports=1)
@@ -266,15 +266,15 @@ class TestWhatIsBegunAgain:
         study = open_study(path)
         assert [trial.number for trial in study.to_repeat(())] == [second.number]
         third = study.repeat(study.trials[second.number])
-        rungs = {step: list(scores) for step, scores in study.asha.rungs.items()}
+        rungs = {step: list(scores) for step, scores in study.pruner.rungs.items()}
         study.report(third.number, report(1, 0.0))
-        assert study.asha.rungs == rungs, "it has the first one's place"
+        assert study.pruner.rungs == rungs, "it has the first one's place"
         assert study.num_drawn == 4
 
     def test_the_sampler_forgets_the_failed_one_and_learns_from_the_other(self, path):
         study = self.failed(path)
         train(study, study.repeat(study.trials[3]).number, 9)
-        params = [trial.params for trial in study._proposals.shown()]
+        params = [trial.params for trial in study._sampler.history()]
         assert params.count(study.trials[3].params) == 1
 
     @pytest.mark.parametrize("kept", range(4))
@@ -292,7 +292,7 @@ class TestWhatIsBegunAgain:
             again.repeat(failed)
         run(again, 6 - again.num_drawn)
         assert picture(again) == picture(study)
-        assert again.asha.rungs == study.asha.rungs
+        assert again.pruner.rungs == study.pruner.rungs
 
     def test_a_journal_whose_trial_repeats_what_it_cannot_is_refused(self, path):
         study = self.failed(path)
@@ -311,7 +311,7 @@ class TestTheJournal:
         run(study, 12)
         again = open_study(path)
         assert picture(again) == picture(study)
-        assert again.asha.rungs == study.asha.rungs
+        assert again.pruner.rungs == study.pruner.rungs
         assert (again.rejected, again.num_draws) == (study.rejected, study.num_draws)
 
     @pytest.mark.parametrize("sampler", ["tpe", "random"])
@@ -396,7 +396,9 @@ class TestSampling:
 
     def test_tpe_learns(self, path):
         """After start-up it proposes what scores well: here, a learning rate near 0.03."""
-        study = open_study(path, space=TOY.pinned({"optimizer": "sgd"}), budget=Budget(), asha=Asha(1, 3, 1))
+        study = open_study(
+            path, space=TOY.pinned({"optimizer": "sgd"}), budget=Budget(), pruner=Asha(1, 3, 1), last_step=1
+        )
         misses = []
         for _ in range(40):
             trial = study.suggest()

@@ -160,7 +160,7 @@ def test_a_trial_that_cannot_be_trained_here_ends_with_the_reason_and_is_not_tri
 
 def test_the_sampler_does_not_hear_of_it(tmp_path):
     study = open_with_unavailable_reference(tmp_path / "journal.log", [])
-    assert study._proposals.shown() == []
+    assert study._sampler.history() == []
     run(study, 2)
     assert [trial.status for trial in study.trials] == [Status.UNAVAILABLE, Status.COMPLETE, Status.COMPLETE]
 

@@ -16,7 +16,7 @@ from search.cluster.connection import Cluster, Slots
 from search.cluster.slots import Nodes, Slot
 from search.command_line.signals import Stop
 from search.command_line.terminal import Terminal
-from search.planning.config import RunConfig, Sampler
+from search.planning.config import RunConfig
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
 from search.session.summary import print_summary
@@ -106,7 +106,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         max_failures=0,
         references=False,
         seed=seed,
-        sampler=Sampler.random,
+        sampler="random",
         fix=fix,
     )
     plan = Plan(

@@ -1,4 +1,4 @@
-"""What a sampler is shown of a long history: enough for the same choice of good trials, and no more."""
+"""The part of a long history that TPE sees: enough for the same choice of good trials, and no more."""
 
 from functools import partial
 from itertools import islice
@@ -11,8 +11,11 @@ from optuna.samplers._tpe.sampler import _split_trials
 from results.schema import Status
 from search.engines import tpe
 from search.engines.tpe import OneHistoryTPE
-from search.study import proposals
-from search.study.proposals import BEST, LATEST, MAX_DRAWS, Proposals, suggest_value
+from search.study.budget import Budget
+from search.study.sampling import tpe as sampling
+from search.study.sampling.draws import draws_from, suggest_value
+from search.study.sampling.sampler import MAX_DRAWS, Problem
+from search.study.sampling.tpe import NUM_BEST, NUM_LATEST, Tpe
 from search.study.trial import TrialRecord
 from search.tasks import tiny10k
 from spaces.goal import Metric
@@ -31,18 +34,18 @@ def ended_trial(number: int, rng: np.random.Generator) -> TrialRecord:
     return trial
 
 
-def after(trials: list[TrialRecord], objective: Metric) -> Proposals:
-    """Proposals that were told of the trials' starts in order, of their ends in another one, and of two that run."""
-    told = Proposals(objective, "tpe", 0)
+def after(trials: list[TrialRecord], objective: Metric) -> Tpe:
+    """Returns a sampler that knows these trials, which ended in another order than they started, and two that run."""
+    sampler = Tpe(Problem(space=TOY, budget=Budget(), objective=objective, last_step=9, seed=0))
     for trial in trials:
-        told.start(trial, TOY.distributions(trial.params))
+        sampler.start(trial)
     for trial in np.random.default_rng(1).permutation(np.array(trials, dtype=object)):
-        told.end(trial)
+        sampler.end(trial)
     for number in (len(trials), len(trials) + 1):
         params = {"filters": 3, "optimizer": "adam"}
         running = TrialRecord(number, toy_candidate(params), seed=0, origin="tpe", params=params)
-        told.start(running, TOY.distributions(params))
-    return told
+        sampler.start(running)
+    return sampler
 
 
 def numbers(trials: list[optuna.trial.FrozenTrial]) -> list[int]:
@@ -54,23 +57,23 @@ def test_of_a_long_history_tpe_is_shown_the_trials_that_it_counts_as_good_and_th
     rng = np.random.default_rng(0)
     trials = [ended_trial(number, rng) for number in range(NUM_TRIALS)]
     objective = Metric("accuracy", direction)
-    shown = after(trials, objective).shown()
-    monkeypatch.setattr(proposals, "LATEST", NUM_TRIALS)
-    every = after(trials, objective).shown()
-    assert len(shown) < BEST + LATEST + 2 < len(every)
-    assert numbers(shown)[-(LATEST + 2) :] == numbers(every)[-(LATEST + 2) :], "the latest, and those that run"
+    shown = after(trials, objective).history()
+    monkeypatch.setattr(sampling, "NUM_LATEST", NUM_TRIALS)
+    every = after(trials, objective).history()
+    assert len(shown) < NUM_BEST + NUM_LATEST + 2 < len(every)
+    assert numbers(shown)[-(NUM_LATEST + 2) :] == numbers(every)[-(NUM_LATEST + 2) :], "the latest, and those that run"
     study = optuna.create_study(direction=direction)
-    good, good_of_every = (_split_trials(study, each, BEST)[0] for each in (shown, every))
+    good, good_of_every = (_split_trials(study, each, NUM_BEST)[0] for each in (shown, every))
     assert numbers(good) == numbers(good_of_every)
 
 
-@pytest.mark.parametrize("ahead", [1, tpe.AHEAD])
+@pytest.mark.parametrize("ahead", [1, tpe.DRAWS_PER_BATCH])
 def test_its_tpe_draws_as_optunas_own_does(ahead: int, monkeypatch):
     """Many draws from one history, in the space of a task: conditions, groups, trials that run.
 
     Where several are prepared at once only the first is the same, and the others as likely.
     """
-    monkeypatch.setattr(tpe, "AHEAD", ahead)
+    monkeypatch.setattr(tpe, "DRAWS_PER_BATCH", ahead)
     space, seed = tiny10k.TASK.space, 7
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=seed))
     for score in np.random.default_rng(0).uniform(size=40):
@@ -81,7 +84,7 @@ def test_its_tpe_draws_as_optunas_own_does(ahead: int, monkeypatch):
     num_ended = sum(trial.state.is_finished() for trial in study.trials)
     with pytest.warns(optuna.exceptions.ExperimentalWarning, match="group"):
         theirs = optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=True, constant_liar=True, n_ei_candidates=tpe.CHOICES
+            seed=seed, multivariate=True, group=True, constant_liar=True, n_ei_candidates=tpe.NUM_EI_CANDIDATES
         )
     expected, found = draws(study, space, theirs), draws(study, space, OneHistoryTPE(seed, num_ended))
     same = 10 if ahead == 1 else 1
@@ -91,22 +94,19 @@ def test_its_tpe_draws_as_optunas_own_does(ahead: int, monkeypatch):
 
 def draws(study: optuna.Study, space: Space, sampler: optuna.samplers.BaseSampler) -> list[Params]:
     """Ten draws that leave nothing in the study."""
-    proposals = Proposals(Metric("accuracy", "maximize"), "tpe", 0)
-    shown = study.get_trials()
-    for trial in shown:
+    history = study.get_trials()
+    for trial in history:
         trial.number += MAX_DRAWS
-    proposals.shown = lambda: shown  # type: ignore[method-assign]
-    proposals._make_sampler = lambda number: sampler  # type: ignore[method-assign]
-    return list(islice(proposals.draws(space, 0), 10))
+    return list(islice(draws_from(space, sampler, history, study.direction), 10))
 
 
 def test_what_failed_and_what_was_not_drawn_here_it_is_not_shown(tmp_path):
     study = open_study(tmp_path / "journal.log")
     study.add_reference("a", toy_candidate({"filters": 2, "optimizer": "adam"}))
     study.end(study.suggest().number, Status.FAILED)
-    assert study._proposals.shown() == []
+    assert study._sampler.history() == []
     study.suggest()
-    assert len(study._proposals.shown()) == 1
+    assert len(study._sampler.history()) == 1
 
 
 def test_a_reopened_study_with_trials_under_way_suggests_what_the_live_one_does(tmp_path):
