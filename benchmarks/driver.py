@@ -37,6 +37,7 @@ from benchmarks.ray_head import NO_TOKEN, free_port, ray_head
 from results.keys import key
 from search import run
 from search.trials import tuning
+from trainables.trial_spec import TrialSpec
 
 CLAIM = "Claim: one driver feeds as many slots as a small cluster has; past that, slots wait for it."
 CHECKPOINT_BYTES = 150_000
@@ -61,19 +62,19 @@ class Fake(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.trial, self.step_number = new_config, 0
-        self.scores = np.random.default_rng(new_config["number"]).uniform(0.9, 1.0, size=1_000)
+        self.spec, self.step_number = TrialSpec.from_json(new_config["spec"]), 0
+        self.scores = np.random.default_rng(self.spec.number).uniform(0.9, 1.0, size=1_000)
         return True
 
     def step(self) -> dict[str, Any]:
-        seconds, last = float(os.environ["FAKE_SECONDS"]), self.trial["epochs"]
+        seconds, last = float(os.environ["FAKE_SECONDS"]), self.spec.epochs
         if self.step_number == 0:
-            await_others(self.trial["number"])
+            await_others(self.spec.number)
         time.sleep(seconds)
         self.step_number += 1
         if self.saving is not None:
             ray.get(self.saving)
-        self.saving = self.store.save.remote(self.trial["number"], bytes(CHECKPOINT_BYTES), self.step_number)
+        self.saving = self.store.save.remote(self.spec.number, bytes(CHECKPOINT_BYTES), self.step_number)
         score = float(self.scores[self.step_number])
         report = {
             "step": self.step_number,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
 from spaces.backbones import WeightsUnavailable
+from trainables.trial_spec import TrialSpec
 
 if TYPE_CHECKING:
     from spaces.report import Report
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):
-    """A worker: it holds the dataset on its device, and trains one candidate after another.
+    """A worker: it holds the dataset on its device and trains one candidate after another.
 
-    A trial's config has `number`, `candidate` and `goal` (JSON), `seed`, `epochs`, `reports_per_epoch`,
-    `record_steps`, `data_dir` (where features of backbones are kept), `facts` (what the model file will say of its
-    origin; its score is added) and `length`: None, or after how many parts it is scored and ends, with its only report.
-    A trial of which the store has a checkpoint goes on from there, and first says its last report again: it may never
+    A trial's config has its `number`, and its `spec`: a TrialSpec in JSON, since Ray copies a config often. If the
+    store has a checkpoint of the trial, the trial resumes from it and first repeats its last report, which may never
     have arrived.
 
-    A trial begins with its first step, so that a candidate's fault is never the worker's own failure to start.
+    The spec is read, and the network built, in the first step: so a bad candidate fails the trial, not the worker.
     """
 
     def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None, threads: int = 1) -> None:
@@ -39,7 +37,7 @@ class TrialTrainable(tune.Trainable):
         prepare_process(threads)
         self.store, self._saving = store, None
         device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
-        self.where = describe(device)
+        self.machine = describe(device)
         self.train_split = DeviceSplit.of(arrays["train_x"], arrays["train_y"], device)
         self.val_split = DeviceSplit.of(arrays["val_x"], arrays["val_y"], device)
         self._take(config)
@@ -52,72 +50,71 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One report, or how far the trial is that has none yet, or why it cannot be trained here.
+        """Returns a report, or the epochs so far of a trial without one, or why the trial cannot be trained here.
 
-        Ray is never told `done`: the scheduler ends a trial when it sees that it is finished.
+        Ray never receives `done`: the scheduler ends a trial when it sees that it is finished.
         """
         try:
             training = self.training or self._begin()
         except WeightsUnavailable as unavailable:
             return {"unavailable": str(unavailable)}
-        if self.unsaid is None:
+        if self.unsent is None:
             report = self._advance(training)
             self._save(training)
         else:
-            report, self.unsaid = self._only(self.unsaid), None
+            report, self.unsent = self._as_only(self.unsent), None
         if report is None:
             return {"silent_epoch": training.num_reports / training.reports_per_epoch}
         if report.finished and report.is_finite:
             self._save_results(training, report.val_score)
         # As text, since Ray flattens dictionaries on their way
-        return {"report": json.dumps(dataclasses.replace(report, **self.where).to_json())}
+        return {"report": json.dumps(replace(report, **self.machine).to_json())}
 
     def cleanup(self) -> None:
         self._wait_for_save()
 
     def _take(self, config: dict[str, Any]) -> None:
-        self.trial: dict[str, Any] = config
+        self.spec_json: str = config["spec"]
         self.training: Training | None = None
-        self.unsaid: Report | None = None
+        self.unsent: Report | None = None
 
     def _begin(self) -> Training:
-        from spaces.goal import Goal
-        from spaces.recipe import Candidate
         from trainables.training import Training
 
-        self.candidate = Candidate.from_json(self.trial["candidate"])
+        self.spec = TrialSpec.from_json(self.spec_json)
         self.training = Training(
-            self.candidate,
+            self.spec.candidate,
             self.train_split,
             self.val_split,
-            goal=Goal.from_json(self.trial["goal"]),
-            seed=self.trial["seed"],
-            epochs=self.trial["epochs"],
-            reports_per_epoch=self.trial["reports_per_epoch"],
-            record_steps=self.trial["record_steps"],
-            data_dir=Path(self.trial["data_dir"]),
+            goal=self.spec.goal,
+            seed=self.spec.seed,
+            epochs=self.spec.epochs,
+            reports_per_epoch=self.spec.reports_per_epoch,
+            record_steps=self.spec.record_steps,
+            data_dir=self.spec.data_dir,
         )
-        checkpoint: Any = ray.get(self.store.load.remote(self.trial["number"]))
+        checkpoint: Any = ray.get(self.store.load.remote(self.spec.number))
         if checkpoint is not None:
             self.training.load(checkpoint)
-            self.unsaid = self.training.last_report
+            self.unsent = self.training.last_report
         return self.training
 
     def _advance(self, training: Training) -> Report | None:
-        length = self.trial["length"]
+        """Trains one part of an epoch. Returns None unless the trial is scored after it."""
+        length = self.spec.length
         if length is not None and training.num_reports < length - 1:
             training.train_part()
             return None
-        return self._only(training.advance())
+        return self._as_only(training.advance())
 
-    def _only(self, report: Report) -> Report:
-        """The report, if it is the only one, as the first and last that the study hears of."""
-        return report if self.trial["length"] is None else dataclasses.replace(report, step=1, finished=True)
+    def _as_only(self, report: Report) -> Report:
+        """Numbers the report of a trial that is scored once as its first and last."""
+        return report if self.spec.length is None else replace(report, step=1, finished=True)
 
     def _save(self, training: Training) -> None:
-        """Sends a checkpoint off; training goes on while it travels, at most one being under way."""
+        """Sends a checkpoint; training continues meanwhile. At most one checkpoint travels at a time."""
         self._wait_for_save()
-        self._saving = self.store.save.remote(self.trial["number"], training.save(), training.num_reports)
+        self._saving = self.store.save.remote(self.spec.number, training.save(), training.num_reports)
 
     def _wait_for_save(self) -> None:
         if self._saving is not None:
@@ -125,13 +122,13 @@ class TrialTrainable(tune.Trainable):
             self._saving = None
 
     def _save_results(self, training: Training, score: float) -> None:
-        """The model; and where the images were looked at for the only time, what it made of each."""
+        """Saves the model, and for a trial that is scored once, its answer to each image."""
         from trainables.answers import to_bytes
         from trainables.model import model_bytes
 
-        number, facts = self.trial["number"], {**self.trial["facts"], "val_score": score}
-        results = {"model": model_bytes(self.candidate, training.weights(), facts)}
-        if self.trial["length"] is not None:
+        facts = {**self.spec.facts, "val_score": score}
+        results = {"model": model_bytes(self.spec.candidate, training.weights(), facts)}
+        if self.spec.length is not None:
             results["answers"] = to_bytes(training.answers())
-        # Waited for: the driver may keep it as soon as it hears that the trial is finished
-        ray.get(self.store.save_results.remote(number, results))
+        # Waited for, since the driver may move these files as soon as it learns that the trial is finished
+        ray.get(self.store.save_results.remote(self.spec.number, results))

@@ -18,7 +18,7 @@ from search.trials.job import Given, Job
 
 if TYPE_CHECKING:
     from search.session.session import Session
-    from search.trials.tuning import Outcome
+    from search.trials.outcome import Outcome
 
 
 def settle_best_model(session: Session, outcome: Outcome) -> Path | None:

@@ -123,7 +123,7 @@ class Confirmation:
             folder=self.folder,
             num_trials=0,
             given=self.given(study),
-            facts=search.facts | {"scored_on": self.scored_on},
+            facts={**search.facts, "scored_on": self.scored_on},
             model_name=lambda study, number: _model_name(study.trials[number]),
             write_tables=self.write_tables,
         )

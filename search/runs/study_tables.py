@@ -116,7 +116,7 @@ def _error(trial: TrialRecord, study: Study) -> str | None:
     """The trial's error; if the trial was trained again, with the number of the new trial."""
     if trial.number not in study.repeated:
         return trial.error
-    return f"{trial.error or trial.status}; trained again as trial {study.repeated[trial.number]}"
+    return f"{trial.error or trial.status}; retried as trial {study.repeated[trial.number]}"
 
 
 def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:

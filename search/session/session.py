@@ -21,7 +21,7 @@ from search.trials.job import Job
 
 if TYPE_CHECKING:
     from search.cluster.connection import Slots
-    from search.trials.tuning import Outcome
+    from search.trials.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from search.planning.plan import Plan
 from search.retraining.rounds import num_test_reads
 from search.session.session import Session
 from search.study.study import Study
-from search.trials.tuning import Outcome
+from search.trials.outcome import Outcome
 from spaces.network import short_number
 
 BEST = 10

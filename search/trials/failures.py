@@ -1,4 +1,4 @@
-"""What Ray's errors mean: whose fault one is, how it reads in a line, and when failing trials are no accident."""
+"""Interprets Ray's errors: their cause, their text, and whether the first trials all fail for the same reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memo
 
 
 def last_error(trial: Trial) -> BaseException | None:
-    """What Ray has just written down; Trial.get_pickled_error looks where it is copied to only later."""
+    """Returns the error that Ray has just saved. Trial.get_pickled_error looks where Ray copies it only later."""
     path = trial.pickled_error_file
     if path is None or not Path(path).exists():
         return None
@@ -28,7 +28,7 @@ def last_error(trial: Trial) -> BaseException | None:
 
 
 def cause_of(error: BaseException | None) -> BaseException | None:
-    """What a worker raised, without Ray's wrapping."""
+    """Returns what a worker raised, without Ray's wrapper."""
     return error.cause if isinstance(error, RayTaskError) else error
 
 
@@ -39,32 +39,32 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def is_lost_node(error: BaseException | None) -> bool:
-    """Whether a worker ended with its node: taken back, switched off, or silent for too long."""
+    """Returns whether a worker ended with its node, which was preempted, switched off, or silent for too long."""
     cause = cause_of(error)
     return isinstance(cause, RayActorError) and (cause.preempted or NODE_DIED in str(cause))
 
 
 def in_one_line(error: BaseException | None) -> str:
-    """The cause without a worker's stack, for which a table is no place."""
+    """Returns the cause without the worker's stack, for a table."""
     cause = cause_of(error)
     if cause is None:
         return "the worker was lost"
     lines = str(cause).strip().splitlines() or [""]
-    if isinstance(cause, RayActorError):  # the first line says only that it died, the last one how
+    if isinstance(cause, RayActorError):  # the first line says only that it died; the last line says how
         return " ".join(dict.fromkeys((lines[0].strip(), lines[-1].partition(" Some common causes")[0].strip())))
     return f"{type(cause).__name__}: {lines[0]}"
 
 
 def in_full(error: BaseException | None) -> str:
-    """The error with the worker's stack, without the colours that Ray gives it."""
+    """Returns the error with the worker's stack, without Ray's colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() if error else "the loss or the score was not finite"
 
 
 def failed_as_before(trial: TrialRecord, trials: Sequence[TrialRecord]) -> bool:
-    """Whether a repeated trial failed in the same way as before, in a run where other trials succeeded.
+    """Returns whether a repeated trial failed in the same way as before, in a run where other trials succeeded.
 
-    Then the candidate is at fault after all, and nothing follows for the others: a run with several such candidates
-    could never be extended if they counted among its first failures.
+    Then its candidate is at fault. If it counted among the first failures of a session, a run with several such
+    candidates could never be extended.
     """
     if trial.repeats is None or _way(trial) != _way(trials[trial.repeats]):
         return False
@@ -73,26 +73,27 @@ def failed_as_before(trial: TrialRecord, trials: Sequence[TrialRecord]) -> bool:
 
 @dataclass
 class FirstFailures:
-    """Whether the first trials of a session all fail in the same way: then it is no candidate's fault."""
+    """Counts whether a session's first trials all fail in the same way, for which no candidate is at fault."""
 
     limit: int
     way: str | None = None
-    count: int = 0
+    num_ended: int = 0
     has_other: bool = False
-    """Some trial ended otherwise: from then on failures are accidents."""
+    """Whether a trial has ended in another way. From then on, failures are those of single candidates."""
 
-    def ended(self, trial: TrialRecord) -> None:
-        if trial.status == Status.UNAVAILABLE:  # which says nothing of the others
+    def count(self, trial: TrialRecord) -> None:
+        """Takes note of a trial that has ended."""
+        if trial.status == Status.UNAVAILABLE:  # other trials do not need what was unavailable
             return
         way = _way(trial)
         self.has_other = self.has_other or not trial.status.is_failure or (self.way or way) != way
-        self.way, self.count = way, self.count + 1
+        self.way, self.num_ended = way, self.num_ended + 1
 
     @property
     def are_all_the_same(self) -> bool:
-        return not self.has_other and self.count >= self.limit
+        return not self.has_other and self.num_ended >= self.limit
 
 
 def _way(trial: TrialRecord) -> str:
-    """Status and error without numbers, which may be sizes or processes."""
+    """Returns status and error without numbers, such as sizes and process ids."""
     return f"{trial.status} {re.sub(r'[0-9]+', '0', trial.error or '')}"

@@ -1,17 +1,18 @@
-"""Job: what is to be trained in a study, a search's or a confirmation's, and what is to become of it."""
+"""Job: what a study has to train, a search's or a retraining's, and what becomes of the results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
 
 from search.runs.folder import RunFolder
 from search.study.study import Study
+from search.study.trial import TrialRecord
 from spaces.goal import Goal
 from spaces.recipe import Candidate
 from spaces.space import Params
+from trainables.trial_spec import TrialSpec
 
 
 @dataclass(frozen=True)
@@ -21,37 +22,55 @@ class Given:
     candidate: Candidate
     _: KW_ONLY
     seed: int | None = None
-    """None for the study's own choice, by the trial's number."""
+    """None for the study's own choice, which depends on the trial's number."""
     length: int | None = None
-    """After how many parts of an epoch it ends, and is scored for the only time; None where it is at each part."""
+    """The number of parts of an epoch after which it is scored, once, and ends. None to score after each part."""
     trial: int | None = None
-    """The number of the search's trial that it is, for its model file; None where it is none."""
+    """Its number in the search, for its model file. None if it is not from a search."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be trained in a study's folder, and what is to become of it."""
+    """What is trained in a study's folder, and what becomes of the results."""
 
     folder: RunFolder
     goal: Goal
     max_epochs: int
     """The epochs that schedules are stretched over."""
     num_trials: int
-    """How many candidates the study is asked for, beside the given ones."""
+    """The number of candidates to draw, beside the given ones."""
     given: Mapping[str, Given]
-    """Candidates by name that are trained in full, ahead of the others."""
+    """Candidates by name that are trained in full, before all others."""
     warm: Sequence[tuple[Candidate, Params]] = ()
-    """Earlier runs' candidates, tried ahead of what is drawn, and counted among `num_trials`."""
+    """Earlier runs' candidates, which are tried before any is drawn and count among `num_trials`."""
     reports_per_epoch: int
     max_failures: int
     record_steps: bool
     """Whether a trial's training step is recorded once and replayed."""
     data_dir: Path
-    """Where workers keep what frozen backbones give, as far as their nodes can write there."""
-    facts: dict[str, Any]
-    """What a model file says of its origin."""
+    """Where workers cache the features of frozen backbones, if their nodes can write there."""
+    facts: Mapping[str, object]
+    """JSON values that a model file records about its origin."""
     models: Path
     model_name: Callable[[Study, int], str | None]
-    """Under which name, without an ending, the results of a trial that has just ended are kept, if they are."""
+    """Returns the name without suffix under which to keep the results of a trial that has just ended, or None."""
     write_tables: Callable[[Study, bool], None]
-    """Writes what is derived from the study; it is told whether trials go on. Raises StorageError."""
+    """Writes the tables of a study; the flag says whether its trials are still running. Raises StorageError."""
+
+
+def trial_spec(trial: TrialRecord, job: Job) -> TrialSpec:
+    """Returns what a worker needs to train a trial of a job."""
+    given = job.given.get(trial.reference or "")
+    number = trial.number if given is None or given.trial is None else given.trial
+    return TrialSpec(
+        number=trial.number,
+        candidate=trial.candidate,
+        goal=job.goal,
+        seed=trial.seed,
+        epochs=job.max_epochs,
+        reports_per_epoch=job.reports_per_epoch,
+        record_steps=job.record_steps,
+        data_dir=job.data_dir,
+        length=given.length if given else None,
+        facts={**job.facts, "goal": job.goal.to_json(), "trial": number},
+    )

@@ -1,4 +1,4 @@
-"""The live view in the terminal, and plain lines where the output is none."""
+"""Shows how a study proceeds: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = (
 
 
 class Progress:
-    """Shows how a study stands: in place on a terminal, else in a line every 15 seconds.
+    """Shows how a study proceeds: in place on a terminal, else in a line every 15 seconds.
 
     Use it as a context manager, and call `refresh` as often as you like.
     """
@@ -42,20 +42,20 @@ class Progress:
         num_expected: int,
         slots: Slots,
         max_epochs: int,
-        again: Sized = (),
+        to_repeat: Sized = (),
         shows_best: bool = True,
     ) -> None:
-        """`again` holds the failed trials that are still to be begun again: they have not ended.
+        """`to_repeat` holds the failed trials that wait for a retry, so that they do not count as ended.
 
-        `shows_best` is for a search: where nothing is to be chosen, the best of all scores says nothing.
+        `shows_best` is for a search. A retraining chooses nothing, so its best score has no meaning.
         """
         self.terminal, self.study, self.shows_best = terminal, study, shows_best
-        self.again = again
+        self.to_repeat = to_repeat
         self.num_expected, self.slots, self.max_epochs = num_expected, slots, max_epochs
         self.reached: dict[int, float] = {}
-        """The epochs of trials that report only at their end."""
+        """The epochs so far of trials that report only at their end, by number."""
         self.num_workers: int | None = None
-        """Workers that the cluster has found room for; None before the first is asked for."""
+        """The number of workers that the cluster has room for. None before the first one is requested."""
         self.started = self.shown = time.monotonic()
         self.view = View(terminal) if terminal.is_live else None
 
@@ -76,13 +76,13 @@ class Progress:
         if time.monotonic() - self.shown >= (LIVE_SECONDS if self.view else PLAIN_SECONDS):
             self._show()
 
-    def reach(self, number: int, epoch: float) -> None:
-        """A trial is so far, without a report."""
+    def set_epoch(self, number: int, epoch: float) -> None:
+        """Sets how far a trial has come that has no report yet."""
         self.reached[number] = epoch
 
-    def tell(self, what: str) -> None:
-        """A line that stays, above the live view."""
-        self.terminal.say(what, style="yellow")
+    def announce(self, text: str) -> None:
+        """Prints a line that stays, above the live view."""
+        self.terminal.say(text, style="yellow")
 
     def _show(self) -> None:
         self.shown = time.monotonic()
@@ -134,10 +134,10 @@ class Progress:
         return f"{number(trial.reports[-1].val_score)} ({trial.reference or f'trial {trial.number}'})"
 
     def _num_ended(self) -> int:
-        return len(self.study.current) - len(self.study.running()) - len(self.again)
+        return len(self.study.current) - len(self.study.running()) - len(self.to_repeat)
 
     def _seconds_left(self) -> float | None:
-        """From the training seconds that ended trials took on average, over the slots."""
+        """Estimates from the mean training time of the ended trials and the number of slots."""
         ended = [trial for trial in self.study.trials if trial.status != Status.RUNNING]
         if not (num_slots := self.slots.up) or len(ended) < max(3, num_slots):
             return None

@@ -1,11 +1,11 @@
-"""ASHA as a Ray TrialScheduler: takes each report to the study, and stops what the study has ended."""
+"""A Ray TrialScheduler that takes each report to the study, and stops the trials that the study has ended."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
@@ -16,39 +16,41 @@ from search.study.study import Study
 from search.trials.failures import cause_of, in_one_line, is_lost_node, is_out_of_memory, last_error
 from spaces.report import Report
 
-Told = Callable[[int, BaseException | None], None]
+
+class TrialEvents(Protocol):
+    """The news of trials, by their numbers, that a StudyScheduler passes on."""
+
+    def on_end(self, number: int, error: BaseException | None) -> None:
+        """A trial has ended, with this error if it failed."""
+        ...
+
+    def on_restart(self, number: int, error: BaseException | None) -> None:
+        """A trial has failed, and Ray restarts it."""
+        ...
+
+    def on_lost_node(self, number: int) -> None:
+        """Ray has given a trial up because its node was lost."""
+        ...
+
+    def on_silent_epoch(self, number: int, epoch: float) -> None:
+        """A trial that is scored only at its end has come as far as this epoch."""
+        ...
 
 
 class StudyScheduler(FIFOScheduler):
     """First come, first served; the study decides on each report.
 
-    `on_end` is told the number of each ended trial, and the error if one ended it; `on_restart`, of each that failed
-    and is tried again; `on_lost`, of each that Ray gives up while its node was at fault; `on_silent_epoch`, how far one
-    is that reports only at its end. Raises StorageError where a worker could not leave its checkpoint: the trial did
-    nothing wrong and does not end.
+    Raises StorageError if a worker could not save its checkpoint: the trial did nothing wrong and does not end.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        *,
-        on_end: Told,
-        on_restart: Told,
-        on_lost: Told,
-        on_silent_epoch: Callable[[int, float], None],
-    ) -> None:
+    def __init__(self, study: Study, events: TrialEvents) -> None:
         super().__init__()
-        self.study, self.on_end, self.on_restart, self.on_lost = study, on_end, on_restart, on_lost
-        self.on_silent_epoch = on_silent_epoch
+        self.study, self.events = study, events
         self._controller: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the controller, which pickles its scheduler."""
-        return {**vars(self), "_controller": None}
 
     @property
     def num_workers(self) -> int:
-        """Workers that the cluster has found room for, also those that are still starting."""
+        """The number of workers that the cluster has room for, including those that are still starting."""
         return num_live_workers(self._controller) if self._controller else 0
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -56,40 +58,41 @@ class StudyScheduler(FIFOScheduler):
         keep_first_checkpoint_only(self._controller)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The oldest that waits. At each event Tune's own would look through all trials for it, ended ones too."""
+        """Returns the oldest trial that waits. Tune's own method looks through ended trials too, each time."""
         live = tune_controller.get_live_trials()
         return min((trial for trial in live if trial.status == Trial.PENDING), key=_number, default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        number = _number(trial)
         if reason := result.get("unavailable"):
-            self.study.end(_number(trial), Status.UNAVAILABLE, error=reason)
+            self.study.end(number, Status.UNAVAILABLE, error=reason)
             status = Status.UNAVAILABLE
         elif (epoch := result.get("silent_epoch")) is not None:
-            self.on_silent_epoch(_number(trial), epoch)
+            self.events.on_silent_epoch(number, epoch)
             status = Status.RUNNING
         else:
-            status = self.study.report(_number(trial), Report.from_json(json.loads(result["report"])))
+            status = self.study.report(number, Report.from_json(json.loads(result["report"])))
         if status == Status.RUNNING:
             return TrialScheduler.CONTINUE
-        self.on_end(_number(trial), None)
+        self.events.on_end(number, None)
         return TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Called before a restart too, when Ray has set the trial's status to ERROR already; it has not at the last."""
-        error = last_error(trial)
+        """Ray calls this before a restart too, and has then set the trial's status to ERROR; at the last error not."""
+        number, error = _number(trial), last_error(trial)
         if isinstance(cause := cause_of(error), StorageError):
             raise cause
         if trial.status == Trial.ERROR:
             if is_out_of_memory(error):
                 _give_whole_device(trial)
-            self.on_restart(_number(trial), error)
+            self.events.on_restart(number, error)
             return
         if is_lost_node(error):
-            self.on_lost(_number(trial), error)
+            self.events.on_lost_node(number)
             return
         status = Status.FAILED_OOM if is_out_of_memory(error) else Status.FAILED
-        self.study.end(_number(trial), status, error=in_one_line(error))
-        self.on_end(_number(trial), error)
+        self.study.end(number, status, error=in_one_line(error))
+        self.events.on_end(number, error)
 
 
 def _number(trial: Trial) -> int:
@@ -97,8 +100,8 @@ def _number(trial: Trial) -> int:
 
 
 def _give_whole_device(trial: Trial) -> None:
-    """A trial that shared a GPU when its memory ran out is tried again alone on one."""
-    factory: Any = trial.placement_group_factory
-    needed = factory.required_resources if factory else {}
+    """Has a trial that shared a GPU when its memory ran out retried alone on one."""
+    factory = trial.placement_group_factory
+    needed = factory.required_resources if isinstance(factory, PlacementGroupFactory) else {}
     if 0 < needed.get("GPU", 0) < 1:
         trial.update_resources({"cpu": needed.get("CPU", 1), "gpu": 1})

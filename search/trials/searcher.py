@@ -1,10 +1,10 @@
-"""Ray's Searcher: hands out orphans, failures, known candidates and suggestions, as many at a time as slots."""
+"""Ray's Searcher: issues orphans, retries, given candidates and suggestions, as many at a time as there are slots."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 from ray.tune.search.search_generator import SearchGenerator
@@ -16,67 +16,78 @@ from spaces.recipe import Candidate
 from spaces.space import Params
 
 
-class StudySearcher(Searcher):
-    """Asked by Ray for a configuration whenever a slot may be free.
+class SearchEvents(Protocol):
+    """The questions and news that a StudySearcher passes on."""
 
-    It answers None while as many trials run as `concurrency` says there may, so that each suggestion knows every ending
-    before it. `config_of` turns a trial into what a worker is given; `on_end` is told why the search ended before
-    `num_trials`.
+    def max_running(self) -> int:
+        """Returns the maximum number of trials that run at once."""
+        ...
+
+    def config_of(self, trial: TrialRecord) -> dict[str, Any]:
+        """Returns what Ray passes to the trial's worker."""
+        ...
+
+    def on_search_end(self, reason: str) -> None:
+        """Receives why the search ended before it had all its trials."""
+        ...
+
+
+class StudySearcher(Searcher):
+    """Gives Ray a trial whenever a slot may be free.
+
+    It gives none while the maximum number of trials run, so that each suggestion knows every ending before it.
     """
 
     def __init__(
         self,
         study: Study,
+        events: SearchEvents,
         *,
         num_trials: int,
         given: Mapping[str, Given],
         warm: Sequence[tuple[Candidate, Params]] = (),
-        concurrency: Callable[[], int],
-        config_of: Callable[[TrialRecord], dict[str, Any]],
-        on_end: Callable[[str], None],
     ) -> None:
         super().__init__()
-        self.study, self.num_trials, self.concurrency = study, num_trials, concurrency
-        self.config_of, self.on_end = config_of, on_end
+        self.study, self.events, self.num_trials = study, events, num_trials
         self.orphans = deque(study.running())
-        self.again = deque(study.to_repeat(given.keys()))
-        """Trials that have failed by a fault of the machine in an earlier session, to be begun again in this one."""
+        self.to_repeat = deque(study.to_repeat(given.keys()))
+        """Trials that failed in an earlier session, perhaps through a fault of the machine, and are retried in this."""
         self.issued: set[int] = set()
         known = {trial.reference for trial in study.trials}
         self.given = deque((name, one) for name, one in given.items() if name not in known)
         self.warm = deque(each for each in warm if not study.knows(each[0]))
         self.has_ended = False
 
-    def suggest(self, trial_id: str) -> Any:
-        """A configuration, or None for not now."""
-        if len(self._live()) >= self.concurrency():
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Returns the next trial's configuration, or None for now."""
+        if len(self._issued_and_running()) >= self.events.max_running():
             return None
         trial = self._next()
         if trial is None:
             return None
         self.issued.add(trial.number)
-        return self.config_of(trial)
+        return self.events.config_of(trial)
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether there is nothing to hand out, unless a trial is taken back."""
-        return not (self.orphans or self.again or self.given or self._may_draw)
+        """Whether no trial is left to issue, unless one is taken back."""
+        return not (self.orphans or self.to_repeat or self.given or self._may_draw)
 
     def take_back(self, number: int) -> None:
-        """A trial that was handed out is to be handed out again: its node was lost."""
+        """Issues a trial again later, since its node was lost."""
         self.issued.discard(number)
         self.orphans.append(self.study.trials[number])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the scheduler, which knows why a trial ends, tells the study."""
+        """Does nothing: the scheduler, which knows why a trial ends, informs the study."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is the record."""
+        """Does nothing: the journal is the record."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is the record."""
+        """Does nothing: the journal is the record."""
 
-    def _live(self) -> list[TrialRecord]:
+    def _issued_and_running(self) -> list[TrialRecord]:
         return [trial for trial in self.study.running() if trial.number in self.issued]
 
     @property
@@ -86,8 +97,8 @@ class StudySearcher(Searcher):
     def _next(self) -> TrialRecord | None:
         if self.orphans:
             return self.orphans.popleft()
-        if self.again:
-            return self.study.repeat(self.again.popleft())
+        if self.to_repeat:
+            return self.study.repeat(self.to_repeat.popleft())
         if self.given:
             name, one = self.given.popleft()
             return self.study.add_reference(name, one.candidate, one.seed)
@@ -99,19 +110,19 @@ class StudySearcher(Searcher):
             return self.study.suggest()
         except SearchEnded as ended:
             self.has_ended = True
-            self.on_end(str(ended))
+            self.events.on_search_end(str(ended))
             return None
 
 
-class StudySearch(SearchGenerator):
-    """Finished for as long as there is nothing to hand out, which a lost node may change.
+class StudySearchGenerator(SearchGenerator):
+    """Reports that the search is finished while no trial is left to issue; a lost node can make it unfinished again.
 
-    Ray's own is finished once and for all, so that the searcher could not say so before the last trial has ended; until
-    then Ray would keep a worker for the next one, and with it a node that has no more work.
+    Ray's own generator finishes once and for all, so it could not report this before the last trial has ended. Until
+    then Ray would keep a worker for the next trial, and with it a node that has no more work.
     """
 
     searcher: StudySearcher
 
     def is_finished(self) -> bool:
-        """Also after `set_finished`, by which Ray stops a search."""
+        """Returns True also after `set_finished`, with which Ray stops a search."""
         return super().is_finished() or self.searcher.is_exhausted

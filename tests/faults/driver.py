@@ -26,9 +26,9 @@ class Observed(TrialTrainable):
 
     def step(self):
         training = self.training or self._begin()
-        if self.unsaid is not None:
+        if self.unsent is not None:
             return super().step()
-        words = f"{self.trial['number']} {training.num_reports + 1} {os.getpid()}"
+        words = f"{self.spec.number} {training.num_reports + 1} {os.getpid()}"
         self.note(f"begin {words}")
         result = super().step()
         self.note(f"end {words}")

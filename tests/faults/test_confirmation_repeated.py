@@ -59,13 +59,13 @@ def test_the_next_command_trains_it_again_and_adds_its_row(failed, record):
     line = ("run=a", f"runs_dir={run.runs_dir}", f"address={run.address}")
     code, output = run_command("search.confirm", *line)
     assert code == 0, output
-    assert ", seed 0 (FAILED): trained again, since what ended it may have been mended" in output
+    assert ", seed 0 (FAILED): the cause may have been fixed" in output
     after = results.load("tiny10k", run.runs_dir, table="finalists")
     assert after["seed"].tolist() == [0, 1]
     assert after.tail(1)["test_score"].tolist() == before["test_score"].tolist(), "nothing else is trained again"
     assert (num_confirmed(run, "begun"), num_confirmed(run, "scored")) == (3, 2)
     code, output = run_command("search.confirm", *line)
     assert code == 0, output
-    assert "trained again" not in output
+    assert "retrying" not in output
     assert num_confirmed(run, "begun") == 3
     record("confirmation's worker killed more than max_failures times, and confirmed again", kills, run, alike=alike)

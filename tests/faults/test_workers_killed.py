@@ -63,13 +63,13 @@ def test_what_failed_so_is_trained_again_by_the_next_command_and_costs_no_candid
     run.finish()
     rows = run.table()
     again = len(before)
-    assert f"again    trial {VICTIM} (FAILED): trained again" in run.output
+    assert f"retrying trial {VICTIM} (FAILED): " in run.output
     assert rows["repeats"].dropna().to_dict() == {again: VICTIM}
     assert rows["repeated_by"].dropna().to_dict() == {VICTIM: again}
     assert rows["status"][again] in ("COMPLETE", "PRUNED")
     assert rows["candidate_json"][again] == rows["candidate_json"][VICTIM]
     assert rows["seed"][again] == rows["seed"][VICTIM]
-    assert rows["error"][VICTIM].endswith(f"trained again as trial {again}")
+    assert rows["error"][VICTIM].endswith(f"retried as trial {again}")
     kept = rows.drop(columns=["repeated_by", "error", "rank", "pareto"]).head(again)
     assert kept.equals(before.drop(columns=["repeated_by", "error", "rank", "pareto"]))
     record("worker killed more than max_failures times, and the run gone on with", 1 + RunConfig.max_failures, run)

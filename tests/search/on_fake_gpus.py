@@ -31,8 +31,8 @@ class OnFakeGpus(TrialTrainable):
         context = ray.get_runtime_context()
         share = context.get_assigned_resources().get("GPU", 0)
         with open(os.environ["NOTES"], "a") as notes:
-            notes.write(f"{self.trial['number']} {context.get_node_id()} {share:g}\n")
-        if self.trial["number"] == 1 and share < 1:
+            notes.write(f"{self.config['number']} {context.get_node_id()} {share:g}\n")
+        if self.config["number"] == 1 and share < 1:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return super().step()
 

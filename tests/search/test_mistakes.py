@@ -175,7 +175,7 @@ def test_a_damaged_configuration_is_named_with_the_way_out(tmp_path, told, unfin
 def test_a_damaged_checkpoint_is_named_before_anything_starts(tmp_path, told, unfinished, change: Spoil):
     name = "checkpoints/2.ckpt"
     said = refusal(told, tmp_path, unfinished, name, change(unfinished[name]))
-    assert "remove it, and trial 2 starts again from its first epoch" in said
+    assert "remove it, and trial 2 restarts from its first epoch" in said
 
 
 def test_without_its_configuration_or_a_checkpoint_a_run_goes_on(tmp_path, told, unfinished):

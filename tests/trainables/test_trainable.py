@@ -2,7 +2,9 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
 from trainables.trainable import TrialTrainable
+from trainables.trial_spec import TrialSpec
 
 pytestmark = pytest.mark.ray
 
@@ -69,19 +72,20 @@ def undisturbed(store):
     return begin
 
 
-def config(number: int, candidate: Candidate, seed: int = 5) -> dict:
-    return {
-        "number": number,
-        "candidate": candidate.to_json(),
-        "goal": Classify().to_json(),
-        "seed": seed,
-        "epochs": 2,
-        "reports_per_epoch": 1,
-        "record_steps": True,
-        "data_dir": "data",
-        "length": None,
-        "facts": {},
-    }
+def config(number: int, candidate: Candidate, seed: int = 5, **changes: Any) -> dict:
+    spec = TrialSpec(
+        number=number,
+        candidate=candidate,
+        goal=Classify(),
+        seed=seed,
+        epochs=2,
+        reports_per_epoch=1,
+        record_steps=True,
+        data_dir=Path("data"),
+        length=None,
+        facts={},
+    )
+    return {"number": number, "spec": replace(spec, **changes).to_json()}
 
 
 class Bare(TrialTrainable):
@@ -155,11 +159,11 @@ def test_a_trial_that_has_a_checkpoint_first_says_its_last_report_again_and_goes
 
 
 def lasting(number: int, length: int) -> dict:
-    return config(number, PLAIN) | {"epochs": 3, "length": length}
+    return config(number, PLAIN, epochs=3, length=length)
 
 
 def test_a_trial_of_a_given_length_is_scored_once_as_the_last_report_of_one_that_always_is(store, undisturbed):
-    seen = undisturbed(config(40, PLAIN) | {"epochs": 3})
+    seen = undisturbed(config(40, PLAIN, epochs=3))
     second = [json.loads(ray.get(seen.train.remote())["report"]) for _ in range(2)][1]
     unseen = undisturbed(lasting(41, 2))
     assert ray.get(unseen.train.remote())["silent_epoch"] == 1.0
@@ -192,6 +196,6 @@ def test_a_trial_of_a_given_length_goes_on_from_its_silent_parts_and_from_its_re
 
 
 def test_the_runs_folder_of_data_files_reaches_the_training(undisturbed):
-    actor = undisturbed({**config(9, PLAIN), "data_dir": "/given"})
+    actor = undisturbed(config(9, PLAIN, data_dir=Path("/given")))
     ray.get(actor.train.remote())
     assert ray.get(actor.data_dir.remote()) == Path("/given")

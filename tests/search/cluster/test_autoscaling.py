@@ -77,4 +77,4 @@ def test_a_trial_without_memory_is_tried_again_alone_on_a_gpu(searched):
     assert set(notes[notes["trial"] == 1]["share"].iloc[1:]) == {1.0}
     assert {share for given in shares.values() for share in given} == {0.25}
     assert table.set_index("trial").loc[1, "status"] in ("COMPLETE", "PRUNED")
-    assert "trial 1 starts again" in output
+    assert "trial 1 restarts" in output

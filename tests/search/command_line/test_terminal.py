@@ -28,8 +28,8 @@ from search.retraining.confirmation import Confirmation, finalists_of
 from search.runs.study_tables import write_tables
 from search.session.summary import print_summary
 from search.study.study import Study
+from search.trials.outcome import Outcome
 from search.trials.progress import Progress
-from search.trials.tuning import Outcome
 from tests.search import toy
 from tests.search.command import ROOT, environment
 from tests.search.pseudo_terminal import run_on_terminal

@@ -8,7 +8,7 @@ from data.made.digits import load_made
 from search.planning.config import parse
 from search.planning.plan import Plan
 from search.retraining.confirmation import Confirmation
-from search.trials.tuning import _trial_config
+from search.trials.job import trial_spec
 
 SPLITS = load_made()
 
@@ -24,4 +24,4 @@ def test_a_trial_is_told_the_folder_from_the_root(tmp_path: Path, monkeypatch: p
         search, confirmation = plan.job(SPLITS), Confirmation(plan, SPLITS, [], 1, 1).job(study)
         trial = study.suggest()
     for job in (search, confirmation):
-        assert _trial_config(trial, job)["data_dir"] == str(tmp_path / "mine")
+        assert trial_spec(trial, job).data_dir == tmp_path / "mine"

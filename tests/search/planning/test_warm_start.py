@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -147,9 +148,8 @@ def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_pa
         left = start_warm(plan, study, earlier, plan.identity(splits), print)
         assert study.trials == []
         assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
-        searcher = StudySearcher(
-            study, num_trials=16, given={}, warm=left, concurrency=lambda: 9, config_of=vars, on_end=print
-        )
+        events = SimpleNamespace(max_running=lambda: 9, config_of=vars, on_search_end=print)
+        searcher = StudySearcher(study, events, num_trials=16, given={}, warm=left)
         issued = [searcher.suggest(str(number)) for number in range(5)]
     assert [trial["origin"] for trial in issued] == ["warm"] * 4 + ["tpe"]
     assert study.trials[0].seed != before.trials[5].seed

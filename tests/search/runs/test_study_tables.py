@@ -39,7 +39,7 @@ def test_a_failed_trial_and_the_one_that_repeats_it_name_each_other(tmp_path: Pa
         2: (0, None),
     }
     assert (rows[0]["status"], rows[0]["rank"]) == ("FAILED", None)
-    assert rows[0]["error"] == "its worker died; trained again as trial 2"
+    assert rows[0]["error"] == "its worker died; retried as trial 2"
     assert rows[1]["error"] == "its worker died"
     assert (rows[2]["status"], rows[2]["rank"], rows[2]["error"]) == ("COMPLETE", 1, None)
     assert rows[2]["candidate_json"] == rows[0]["candidate_json"]

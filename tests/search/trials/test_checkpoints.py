@@ -80,7 +80,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named_with_the_way_out(tmp_path, dam
     path = tmp_path / "checkpoints" / "3.ckpt"
     path.write_bytes(damage(path.read_bytes()))
     refused = re.escape(
-        f"{path}: not a checkpoint of this version of Frugal, or damaged; remove it, and trial 3 starts"
+        f"{path}: not a checkpoint of this version of Frugal, or damaged; remove it, and trial 3 restarts"
     )
     with pytest.raises(ValueError, match=refused):
         store.load(3)

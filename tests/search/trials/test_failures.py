@@ -71,7 +71,7 @@ def ended(*endings: tuple[Status, str | None]) -> FirstFailures:
     candidate = toy_candidate({"filters": 1, "optimizer": "adam"})
     for number, (status, error) in enumerate(endings):
         trial = TrialRecord(number=number, candidate=candidate, seed=0, origin="tpe", status=status, error=error)
-        failures.ended(trial)
+        failures.count(trial)
     return failures
 
 

@@ -34,7 +34,7 @@ def test_the_epoch_is_that_of_the_last_report(study):
 
 def test_a_trial_without_reports_is_as_far_as_it_says(study):
     progress = progress_of(study)
-    progress.reach(0, 2.5)
+    progress.set_epoch(0, 2.5)
     assert progress._cells(study.trials[0])[3:5] == ["2.5/9", ""]
 
 
@@ -51,7 +51,7 @@ def test_a_candidate_that_failed_and_is_trained_again_counts_once(study):
     study.end(0, Status.FAILED, error="its worker died")
     again = study.to_repeat(())
     progress = Progress(
-        Terminal(StringIO()), study, num_expected=1, slots=progress_of(study).slots, max_epochs=9, again=again
+        Terminal(StringIO()), study, num_expected=1, slots=progress_of(study).slots, max_epochs=9, to_repeat=again
     )
     assert progress._parts()[0] == "0/1 trials"
     study.repeat(again.pop())

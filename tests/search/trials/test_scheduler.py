@@ -33,14 +33,14 @@ def task_error(cause: Exception) -> RayTaskError:
     return RayTaskError("step", "a long stack", cause)
 
 
-def never(number: int, error: BaseException | None) -> None:
+def never(number: int, error: BaseException | None = None) -> None:
     pytest.fail(f"trial {number} does not come to this: {error}")
 
 
 def told(study: Study, **known: Callable[..., None]) -> StudyScheduler:
     """A scheduler that tells these, and must have nothing to tell to others."""
-    others = dict.fromkeys(("on_end", "on_restart", "on_lost", "on_silent_epoch"), never)
-    return StudyScheduler(study, **{**others, **known})
+    others = dict.fromkeys(("on_end", "on_restart", "on_lost_node", "on_silent_epoch"), never)
+    return StudyScheduler(study, SimpleNamespace(**{**others, **known}))
 
 
 @pytest.fixture
@@ -118,16 +118,14 @@ def test_a_trial_that_lost_its_node_is_not_failed_for_it_but_handed_out_again(st
         actor_id=b"0" * 16, error_message="The actor died because its node has died. Node Id: 1234"
     )
     monkeypatch.setattr(scheduler, "last_error", lambda trial: ActorDiedError(died))
-    searcher = StudySearcher(
-        study, num_trials=1, given={}, concurrency=lambda: 1, config_of=lambda trial: trial.number, on_end=pytest.fail
-    )
-    assert searcher.suggest("one") == 0
+    searcher = searcher_of(study, {})
+    assert searcher.suggest("one") == {"number": 0}
     assert searcher.suggest("two") is None
     assert searcher.is_exhausted
-    told(study, on_lost=lambda number, error: searcher.take_back(number)).on_trial_error(None, failed_trial(0))
+    told(study, on_lost_node=searcher.take_back).on_trial_error(None, failed_trial(0))
     assert study.trials[0].status == Status.RUNNING
     assert not searcher.is_exhausted
-    assert searcher.suggest("three") == 0
+    assert searcher.suggest("three") == {"number": 0}
     study.end(0, Status.FAILED)
     assert searcher.suggest("four") is None
     assert searcher.is_exhausted
@@ -166,21 +164,18 @@ def test_the_sampler_does_not_hear_of_it(tmp_path):
 
 
 def searcher_of(study: Study, references: dict[str, Candidate]) -> StudySearcher:
-    return StudySearcher(
-        study,
-        num_trials=1,
-        given={name: Given(candidate) for name, candidate in references.items()},
-        concurrency=lambda: 1,
-        config_of=lambda trial: {"number": trial.number},
-        on_end=lambda why: pytest.fail(why),
+    events = SimpleNamespace(
+        max_running=lambda: 1, config_of=lambda trial: {"number": trial.number}, on_search_end=pytest.fail
     )
+    given = {name: Given(candidate) for name, candidate in references.items()}
+    return StudySearcher(study, events, num_trials=1, given=given)
 
 
 def test_a_run_that_goes_on_tries_it_once_again_ahead_of_what_is_new(tmp_path):
     open_with_unavailable_reference(tmp_path / "journal.log", [])
     resumed = open_study(tmp_path / "journal.log")
     searcher = searcher_of(resumed, REFERENCES)
-    assert [trial.number for trial in searcher.again] == [0]
+    assert [trial.number for trial in searcher.to_repeat] == [0]
     assert searcher.suggest("one") == {"number": 1}
     assert (resumed.trials[1].reference, resumed.trials[1].repeats) == ("vgg", 0)
     resumed.end(1, Status.UNAVAILABLE, error=REASON)
@@ -189,7 +184,7 @@ def test_a_run_that_goes_on_tries_it_once_again_ahead_of_what_is_new(tmp_path):
     resumed.end(2, Status.FAILED)
     assert searcher.suggest("three") is None
     assert searcher.is_exhausted, "what fails in a session is left to the next one"
-    assert [trial.number for trial in searcher_of(open_study(tmp_path / "journal.log"), REFERENCES).again] == [1, 2]
+    assert [trial.number for trial in searcher_of(open_study(tmp_path / "journal.log"), REFERENCES).to_repeat] == [1, 2]
 
 
 def test_what_waits_to_be_begun_again_keeps_the_search_from_its_end(tmp_path):
@@ -204,6 +199,6 @@ def test_what_waits_to_be_begun_again_keeps_the_search_from_its_end(tmp_path):
 def test_a_reference_that_is_no_longer_asked_for_is_left_as_it_is(tmp_path):
     open_with_unavailable_reference(tmp_path / "journal.log", [])
     searcher = searcher_of(open_study(tmp_path / "journal.log"), {})
-    assert not searcher.again
+    assert not searcher.to_repeat
     assert searcher.suggest("one") == {"number": 1}
     assert searcher.study.trials[1].reference is None

@@ -24,7 +24,8 @@ from search.study.budget import Budget
 from search.study.study import Study
 from search.tasks import Scale, Task
 from search.trials.failures import FIRST_TRIALS
-from search.trials.tuning import Outcome, run_trials
+from search.trials.outcome import Outcome
+from search.trials.tuning import run_trials
 from spaces.layers import Conv, Dense, Flatten, Norm
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
