@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,9 @@ from data.splits import Split, Splits
 from results.keys import key
 from results.wording import number
 from search import tasks
-from search.planning.config import RunConfig, earlier, find_data_dir
+from search.planning import config
 from search.planning.plan import Plan
+from search.planning.resume import earlier
 from spaces.goal import Classify, Denoise, Goal, Reconstruct
 from spaces.network import short_number
 from trainables.goals import DeviceSplit, work_for
@@ -59,7 +60,7 @@ def search(settings: Settings, name: str) -> float:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as output:
         words = [f"task={name}", f"run={settings.prefix}-{name}", f"runs_dir={settings.runs_dir}"]
-        words += [f"data_dir={find_data_dir(settings.data_dir)}", "confirm.top_k=0", "report=false"]
+        words += [f"data_dir={config.find_data_dir(settings.data_dir)}", "confirm.top_k=0", "report=false"]
         subprocess.run(
             [sys.executable, "-m", "search.run", *words, *settings.extra], stdout=output, stderr=output, check=True
         )
@@ -73,9 +74,9 @@ def print_header() -> None:
 
 def print_rows(settings: Settings, name: str, seconds: float) -> None:
     run = f"{settings.prefix}-{name}"
-    config = earlier(settings.runs_dir, run)
-    assert config is not None
-    plan = Plan.of(completed(config, run))
+    keys = earlier(settings.runs_dir, run)
+    assert keys is not None
+    plan = Plan.of(config.complete(replace(keys, run=run)))
     board = results.load(name, Path(settings.runs_dir, run))
     complete = board[board["status"] == "COMPLETE"].sort_values("rank")
     candidates = complete[complete["reference"].isna()]
@@ -92,11 +93,6 @@ def print_rows(settings: Settings, name: str, seconds: float) -> None:
         print("| | " + " | ".join([*cells, "", ""][:6]) + " |", flush=True)
     for reference, reason in plan.skipped().items():
         print(f"| | {reference} | skipped, {reason.partition(':')[0]} | | | | |", flush=True)
-
-
-def completed(config: RunConfig, run: str) -> RunConfig:
-    config.run, config.data_dir = run, find_data_dir(config.data_dir)
-    return config
 
 
 def told(row: pd.Series) -> str:

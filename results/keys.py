@@ -1,8 +1,7 @@
-"""The keys of a command line `key=value ...`: fields of a dataclass, read, checked, and listed for --help."""
+"""The keys of a command line `key=value ...`: fields of a dataclass, read, checked and listed for --help."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,11 +10,15 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar, cast, get_type_hints
+from typing import Any, Protocol, TypeVar, get_type_hints
 
-from results.values import Kind, Range, echoed, free_value
+from results.keys_file import read_keys_file
+from results.values import Kind, Range, check_free, echoed, free_value
 
 Config = TypeVar("Config")
+
+CONFIG_HELP = f"  {'config':<20} {'text':<12} a YAML file of keys, below those that are typed [none]"
+"""The line of `--help` for the key `config`, which `parse_into` takes for every command."""
 
 
 class Choice(Protocol):
@@ -33,8 +36,8 @@ class Entry:
 
     kind: Kind
     meaning: str = ""
-    shown: str | None = None
-    """How its default is shown."""
+    default_text: str | None = None
+    """How --help prints the default, where the value itself says too little."""
     range: Range = Range()
     choices: Mapping[str, Choice] | None = None
     """The only values that a key of text takes, if there are only some."""
@@ -42,7 +45,7 @@ class Entry:
     @property
     def type_text(self) -> str:
         """How --help names the values that it takes."""
-        return self.kind.shown if self.choices is None else "|".join(self.choices)
+        return self.kind.label if self.choices is None else "|".join(self.choices)
 
     @property
     def help(self) -> str:
@@ -67,68 +70,91 @@ class Entry:
 def key(
     default: Any,
     meaning: str,
-    shown: str | None = None,
+    default_text: str | None = None,
     *,
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
     choices: Mapping[str, Choice] | None = None,
 ) -> Any:
-    """A command-line key: its default, what it means, how the default is shown where None says too little, its range.
+    """A dataclass field that is a command-line key, with its default and its line of --help.
 
-    A number lies from `least` on, or above `above`, and is at most `most`. Text is one of `choices`, if there are some.
+    `default_text` is printed in place of the default. A number must be at least `least` or above `above`, and at most
+    `most`. Text must be one of `choices`, if there are some.
     """
-    metadata = {"meaning": meaning, "shown": shown, "range": Range(least, above, most), "choices": choices}
+    metadata = {
+        "meaning": meaning,
+        "default_text": default_text,
+        "range": Range(least, above, most),
+        "choices": choices,
+    }
     if isinstance(default, dict | list):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
 def parse_into(schema: type[Config] | Config, arguments: Sequence[str], help_command: str) -> Config:
-    """The fields of a dataclass from a command line `key=value ...`, over its defaults or an instance's values.
+    """Returns a dataclass with the values of a command line `key=value ...`, over its defaults or an instance's values.
 
-    `results.values` says what a value means. Raises ValueError that names the key and what it takes.
+    `config=FILE` reads keys from a YAML file; what is typed wins over it. `results.values` defines what a value means.
+    Raises ValueError that names the key and what it takes.
     """
-    entries = entries_of(schema)
-    found = cast("Config", schema() if isinstance(schema, type) else copy.deepcopy(schema))
+    entries, found = entries_of(schema), _instance(schema)
+    files = [each for each in arguments if each.startswith("config=") and "config" not in entries]
+    for each in files:
+        found = _with_file(found, each.removeprefix("config="), help_command)
     for argument in arguments:
-        name, equals, text = argument.partition("=")
-        _check_utf8(name, text)
-        if not equals:
-            raise ValueError(f"{argument!r} is not key=value; {help_command} lists the keys")
-        outer = name.split(".")[0]
-        if name in entries:
-            with _named(name, text):
-                _set(found, name, entries[name].kind.read(text))
-        elif outer in entries and entries[outer].kind.is_mapping and name != f"{outer}.":
-            with _named(name, text):
-                _set_within(found, outer, name.removeprefix(f"{outer}."), free_value(text))
-        else:
-            raise ValueError(f"{name}: there is no such key{_nearest(name, entries)}; {help_command} lists them all")
+        if argument not in files:
+            found = _with_argument(found, argument, entries, help_command)
     check_ranges(found)
     return found
 
 
+def values_into(schema: type[Config] | Config, values: Mapping[str, object], help_command: str) -> Config:
+    """Returns a dataclass with plain values by name, over its defaults or an instance's values.
+
+    Names within a key are dotted or nested: {"confirm.top_k": 1} or {"confirm": {"top_k": 1}}. Raises ValueError that
+    names the key and what it takes, as `parse_into` does.
+    """
+    entries, found = entries_of(schema), _instance(schema)
+    for name, value in _flat(values):
+        _check_utf8(name, str(value))
+        outer, _, inner = name.partition(".")
+        if name in entries:
+            with _named(name, value):
+                read = entries[name].kind.read_plain(value)
+                entries[name].check(read)
+            found = _with(found, name, read)
+        elif outer in entries and entries[outer].kind.is_mapping and inner:
+            check_free(name, value)
+            found = _with_inner(found, outer, inner, value)
+        elif any(known.startswith(f"{name}.") for known in entries):
+            raise ValueError(f"{name}={echoed(value)}: expected names with values")
+        else:
+            raise _unknown(name, entries, help_command)
+    return found
+
+
 def read_fields(schema: type[Config], values: Mapping[str, Any]) -> Config:
-    """A dataclass from the values that a file of ours holds, by name; what is missing has its default.
+    """Returns a dataclass with the values of a file that a run has written, ignoring names that it does not have.
 
     Raises ValueError that names the key and what it takes.
     """
     found = schema()
     for name, entry in entries_of(schema).items():
         outer, _, inner = name.rpartition(".")
-        place = values.get(outer) if outer else values
-        if isinstance(place, Mapping) and inner in place:
-            with _named(name, place[inner]):
-                entry.check_choice(place[inner])
-                _set(found, name, entry.kind.read_plain(place[inner]))
-        elif outer and place is not None and not isinstance(place, Mapping):
+        holder = values.get(outer) if outer else values
+        if isinstance(holder, Mapping) and inner in holder:
+            with _named(name, holder[inner]):
+                entry.check_choice(holder[inner])
+                found = _with(found, name, entry.kind.read_plain(holder[inner]))
+        elif outer and holder is not None and not isinstance(holder, Mapping):
             raise ValueError(f"{outer}: expected names with values")
     return found
 
 
 def check_ranges(config: Any) -> None:
-    """Raises ValueError, with the key's name and its range, for a number that lies outside."""
+    """Raises ValueError, with the key's name and its range, for a number outside its range."""
     for name, entry in entries_of(config).items():
         value = attrgetter(name)(config)
         with _named(name, value):
@@ -136,7 +162,7 @@ def check_ranges(config: Any) -> None:
 
 
 def entries_of(schema: Any, prefix: str = "") -> dict[str, Entry]:
-    """The keys of a dataclass, or of an instance of it; those of a dataclass within it as OUTER.INNER."""
+    """Returns the keys of a dataclass or an instance; those of a dataclass within it are named OUTER.INNER."""
     entries = {}
     hints = get_type_hints(schema if isinstance(schema, type) else type(schema))
     for each in dataclasses.fields(schema):
@@ -148,41 +174,90 @@ def entries_of(schema: Any, prefix: str = "") -> dict[str, Entry]:
 
 
 def keys_help(schema: type[Any]) -> list[str]:
-    """A line for each key: type, meaning and default."""
+    """Returns a line for each key: name, type, meaning and default."""
     lines = []
     for name, entry in entries_of(schema).items():
-        default = entry.shown or _shown(attrgetter(name)(schema()))
+        default = entry.default_text or _default_text(attrgetter(name)(schema()))
         lines.append(f"  {name:<20} {entry.type_text:<12} {entry.help} [{default}]")
     return lines
 
 
 def check_name(name: str, text: str) -> None:
-    """Raises ValueError, with the key's name, unless the text is what a folder of a run can be called."""
+    """Raises ValueError, with the key's name, unless the text can be the name of a run's folder."""
     if os.path.basename(text) != text or text.startswith(".") or not text.isprintable() or not text:
         raise ValueError(
-            f"{name}={text!r}: must be a plain name, without slashes, control characters or a dot in front; runs_dir= "
-            "says where it lies"
+            f"{name}={text!r}: must be a plain name, without slashes, control characters or a leading dot; set its "
+            "folder with runs_dir="
         )
+
+
+def _instance(schema: type[Config] | Config) -> Config:
+    return schema() if isinstance(schema, type) else schema  # pyright: ignore[reportReturnType]
+
+
+def _with_file(config: Config, path: str, help_command: str) -> Config:
+    values = read_keys_file(path)
+    try:
+        return values_into(config, values, help_command)
+    except ValueError as error:
+        raise ValueError(f"config={path}: {error}") from None
+
+
+def _with_argument(config: Config, argument: str, entries: Mapping[str, Entry], help_command: str) -> Config:
+    name, equals, text = argument.partition("=")
+    _check_utf8(name, text)
+    if not equals:
+        raise ValueError(f"{argument!r} is not key=value; {help_command} lists the keys")
+    outer, _, inner = name.partition(".")
+    if name in entries:
+        with _named(name, text):
+            return _with(config, name, entries[name].kind.read(text))
+    if outer in entries and entries[outer].kind.is_mapping and inner:
+        with _named(name, text):
+            return _with_inner(config, outer, inner, free_value(text))
+    raise _unknown(name, entries, help_command)
+
+
+def _flat(values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yields names and values; those of a mapping within as OUTER.INNER."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", each) for inner, each in value.items())
+        else:
+            yield str(name), value
+
+
+def _with(config: Config, name: str, value: Any) -> Config:
+    """Returns the dataclass with another value of a key."""
+    outer, _, inner = name.partition(".")
+    if inner:
+        value = _with(getattr(config, outer), inner, value)
+    return dataclasses.replace(config, **{outer: value})  # pyright: ignore[reportArgumentType]
+
+
+def _with_inner(config: Config, outer: str, name: str, value: Any) -> Config:
+    """Returns the dataclass with another value of a name in a mapping, which replaces a value that is none."""
+    now = getattr(config, outer)
+    return _with(config, outer, {**(now if isinstance(now, dict) else {}), name: value})
+
+
+def _unknown(name: str, known: Iterable[str], help_command: str) -> ValueError:
+    return ValueError(f"{name}: there is no such key{_nearest(name, known)}; {help_command} lists them all")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a hint at the most similar known name, or an empty string if none is similar."""
+    near = get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 @contextmanager
 def _named(name: str, value: Any) -> Iterator[None]:
-    """Puts the key's name and its value in front of what a ValueError says."""
+    """Puts the key's name and value in front of the message of a ValueError."""
     try:
         yield
     except ValueError as error:
         raise ValueError(f"{name}={echoed(value)}: {error}") from None
-
-
-def _set(config: Any, name: str, value: Any) -> None:
-    outer, _, inner = name.rpartition(".")
-    setattr(attrgetter(outer)(config) if outer else config, inner, value)
-
-
-def _set_within(config: Any, outer: str, name: str, value: Any) -> None:
-    """Sets a name of a mapping; a value without names, which it may have been, gives way."""
-    now = getattr(config, outer)
-    setattr(config, outer, {**(now if isinstance(now, dict) else {}), name: value})
 
 
 def _check_utf8(name: str, text: str) -> None:
@@ -190,17 +265,12 @@ def _check_utf8(name: str, text: str) -> None:
         f"{name}{text}".encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"{ascii(name)[1:-1]}={text!a}: is not UTF-8, in which all names are kept here; rename what it names, "
+            f"{ascii(name)[1:-1]}={text!a}: is not UTF-8, the encoding of all names here; rename the file or folder, "
             "or set your terminal to UTF-8"
         ) from None
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _shown(value: Any) -> str:
+def _default_text(value: Any) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool):

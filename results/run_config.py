@@ -1,4 +1,4 @@
-"""What a run's config.yaml says that a report needs, read from a file that anyone may have written."""
+"""Reads the part of a run's config.yaml that reports need, from a file that anyone may have written."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import yaml
 
 from results.files import content_of
 from results.keys import check_ranges, key, read_fields
-from results.values import MOST_WHOLE, echoed
+from results.values import check_free, echoed
 
 MAX_BYTES = 200_000
-"""Ours have some 3,000; YAML's reader takes a megabyte for seconds."""
+"""A run's own file has about 3,000; YAML's reader takes seconds for a megabyte."""
 _MOST_EPOCHS = 1e6
 
 
@@ -27,7 +27,7 @@ class Direction(Enum):
 
 @dataclass
 class ObjectiveFacts:
-    """What trials were ranked by."""
+    """The score by which trials were ranked."""
 
     name: str | None = key(None, "")
     direction: Direction | None = key(None, "")
@@ -35,7 +35,7 @@ class ObjectiveFacts:
 
 @dataclass
 class ConfirmFacts:
-    """How finalists were confirmed."""
+    """The settings of the confirmation."""
 
     top_k: int = key(0, "", least=0)
     seeds: int = key(0, "", least=0)
@@ -43,7 +43,7 @@ class ConfirmFacts:
 
 @dataclass
 class DatasetFacts:
-    """What was trained on."""
+    """The dataset of the run."""
 
     name: str | None = key(None, "")
     train_examples: int | None = key(None, "", least=0)
@@ -52,7 +52,7 @@ class DatasetFacts:
 
 @dataclass
 class RunFacts:
-    """The keys that reports read; each may be missing or null, as an earlier version may not have known it."""
+    """The keys that reports read. Each may be missing or null, since an earlier version may not have had it."""
 
     task: str | None = key(None, "")
     scale: str | None = key(None, "")
@@ -77,31 +77,31 @@ class RunFacts:
 
 
 class _Loader(yaml.SafeLoader):
-    """Without references, by which a few lines stand for billions of values, or hold themselves."""
+    """Refuses references, by which a few lines stand for billions of values, or contain themselves."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it refers to another place of its own, as with *NAME")
+            raise yaml.YAMLError("it has a reference, such as *NAME")
         return super().compose_node(parent, index)
 
 
 def parse_config(content: bytes) -> Any:
-    """The values of a config.yaml. Raises ValueError, without the file's name, for one that is damaged."""
+    """Returns the values of a config.yaml. Raises ValueError, without the file's name, if it is damaged."""
     if len(content) > MAX_BYTES:
-        raise ValueError(f"it has {len(content):,} bytes, where a run's own has some 3,000")
+        raise ValueError(f"it has {len(content):,} bytes; a run's own has about 3,000")
     try:
         return yaml.load(content, _Loader)
     except RecursionError:
-        raise ValueError("its values lie too deep in each other") from None
+        raise ValueError("its values are nested too deeply") from None
     except (ValueError, yaml.YAMLError) as error:
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         raise ValueError(" ".join(str(reason).rstrip(".").split())) from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The keys of config.yaml that are not null, those of RunFacts in their types; empty where there is no such file.
+    """Returns the keys of config.yaml that are not null, those of RunFacts in their types; empty if there is no file.
 
-    Raises ValueError that names the file, and the key where one is wrong.
+    Raises ValueError that names the file, and the key if one is wrong.
     """
     content = content_of(path, MAX_BYTES)
     if content is None:
@@ -109,7 +109,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         found = parse_config(content)
         if not isinstance(found, dict):
-            raise ValueError("it holds no names with values")
+            raise ValueError("it has no names with values")
         given = {name: value for name, value in found.items() if value is not None and isinstance(name, str)}
         return given | _facts(given)
     except ValueError as error:
@@ -121,19 +121,10 @@ def _facts(given: Mapping[str, Any]) -> dict[str, Any]:
     check_ranges(facts)
     for name in ("fix", "versions"):
         for inner, value in getattr(facts, name).items():
-            _check_free(f"{name}.{echoed(inner)}", value)
+            check_free(f"{name}.{echoed(inner)}", value)
     plain = dataclasses.asdict(facts)
     plain["objective"]["direction"] = facts.objective.direction.value if facts.objective.direction else None
     return {name: plain[name] for name in plain if name in given}
-
-
-def _check_free(name: str, value: Any) -> None:
-    """Raises ValueError unless it is a number, a switch, text, nothing, or a list of such."""
-    for each in value if isinstance(value, list) else [value]:
-        if isinstance(each, int) and abs(each) > MOST_WHOLE:
-            raise ValueError(f"{name}: must be at most {MOST_WHOLE}")
-        if each is not None and not isinstance(each, bool | int | float | str):
-            raise ValueError(f"{name}: expected a number, text, true or false, or a list of such")
 
 
 def _first_line(text: object) -> str:

@@ -1,4 +1,4 @@
-"""Command lines as a user can type them, for messages and reports."""
+"""Writes command lines that a user can type, for messages and reports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 
 
 def command_line(module: str, *arguments: str) -> str:
-    """A line that runs a module of this package, as it can be typed here, with this Python."""
+    """Returns a command line that runs a module of this package with this Python, from the current folder."""
     found = shutil.which("python")
-    if found and os.path.abspath(found) == sys.executable:  # not resolved: a virtual environment's is a link
+    if found and os.path.abspath(found) == sys.executable:  # not resolved: in a virtual environment it is a link
         python = "python"
     else:
         inside = os.path.relpath(sys.executable)
@@ -20,5 +20,5 @@ def command_line(module: str, *arguments: str) -> str:
 
 
 def argument_of(name: str, text: str) -> str:
-    """A key=value that is read back as this text. A key that takes a list, too, would read one from [a]."""
+    """Returns a key=value that is read back as this text; a key that takes lists would read [a] as one."""
     return f"{name}={text}"

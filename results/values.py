@@ -1,8 +1,9 @@
-"""What a value that was typed means, by the type that its key is declared with."""
+"""Reads the value of a key by the type that the key is declared with."""
 
 from __future__ import annotations
 
 import math
+import os
 import re
 import types
 import typing
@@ -13,23 +14,23 @@ from typing import Any
 import yaml
 
 MOST_WHOLE = 2**63 - 1
-"""What a whole number can be in the tables, in NumPy and in PyTorch."""
+"""The largest whole number of the tables, of NumPy and of PyTorch."""
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NOTHING = ("", "null", "none")
 _ITEM = re.compile(r"""\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,]*?)\s*,""")
-_MOST_SHOWN = 80
+_ECHOED_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
 class Range:
-    """Which numbers a key takes: from `least` on, or above `above`, up to `most`; None is what a number can be."""
+    """The numbers that a key takes: at least `least` or above `above`, and at most `most`. None is no limit."""
 
     least: float | None = None
     above: float | None = None
     most: float | None = None
 
     def check(self, value: float) -> None:
-        """Raises ValueError with the range for a number that lies outside, which NaN always does."""
+        """Raises ValueError with the range for a number outside it; NaN is outside every range."""
         if not self._is_high_enough(value):
             raise ValueError(f"must be {self._low}{self._high}")
         if not value <= (MOST_WHOLE if self.most is None else self.most):
@@ -55,36 +56,36 @@ class Range:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a key takes, derived from the annotation of its field.
+    """The type of a key, derived from the annotation of its field.
 
-    Text is taken as it was typed, to the letter: no character in it means anything. A key of type `str | list[str]`
-    takes a list where its value stands in square brackets; its items are text, too. `Any` and the values of a
-    dictionary are free: numbers, true, false, null, lists of such, or else text.
+    Text is taken literally: no character in it is special. A key of type `str | list[str]` takes a list if its value is
+    in square brackets; the items are text, too. `Any` and the values of a dictionary are free: numbers, true, false,
+    null, lists of these, or else text.
     """
 
     type: Any
     is_optional: bool = False
     takes_list: bool = False
-    """Whether it takes one or several."""
+    """Whether the key takes one text or a list of several."""
 
     @classmethod
     def of(cls, annotation: Any) -> Kind:
-        """The kind of an annotation, resolved: `int | None`, `str | list[str]`, an Enum, `dict[str, Any]`, `Any`."""
+        """Returns the kind of an annotation: `int | None`, `str | list[str]`, an Enum, `dict[str, Any]` or `Any`."""
         options = [annotation]
         if typing.get_origin(annotation) in (typing.Union, types.UnionType):
             options = list(typing.get_args(annotation))
         kinds = [option for option in options if option is not type(None)]
-        assert len(kinds) == 1 or kinds == [str, list[str]], f"no command line has values of type {annotation}"
+        assert len(kinds) == 1 or kinds == [str, list[str]], f"no key can have the type {annotation}"
         return cls(kinds[0], is_optional=len(kinds) < len(options), takes_list=len(kinds) > 1)
 
     @property
     def is_mapping(self) -> bool:
-        """Whether names of a user's own stand below the key, as in fix.optimizer=adam."""
+        """Whether the user chooses names below the key, as in fix.optimizer=adam."""
         return typing.get_origin(self.type) is dict or self.type is Any
 
     @property
-    def shown(self) -> str:
-        """How --help names it."""
+    def label(self) -> str:
+        """The name of the type in --help."""
         if self.takes_list:
             return "text|[a,b]"
         if _is_enum(self.type):
@@ -95,7 +96,7 @@ class Kind:
         return {Any: "values", str: "text", int: "number", float: "decimal", bool: "true|false"}[self.type]
 
     def read(self, text: str) -> Any:
-        """The value that was typed. Raises ValueError that says what was expected in its place."""
+        """Returns the value of a typed text. Raises ValueError with what was expected."""
         if self.type is str:
             return self._text(text)
         if self.is_optional and text.lower() in _NOTHING:
@@ -110,14 +111,18 @@ class Kind:
         return _READERS.get(self.type, self._choice)(text)
 
     def read_plain(self, value: Any) -> Any:
-        """The value that stands in a file of ours, as YAML holds it. Raises ValueError that says what was expected."""
+        """Returns the value of a plain Python value, as from YAML. Raises ValueError with what was expected."""
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if isinstance(value, Enum):
+            value = value.value
         if typing.get_origin(self.type) is dict:
             if not isinstance(value, dict):
                 raise ValueError("expected names with values")
             return {str(name): each for name, each in value.items()}
         if self.type is Any or (value is None and self.is_optional):
             return value
-        if isinstance(value, list) and (self.takes_list or typing.get_origin(self.type) is list):
+        if isinstance(value, list | tuple) and (self.takes_list or typing.get_origin(self.type) is list):
             return [Kind(str).read_plain(item) for item in value]
         is_text = isinstance(value, str)
         if is_text if self.type is str else is_text or isinstance(value, bool | int | float):
@@ -128,7 +133,7 @@ class Kind:
     def _expected(self) -> str:
         if _is_enum(self.type):
             return f"expected one of [{', '.join(str(each.value) for each in self.type)}]"
-        return f"expected {_IN_WORDS.get(self.type, self.shown)}"
+        return f"expected {_IN_WORDS.get(self.type, self.label)}"
 
     def _text(self, text: str) -> Any:
         if self.takes_list and text.startswith("[") and text.endswith("]"):
@@ -137,7 +142,7 @@ class Kind:
             return text
         if self.is_optional:
             return None
-        raise ValueError("expected text, and nothing stands there")
+        raise ValueError("expected text, but the value is empty")
 
     def _choice(self, text: str) -> Enum:
         for each in self.type:
@@ -147,32 +152,41 @@ class Kind:
 
 
 def free_value(text: str) -> Any:
-    """A number, true, false, null or [a list] of such, where the text is one by YAML 1.2's core schema; else the text.
+    """Returns a number, true, false, null or [a list] of these, by YAML 1.2's core schema, or else the text itself.
 
-    Thus `off`, `12:30`, `007` and `2024_01_05` are text. What stands in quotes is text without them. Raises ValueError
-    for a list that cannot be read.
+    Thus `off`, `12:30`, `007` and `2024_01_05` are text. Quotes around a text are removed. Raises ValueError for a list
+    that cannot be read.
     """
     if text[:1] in ("'", '"') and _unquoted(text) != text:
         return _unquoted(text)
     try:
         if text.startswith("[") and text.endswith("]"):
-            return yaml.load(text, _CoreLoader)
-        loader = _CoreLoader("")
+            return yaml.load(text, CoreLoader)
+        loader = CoreLoader("")
         tag = loader.resolve(yaml.ScalarNode, text, (True, False))
         return loader.construct_object(yaml.ScalarNode(tag, text))
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        told = str(getattr(error, "problem", None) or error).partition("\n")[0]
-        raise ValueError(f"expected a number, a word, or a list as [a,b,c]: {told}") from None
+        reason = str(getattr(error, "problem", None) or error).partition("\n")[0]
+        raise ValueError(f"expected a number, a word, or a list as [a,b,c]: {reason}") from None
 
 
-def echoed(text: object, most: int = _MOST_SHOWN) -> str:
-    """A value in a message, cut where it is longer than so many characters."""
-    told = str(text)
-    return told if len(told) <= most else f"{told[: most - 3]}..."
+def check_free(name: str, value: object) -> None:
+    """Raises ValueError unless a value is a number, true, false, text, null or a list of these."""
+    for each in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(each, int) and abs(each) > MOST_WHOLE:
+            raise ValueError(f"{name}: must be at most {MOST_WHOLE}")
+        if each is not None and not isinstance(each, bool | int | float | str):
+            raise ValueError(f"{name}: expected a number, text, true or false, or a list of such")
 
 
-class _CoreLoader(yaml.SafeLoader):
-    """YAML 1.2's core schema: 1.1's, which PyYAML has, takes off for false, 12:30 for 750 and 010 for 8."""
+def echoed(text: object, most: int = _ECHOED_CHARACTERS) -> str:
+    """Returns a value as a message repeats it, cut to at most `most` characters."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[: most - 3]}..."
+
+
+class CoreLoader(yaml.SafeLoader):
+    """Reads YAML 1.2's core schema. PyYAML's own, of YAML 1.1, reads off as false, 12:30 as 750 and 010 as 8."""
 
     yaml_implicit_resolvers: typing.ClassVar = {}
 
@@ -183,7 +197,7 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
     ("float", r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
 ):
-    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+    CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
 def _whole(text: str) -> int:
@@ -210,7 +224,7 @@ def _switch(text: str) -> bool:
 
 
 def _items(text: str) -> list[str]:
-    """The items of [a,b]; one with a comma, or with blanks at its ends, stands in quotes, which it doubles within."""
+    """Returns the items of [a,b]. An item with a comma, or with blanks at its ends, is in quotes, doubled inside it."""
     inner = text.strip()
     if len(inner) < 2 or (inner[0], inner[-1]) != ("[", "]"):
         raise ValueError("expected a list as [a,b]")
@@ -218,7 +232,7 @@ def _items(text: str) -> list[str]:
         return []
     found = [match.group(1) for match in _ITEM.finditer(f"{inner},")]
     if "" in found:
-        raise ValueError("expected a list as [a,b], with something beside each comma")
+        raise ValueError("expected a list as [a,b], without empty items")
     return [_unquoted(item) for item in found]
 
 

@@ -20,8 +20,10 @@ from results.wording import count, number
 from search import tasks
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Column, Table, Terminal
-from search.planning.config import MOST_SEEDS, RunConfig, ablate_command, earlier, new_name
+from search.planning.config import RunConfig, new_name
 from search.planning.config import parse as parse_run
+from search.planning.keys import MAX_SEEDS, RunKeys
+from search.planning.resume import ablate_command, earlier
 from spaces import variants
 from spaces.goal import Metric
 
@@ -70,7 +72,7 @@ class AblateKeys:
     values: Any = key(
         None, "[a,b,...]; of several parameters values.NAME=[a,b,...]", "the space's, where they are names"
     )
-    seeds: int = key(3, "trainings of each variant", above=0, most=MOST_SEEDS)
+    seeds: int = key(3, "trainings of each variant", above=0, most=MAX_SEEDS)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def help_text() -> str:
-    shared = [line for line in keys_help(RunConfig) if line.split()[0] in SHARED]
+    shared = [line for line in keys_help(RunKeys) if line.split()[0] in SHARED]
     example = "example: python -m search.ablate task=tiny10k base=bertoldi vary=dropout values=[0,0.1,0.2] seeds=3"
     return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(AblateKeys), *shared, "", example])
 
@@ -102,7 +104,7 @@ def parse(arguments: Sequence[str]) -> AblateConfig:
         if (name := each.partition("=")[0]) not in SHARED:
             raise ValueError(f"{name}: there is no such key here; python -m search.ablate --help lists them all")
     others = [*_of_base(_given(mine, "base"), others), *others]
-    task = _given(others, "task") or RunConfig.task
+    task = _given(others, "task") or RunKeys.task
     config = parse_run([*others, f"run={_given(others, 'run') or new_name(f'{task}-ablation')}"])
     keys = parse_into(_earlier(config) or AblateKeys(), mine, "python -m search.ablate --help")
     if not keys.base or not keys.vary:
@@ -227,7 +229,7 @@ def _of_base(base: str, typed: Sequence[str]) -> list[str]:
 
 def _earlier(config: RunConfig) -> AblateKeys | None:
     """What the run was asked for before, if it is there. Raises ValueError if it is a search."""
-    path = working_folder(config.runs_dir) / (config.run or "") / "config.yaml"
+    path = working_folder(config.runs_dir) / config.run / "config.yaml"
     if not path.is_file():
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from results.analysis.confirmed import Confirmed, what_is_covered
 from results.analysis.readings import how_often, marked
@@ -17,9 +17,11 @@ from results.shell import argument_of
 from results.wording import count, number
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Column, Table, Terminal
-from search.planning.config import MOST_SEEDS, ConfirmKeys, Export, RunConfig, confirm_command
+from search.planning.config import RunConfig
 from search.planning.config import parse as parse_run
+from search.planning.keys import MAX_SEEDS, ConfirmKeys, Export
 from search.planning.plan import Plan
+from search.planning.resume import confirm_command
 from search.retraining.confirmation import Confirmation, finalists_of
 from search.retraining.retrain import again, failures
 from search.retraining.rounds import begin_round
@@ -57,7 +59,7 @@ class ConfirmConfig:
     run: str = key("", "name of the run", "needed")
     top_k: int | None = key(None, "number of the best candidates", "the run's confirm.top_k, by default 3", above=0)
     seeds: int | None = key(
-        None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MOST_SEEDS
+        None, "trainings of each", "the run's, 3 unless it was begun otherwise", above=0, most=MAX_SEEDS
     )
     runs_dir: str = key("", "folder of all runs", RULE)
     data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
@@ -92,8 +94,8 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
     given = [argument_of(name, text) for name, text in words.items() if text]
     config = parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
-    config.confirm.top_k = config.confirm.top_k or ConfirmKeys.top_k  # a run may have been begun without
-    return config
+    top_k = config.confirm.top_k or ConfirmKeys.top_k  # a run may have been started without confirmation
+    return replace(config, confirm=replace(config.confirm, top_k=top_k))
 
 
 def run(config: RunConfig) -> int:

@@ -12,8 +12,9 @@ from results.keys import entries_of, key, keys_help, parse_into
 from results.wording import count
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Terminal
-from search.planning.config import MOST_SECONDS, RunConfig
+from search.planning.config import RunConfig
 from search.planning.config import parse as parse_run
+from search.planning.keys import MAX_SECONDS, RunKeys
 
 if TYPE_CHECKING:
     from search.checkup.findings import Finding, Severity
@@ -43,7 +44,7 @@ MIN_NODE_WIDTH = 12
 class DoctorKeys:
     """Keys of the doctor itself."""
 
-    answer_seconds: float = key(60.0, "seconds that a node may take to answer", above=0, most=MOST_SECONDS)
+    answer_seconds: float = key(60.0, "seconds that a node may take to answer", above=0, most=MAX_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def help_text() -> str:
-    shared = [line for line in keys_help(RunConfig) if line.split()[0] in KEYS_THAT_MATTER]
+    shared = [line for line in keys_help(RunKeys) if line.split()[0] in KEYS_THAT_MATTER]
     return "\n".join([f"usage: {USAGE}", HELP, "", "Keys that make a difference:", *keys_help(DoctorKeys), *shared])
 
 

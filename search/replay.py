@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from data.splits import Splits
 from results.keys import check_name, key, keys_help, parse_into
 from results.runs_at import RULE, runs_at
-from search import tasks
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Terminal
-from search.planning.config import RunConfig, checked_data, earlier, find_data_dir
+from search.planning.config import complete
+from search.planning.keys import RunKeys
 from search.planning.plan import NUM_EXAMPLES, Plan
+from search.planning.resume import earlier
 from search.runs.folder import find_run
 from search.study.journal import Entry, Journal
 from spaces.goal import Goal
@@ -101,11 +102,9 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 def _plan(journal: Journal, config: ReplayConfig) -> Plan:
     """The plan that the run started with; `data=` and `data_dir=` may name another place for its data."""
     began = {name: journal.identity[name] for name in ("task", "max_epochs")}
-    known = replace(earlier(config.runs_dir, config.run) or RunConfig(), run=config.run, **began)
-    known.data_dir = find_data_dir(config.data_dir or known.data_dir)
-    known.data = checked_data(tasks.find(known.task), config.data or known.data)
-    known.runs_dir = config.runs_dir
-    return Plan.of(known)
+    known = earlier(config.runs_dir, config.run) or RunKeys()
+    given = {name: value for name in ("data", "data_dir") if (value := getattr(config, name))}
+    return Plan.of(complete(replace(known, run=config.run, runs_dir=config.runs_dir, **began, **given)))
 
 
 def _load_data(plan: Plan, journal: Journal, terminal: Terminal) -> Splits:

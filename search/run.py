@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from search.command_line.command import FAILED, run_command
-from search.planning.config import RunConfig, help_text, parse
+from search.planning.config import RunConfig, parse
+from search.planning.keys import help_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

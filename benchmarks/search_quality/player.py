@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution
 
 from benchmarks.search_quality.surrogate import Curve, Surrogate
 from results.schema import Status
-from search.planning.config import RunConfig
+from search.planning.keys import RunKeys
 from search.study.budget import Budget
 from search.study.journal import Entry, Journal
 from search.study.pruning.asha import Asha
@@ -34,11 +34,11 @@ SLOTS = 2
 class Strategy:
     """How a search goes about it."""
 
-    sampler: str = RunConfig.sampler
+    sampler: str = RunKeys.sampler
     grace_epochs: float | None = tiny10k.SCALE.grace_epochs
     """None is no pruning."""
-    reduction_factor: int = RunConfig.reduction_factor
-    reports_per_epoch: int = RunConfig.reports_per_epoch
+    reduction_factor: int = RunKeys.reduction_factor
+    reports_per_epoch: int = RunKeys.reports_per_epoch
 
     def __str__(self) -> str:
         name = {"tpe": "TPE"}.get(self.sampler, self.sampler)

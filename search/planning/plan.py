@@ -10,8 +10,9 @@ from typing import Any
 from data.splits import DataError, Dataset, DataUnavailable, Splits
 from results.conditions import goal_text
 from results.locations import working_folder
-from search import tasks
-from search.planning.config import DATA_CHOICES, RunConfig, earlier, goal_of, make_pruner, to_dict
+from search.planning.config import DATA_CHOICES, RunConfig, make_pruner
+from search.planning.keys import to_dict
+from search.planning.resume import earlier
 from search.runs.folder import BEST, RunFolder
 from search.runs.study_tables import Origin, write_tables
 from search.study.budget import Budget
@@ -47,17 +48,13 @@ class Plan:
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
         """Raises ValueError where a user's own data cannot be read, or the space has no such point."""
-        assert config.num_trials is not None
-        assert config.max_epochs is not None
-        assert config.run is not None
-        task = tasks.find(config.task)
-        scale = task.scale(config.scale.value)
+        task, scale = config.definition, config.limits
         if config.data not in DATA_CHOICES:
             task = _tailored(task, config)
         return cls(
             config=config,
             task=task,
-            goal=goal_of(task, config),
+            goal=config.goal,
             dataset=scale.dataset or task.dataset,
             scale=scale,
             space=task.space.pinned(config.fix),
@@ -107,7 +104,6 @@ class Plan:
     @property
     def data_dir(self) -> Path:
         """The folder of data files."""
-        assert self.config.data_dir is not None
         return Path(self.config.data_dir).absolute()
 
     def load_all_data(self, say: Callable[[str], None]) -> Splits:
@@ -228,7 +224,7 @@ def _tailored(task: Task, config: RunConfig) -> Task:
     try:
         return task.tailor(Path(config.data))
     except DataError as error:
-        if config.run is None or Path(config.data).exists() or not earlier(config.runs_dir, config.run):
+        if Path(config.data).exists() or not earlier(config.runs_dir, config.run):
             raise
         raise ValueError(f"{error}. If the data of this run have moved, data= says where they are now") from None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from results.files import StorageError
 from results.wording import number
-from search.planning.config import resume_command
+from search.planning.resume import resume_command
 from search.retraining import retrain
 from search.runs.folder import BEST, RunFolder
 from search.runs.model_files import holds, set_aside

@@ -13,8 +13,9 @@ from results.files import StorageError, writing
 from results.locations import user_facing_path
 from search.command_line.signals import Stop, stop_signals
 from search.command_line.terminal import Terminal
-from search.planning.config import Export, resume_command
+from search.planning.keys import Export
 from search.planning.plan import Plan
+from search.planning.resume import resume_command
 from search.runs.mirror import Mirror, mirrored
 from search.study.study import Study
 from search.trials.job import Job

@@ -17,8 +17,8 @@ from results.schema import Status
 from results.shell import command_line
 from results.wording import count, number
 from search.command_line.terminal import Column, Table, Terminal
-from search.planning.config import resume_command
 from search.planning.plan import Plan
+from search.planning.resume import resume_command
 from search.retraining.rounds import num_test_reads
 from search.session.session import Session
 from search.study.study import Study

@@ -22,7 +22,7 @@ from results import tables
 from results.report.run_samples import read_samples
 from results.run_config import read_config
 from results.schema import CURVES
-from search.planning.config import earlier
+from search.planning.resume import earlier
 from search.prediction.forms import read_images
 from search.retraining.answers import read_answers
 from tests.bounded import outcomes

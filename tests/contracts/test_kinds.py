@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from search.planning.config import help_text, parse
+from search.planning.config import parse
+from search.planning.keys import help_text
 from search.study.budget import Budget
 from search.study.pruning.pruner import PruningKeys
 from search.study.pruning.registry import PRUNERS

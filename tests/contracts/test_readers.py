@@ -20,7 +20,9 @@ from data.documents import read_pages
 from data.images import own
 from data.mnist import read_idx
 from results import tables
-from search.planning.config import RunConfig, earlier, parse, resume_command
+from search.planning.config import parse
+from search.planning.keys import RunKeys
+from search.planning.resume import earlier, resume_command
 from search.prediction.forms import read_images
 from search.prediction.inputs import Inputs
 from search.trials.checkpoints import CheckpointStore
@@ -118,7 +120,7 @@ READERS = [
         "config.yaml",
         lambda path: path.write_text(CONFIG),
         lambda path: earlier(str(path.parent.parent), path.parent.name),
-        lambda config: isinstance(config, RunConfig),
+        lambda config: isinstance(config, RunKeys),
     ),
     Reader(
         "checkpoints/3.ckpt",
@@ -230,7 +232,7 @@ def test_a_damaged_one_is_read_or_refused_with_its_place_and_left_alone(reader: 
         assert path.read_bytes() in (content, whole)
 
 
-KEYS = [field.name for field in fields(RunConfig)]
+KEYS = [field.name for field in fields(RunKeys)]
 OF_FIX = ["fix.optimizer", "fix.stages", "fix.learning_rate", "fix.batch_norm", "fix.depth", "fix.", "fix.stages.x"]
 ODD = ["", ".", "run.x", "seed[0]", "fix[stages]", "tsak", "task.", "fix..stages", "fix.\0", "ключ"]
 TOKENS = [
@@ -276,5 +278,5 @@ def test_a_command_line_is_a_configuration_or_a_value_error(arguments: list[str]
     except ValueError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
     else:
-        assert isinstance(config, RunConfig)
+        assert isinstance(config, RunKeys)
         assert isinstance(resume_command(config), str)

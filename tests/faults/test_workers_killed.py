@@ -9,7 +9,7 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from search.planning.config import RunConfig
+from search.planning.keys import RunKeys
 from tests.faults.observed import Run
 
 LONG = ("num_trials=4", "max_epochs=9", "concurrency=2")
@@ -52,7 +52,7 @@ def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_
     row = rows.iloc[VICTIM]
     assert (row["status"], row["epochs"]) == ("FAILED", 1)
     assert "died" in row["error"]
-    assert kills[VICTIM] == 1 + RunConfig.max_failures
+    assert kills[VICTIM] == 1 + RunKeys.max_failures
     assert set(rows["status"].drop(VICTIM)) <= {"COMPLETE", "PRUNED"}
     assert len(rows) == 5
 
@@ -72,7 +72,7 @@ def test_what_failed_so_is_trained_again_by_the_next_command_and_costs_no_candid
     assert rows["error"][VICTIM].endswith(f"retried as trial {again}")
     kept = rows.drop(columns=["repeated_by", "error", "rank", "pareto"]).head(again)
     assert kept.equals(before.drop(columns=["repeated_by", "error", "rank", "pareto"]))
-    record("worker killed more than max_failures times, and the run gone on with", 1 + RunConfig.max_failures, run)
+    record("worker killed more than max_failures times, and the run gone on with", 1 + RunKeys.max_failures, run)
 
 
 def test_a_store_that_is_killed_is_there_again(make_run, undisturbed, record):

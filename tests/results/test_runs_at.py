@@ -9,7 +9,8 @@ from results.report.run_record import RunRecord
 from results.runs_at import VARIABLE, is_default, runs_at
 from search import ablate, confirm, replay, report
 from search import run as search
-from search.planning.config import parse, resume_command
+from search.planning.config import parse
+from search.planning.resume import resume_command
 from tests.results.synthetic import make_run
 
 ROOT = Path(__file__).parents[2]

@@ -165,7 +165,7 @@ def test_a_damaged_configuration_is_named_with_the_way_out(tmp_path, told, unfin
     said = refusal(told, tmp_path, unfinished, "config.yaml", content)
     assert part in said
     assert (
-        "runs_dir= and run=" in said if content is None else "Remove it, and give what the run was begun with" in said
+        "runs_dir= and run=" in said if content is None else "Remove it, and give the run's original settings" in said
     )
 
 

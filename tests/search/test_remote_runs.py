@@ -16,9 +16,10 @@ from results.bucket import Remote
 from results.fetch import fetch_run
 from results.locations import working_folder
 from search import ablate, confirm, predict, replay
-from search.planning.config import parse, resume_command
+from search.planning.config import parse
 from search.planning.known_candidates import find_base
 from search.planning.plan import Plan
+from search.planning.resume import resume_command
 from search.planning.warm_start import find_earlier
 from search.runs.folder import find_run
 from search.tasks import find

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from results.keys import entries_of
 from search import run as search
-from search.planning.config import OF_ONE_SESSION, RunConfig, parse, resume_command, to_dict
+from search.planning.config import parse
+from search.planning.keys import RunKeys, to_dict
+from search.planning.resume import SESSION_KEYS, resume_command
 from search.runs.folder import RunFolder
 from search.study.journal_file import cut_torn_line
 from tests.search.command import ROOT
@@ -58,7 +60,7 @@ NAMES = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1,
 
 class TestWhatIsTakenOver:
     def test_every_key_but_those_of_one_session_is_as_it_was(self, tmp_path):
-        assert {*ASKED, *OF_ONE_SESSION, "fix"} == {*entries_of(RunConfig), "fix.optimizer"}
+        assert {*ASKED, *SESSION_KEYS, "fix"} == {*entries_of(RunKeys), "fix.optimizer"}
         asked = [f"{name}={value}" for name, value in ASKED.items()]
         of_one_session = ["time_budget_seconds=9", "address=elsewhere", "dry_run=true"]
         began = parse(line(tmp_path, *asked))

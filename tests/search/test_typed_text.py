@@ -14,14 +14,16 @@ from search.ablate import AblateKeys
 from search.ablate import parse as parse_ablate
 from search.confirm import ConfirmConfig
 from search.doctor import DoctorKeys
-from search.planning.config import RunConfig, earlier, expand_home, new_name, parse, to_dict
+from search.planning.config import expand_home, new_name, parse
+from search.planning.keys import RunKeys, to_dict
+from search.planning.resume import earlier
 from search.predict import PredictConfig
 from search.replay import ReplayConfig
 from search.report import ReportConfig
 from search.report import parse as parse_report
 from search.runs.folder import RunFolder
 
-SCHEMAS = (RunConfig, ConfirmConfig, ReplayConfig, AblateKeys, DoctorKeys, PredictConfig, ReportConfig)
+SCHEMAS = (RunKeys, ConfirmConfig, ReplayConfig, AblateKeys, DoctorKeys, PredictConfig, ReportConfig)
 TEXT_KEYS = [
     (schema, name)
     for schema in SCHEMAS
@@ -57,7 +59,7 @@ def test_nothing_typed_frees_an_optional_text_key_and_is_refused_for_others(sche
         begun = parse_into(schema, [f"{name}=a"], "")
         assert getattr(parse_into(begun, [f"{name}="], ""), name) is None
     else:
-        with pytest.raises(ValueError, match=f"{name}=: expected text, and nothing stands there"):
+        with pytest.raises(ValueError, match=f"{name}=: expected text, but the value is empty"):
             parse_into(schema, [f"{name}="], "")
 
 
@@ -99,7 +101,7 @@ def test_lists_and_values_come_back_from_the_configuration_of_an_ablation():
 @given(data=TEXTS, warm_start=st.none() | TEXTS, fix=st.dictionaries(TEXTS, st.none() | st.booleans() | TEXTS))
 def test_text_comes_back_from_the_configuration_of_a_run(tmp_path_factory, data, warm_start, fix):
     folder = tmp_path_factory.mktemp("run")
-    config = RunConfig(data=data, warm_start=warm_start, fix=fix)
+    config = RunKeys(data=data, warm_start=warm_start, fix=fix)
     RunFolder(folder).write_config(to_dict(config))
     assert earlier(str(folder.parent), folder.name) == config
 
@@ -127,7 +129,7 @@ def test_a_path_of_data_is_taken_to_the_letter(tmp_path):
     ],
 )
 def test_a_value_below_fix_or_values_is_a_number_a_switch_a_list_or_text(typed: str, value: Any):
-    assert parse_into(RunConfig, [f"fix.x={typed}"], "").fix == {"x": value}
+    assert parse_into(RunKeys, [f"fix.x={typed}"], "").fix == {"x": value}
     assert parse_into(AblateKeys, [f"values={typed}"], "").values == value
 
 

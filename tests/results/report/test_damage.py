@@ -135,7 +135,7 @@ def test_a_damaged_run_is_read_or_refused_by_the_name_of_its_file(damaged, kind)
         ("objective: {direction: sideways}", "expected one of [maximize, minimize]"),
         ("objective: accuracy", "objective: expected names with values"),
         ("fix: {a: {b: c}}", "fix.a: expected a number"),
-        ("- a\n- b", "it holds no names with values"),
+        ("- a\n- b", "it has no names with values"),
         ("a: " + "[" * 5_000, "not the configuration of a run, or damaged"),
     ],
 )

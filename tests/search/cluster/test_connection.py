@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster as SimulatedCluster
 from data.splits import Split, Splits
 from search.cluster.connection import Cluster, Slots
 from search.cluster.slots import Nodes, Slot
-from search.planning.config import RunConfig
+from search.planning.config import from_values
 from search.run import main
 from tests.search.command import start
 from tests.waiting import HANG_SECONDS
@@ -73,7 +73,7 @@ def test_data_that_a_node_has_no_room_for_are_refused_with_both_sizes_and_the_wa
         initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 * 2**20}
     )
     try:
-        with Cluster(RunConfig(address=simulated.address)) as cluster:
+        with Cluster(from_values(address=simulated.address)) as cluster:
             cluster.check_room(Splits(name="small", origin="made", train=small, val=small, test=large))
             message = r"large: 119 MB .* on node .* has 84 MB; start Ray there with --object-store-memory=.*train_exam"
             with pytest.raises(ValueError, match=message):

@@ -8,7 +8,8 @@ import pytest
 
 from results.shell import command_line
 from search import tasks
-from search.planning.config import RunConfig, goal_of, help_text, parse
+from search.planning.config import parse
+from search.planning.keys import RunKeys, help_text
 from search.planning.plan import Plan
 from search.run import main
 from spaces.goal import Denoise
@@ -86,7 +87,7 @@ def test_a_users_mistake_is_told_in_one_paragraph_with_exit_code_2(argument, mes
 def test_a_scale_sets_what_the_command_line_leaves_open():
     laptop, full = parse(["task=autoencoder"]), parse(["task=autoencoder", "scale=full", "num_trials=9"])
     assert (full.num_trials, full.max_code, laptop.max_code) == (9, 128, 128)
-    assert full.max_epochs > laptop.max_epochs  # type: ignore[operator]
+    assert full.max_epochs > laptop.max_epochs
     assert parse(["task=autoencoder", "max_epochs=3", "max_code=32"]).max_code == 32
 
 
@@ -135,7 +136,7 @@ def test_null_frees_a_parameter_that_the_scale_pins():
 
 def test_a_noise_is_the_goals():
     config = parse(["task=denoiser", "sigma=0.3"])
-    assert goal_of(tasks.find("denoiser"), config) == Denoise(0.3)
+    assert config.goal == Denoise(0.3)
     assert Plan.of(config).goal == Denoise(0.3)
 
 
@@ -147,7 +148,7 @@ def test_a_path_is_data_where_a_task_takes_ones_own(tmp_path, monkeypatch):
 
 def test_help_names_every_task_and_key():
     text = help_text()
-    for word in ("tiny10k", *RunConfig.__dataclass_fields__):
+    for word in ("tiny10k", *RunKeys.__dataclass_fields__):
         assert word in text
 
 

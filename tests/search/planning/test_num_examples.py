@@ -14,8 +14,9 @@ import yaml
 from data.made.digits import load_made
 from data.splits import Dataset, Split, Splits
 from search import tasks
-from search.planning.config import earlier, parse
+from search.planning.config import parse
 from search.planning.plan import Plan
+from search.planning.resume import earlier
 from search.replay import main as replay
 from search.run import main as search
 from search.tasks import Scale

@@ -16,7 +16,7 @@ from search.cluster.connection import Cluster, Slots
 from search.cluster.slots import Nodes, Slot
 from search.command_line.signals import Stop
 from search.command_line.terminal import Terminal
-from search.planning.config import RunConfig
+from search.planning.config import RunConfig, from_values
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
 from search.session.summary import print_summary
@@ -109,6 +109,9 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         seed=seed,
         sampler="random",
         fix=fix,
+        definition=task,
+        limits=task.laptop,
+        goal=task.goal,
     )
     plan = Plan(
         config=config,
@@ -137,7 +140,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
 
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
-    with Cluster(RunConfig(address="local")):
+    with Cluster(from_values(address="local")):
         yield
 
 
