@@ -52,10 +52,11 @@ def search(config: RunConfig) -> int:
         from search.confirm import confirm
         from search.retraining.best_model import settle_best_model
         from search.session.summary import print_start, print_summary
+        from search.trials.job import search_job
 
         print_start(session)
         warm = start_warm(plan, session.study, earlier, plan.identity(session.splits), session.say)
-        outcome = session.train(replace(session.plan.job(session.splits), warm=warm), session.study, session.splits)
+        outcome = session.train(replace(search_job(plan, session.splits), warm=warm), session.study, session.splits)
         model = settle_best_model(session, outcome)
         print_summary(session.terminal, session.plan, session.splits, session.study, outcome, best_model=model)
         if outcome.is_whole:

@@ -16,6 +16,7 @@ from results.locations import is_remote, user_facing_path
 from results.own_files import JOURNAL
 from results.schema import Status
 from results.wording import count
+from search.planning.identity import Identity
 from search.planning.known_candidates import completed_entries
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
@@ -76,16 +77,14 @@ def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
         return []
 
 
-def start_warm(
-    plan: Plan, study: Study, earlier: Sequence[Earlier], identity: Mapping[str, Any], say: Say
-) -> list[Warm]:
+def start_warm(plan: Plan, study: Study, earlier: Sequence[Earlier], identity: Identity, say: Say) -> list[Warm]:
     """Takes over what is known of the best earlier candidates, and gives those that are still to be trained.
 
     Known is a curve that training here would give: of the same `identity`, as far as it counts. Candidates that lie
     outside the space or the budget are named and left out. Scores are ranked only where they compare.
     """
     room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.current)
-    here = Conditions.of_identity(identity)
+    here = Conditions.of_identity(identity.to_json())
     chosen = _chosen(_in_order(earlier, here), room, plan, study, say)
     if room > 0:
         _tell_apart(earlier, chosen, here, say)
@@ -210,8 +209,8 @@ def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Con
         say(f"warm     {left_apart(apart)}: scores there do not compare with those here; {again} to train again")
 
 
-def _is_known(each: Earlier, identity: Mapping[str, Any]) -> bool:
-    return bool(each.reports) and all(each.identity.get(name) == identity[name] for name in SAME)
+def _is_known(each: Earlier, identity: Identity) -> bool:
+    return bool(each.reports) and all(each.identity.get(name) == getattr(identity, name) for name in SAME)
 
 
 def _chosen(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: Say) -> list[Earlier]:

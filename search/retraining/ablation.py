@@ -13,10 +13,11 @@ from results.schema import ABLATION
 from search.planning.known_candidates import Base
 from search.planning.plan import Plan
 from search.retraining import retrain
+from search.session.study import write_config
 from search.study.journal import Journal
 from search.study.study import Study
 from search.study.trial import TrialRecord
-from search.trials.job import Job
+from search.trials.job import Job, search_job
 from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
 from spaces.space import Space
@@ -60,7 +61,7 @@ class Ablation:
     def open_study(self, plan: Plan, splits: Splits) -> Study:
         """As a search's: from its journal, if there is one."""
         if not plan.folder.journal.exists():  # first, so that a run killed here goes on as it was asked for too
-            plan.write_config(splits)
+            write_config(plan, splits)
         identity = {
             "ablation": self.base.name,
             "base": self.base.candidate.to_json(),
@@ -77,7 +78,7 @@ class Ablation:
     def job(self, splits: Splits) -> Job:
         """The trainings; one of each candidate and seed, also where several parameters have it."""
         return replace(
-            self.plan.job(splits),
+            search_job(self.plan, splits),
             num_trials=0,
             given=retrain.given(self.plan, self._subjects(), self.seeds, PURPOSE),
             model_name=lambda study, number: None,

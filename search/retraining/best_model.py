@@ -14,7 +14,7 @@ from search.runs.folder import BEST, RunFolder
 from search.runs.model_files import holds, set_aside
 from search.study.study import Study
 from search.study.trial import TrialRecord
-from search.trials.job import Given, Job
+from search.trials.job import Given, Job, search_job
 
 if TYPE_CHECKING:
     from search.session.session import Session
@@ -72,7 +72,7 @@ def _job(session: Session, study: Study, folder: RunFolder, best: TrialRecord) -
     name = f"{best.name}, training {len(study.trials) + 1}"
     given = {} if is_under_way else {name: Given(best.candidate, seed=best.seed, trial=best.number)}
     return replace(
-        session.plan.job(session.splits),
+        search_job(session.plan, session.splits),
         folder=folder,
         num_trials=0,
         given=given,

@@ -23,7 +23,7 @@ from search.runs.folder import RunFolder
 from search.study.journal_file import reading
 from search.study.study import Study
 from search.study.trial import TrialRecord
-from search.trials.job import Given, Job
+from search.trials.job import Given, Job, search_job
 
 PURPOSE = 3
 """Of seeds: finalists'."""
@@ -117,7 +117,7 @@ class Confirmation:
                 )
 
     def job(self, study: Study) -> Job:
-        search = self.plan.job(self.splits)
+        search = search_job(self.plan, self.splits)
         return replace(
             search,
             folder=self.folder,

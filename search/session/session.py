@@ -17,6 +17,7 @@ from search.planning.keys import Export
 from search.planning.plan import Plan
 from search.planning.resume import resume_command
 from search.runs.mirror import Mirror, mirrored
+from search.session.study import open_study, write_config
 from search.study.study import Study
 from search.trials.job import Job
 
@@ -78,7 +79,7 @@ class Session:
 
 @contextmanager
 def open_session(
-    plan: Plan, *, open_study: Callable[[Plan, Splits], Study] = Plan.open_study, go_on: str | None = None
+    plan: Plan, *, open_study: Callable[[Plan, Splits], Study] = open_study, go_on: str | None = None
 ) -> Iterator[Session]:
     """Data, lock, study and cluster of a run.
 
@@ -104,7 +105,7 @@ def open_session(
             stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
             slots = cluster.slots(plan.task, terminal.say, stop)
             cluster.check_room(splits)
-            plan.write_config(splits)
+            write_config(plan, splits)
             if config.time_budget_seconds is not None:
                 stop.deadline = time.monotonic() + config.time_budget_seconds
             with _no_mistake():

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from search.runs.folder import RunFolder
+from data.splits import Splits
+from search.planning.plan import Plan
+from search.runs.folder import BEST, RunFolder
+from search.runs.study_tables import write_tables
 from search.study.study import Study
 from search.study.trial import TrialRecord
 from spaces.goal import Goal
@@ -74,3 +77,28 @@ def trial_spec(trial: TrialRecord, job: Job) -> TrialSpec:
         length=given.length if given else None,
         facts={**job.facts, "goal": job.goal.to_json(), "trial": number},
     )
+
+
+def search_job(plan: Plan, splits: Splits) -> Job:
+    """Returns the job of a search: the space's candidates and the references, keeping the best one's model."""
+    origin = plan.origin(splits)
+    return Job(
+        folder=plan.folder,
+        goal=plan.goal,
+        max_epochs=plan.max_epochs,
+        num_trials=plan.num_trials,
+        given={name: Given(candidate) for name, candidate in plan.references().items()},
+        reports_per_epoch=plan.config.reports_per_epoch,
+        max_failures=plan.config.max_failures,
+        record_steps=plan.config.record_steps,
+        data_dir=plan.data_dir,
+        facts=origin.facts(),
+        models=plan.folder.models,
+        model_name=_best_model,
+        write_tables=lambda study, is_live: write_tables(study, origin, plan.folder.path, is_live=is_live),
+    )
+
+
+def _best_model(study: Study, number: int) -> str | None:
+    best = study.best
+    return BEST if best and best.number == number else None

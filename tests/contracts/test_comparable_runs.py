@@ -17,6 +17,8 @@ from results.report.run_record import read_run
 from search import report, tasks
 from search.planning.config import parse
 from search.planning.plan import Plan
+from search.session.study import open_study
+from search.trials.job import search_job
 from spaces.goal import Goal, Restore
 from tests.search import toy
 
@@ -77,11 +79,11 @@ def others(task: tasks.Task, folder: Path) -> dict[str, Change]:
 def write(plan: Plan, splits: Splits) -> None:
     """The run's journal and tables, with one completed trial."""
     with plan.folder.locked():
-        study = plan.open_study(splits)
+        study = open_study(plan, splits)
         trial = study.suggest()
         for step in range(1, plan.max_epochs + 1):
             study.report(trial.number, toy.report(step, 0.5, finished=step == plan.max_epochs))
-        plan.job(splits).write_tables(study, False)
+        search_job(plan, splits).write_tables(study, False)
 
 
 def test_runs_that_differ_in_what_a_score_means_are_never_compared(task, tmp_path):
@@ -91,7 +93,7 @@ def test_runs_that_differ_in_what_a_score_means_are_never_compared(task, tmp_pat
     for what, (plan, splits) in others(task, tmp_path).items():
         there = Conditions.of_row(plan.origin(splits).columns())
         assert len(there.differences(here)) == len(here.differences(there)) == 1, what
-        began = Conditions.of_identity(plan.identity(splits))
+        began = Conditions.of_identity(plan.identity(splits).to_json())
         assert began.differences(Conditions.of_identity(own[0].identity(own[1]))), what
 
 

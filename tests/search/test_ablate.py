@@ -20,6 +20,7 @@ from search.planning.known_candidates import Base, find_base
 from search.planning.plan import Plan
 from search.retraining import retrain
 from search.retraining.ablation import Ablation
+from search.session.study import open_study
 from tests.search import toy
 from tests.search.command import run_command
 from tests.search.unfinished import cut_short, line
@@ -189,4 +190,4 @@ def test_it_trains_what_is_asked_and_goes_on_with_more_seeds_by_its_name_alone(t
     assert len(both) == 8
     assert "bertoldi, one choice varied at a time" in (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="holds an ablation; name another run"):
-        Plan.of(parse_run(line(tmp_path, "max_epochs=1", "train_examples=300"))).open_study(load_made())
+        open_study(Plan.of(parse_run(line(tmp_path, "max_epochs=1", "train_examples=300"))), load_made())

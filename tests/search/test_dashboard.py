@@ -12,6 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from data.made.digits import load_made
 from search.planning.config import parse
 from search.planning.plan import Plan
+from search.session.study import open_study
 from tests.search.toy import report
 from tests.search.unfinished import cut_short, line
 
@@ -46,6 +47,6 @@ def test_it_shows_trials_with_parameters_and_curves_while_the_run_goes_on(tmp_pa
     assert journal.read_bytes() == before
     plan = Plan.of(parse(line(tmp_path)))
     with plan.folder.locked():
-        plan.open_study(load_made()).report(2, report(2, 0.75))
+        open_study(plan, load_made()).report(2, report(2, 0.75))
     app = wsgi(storage)  # one that has not just looked: it does so every two seconds
     assert [value["value"] for value in trials(app)[2]["intermediate_values"]] == [0.7, 0.75]

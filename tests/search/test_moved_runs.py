@@ -21,6 +21,8 @@ from search.planning.plan import Plan
 from search.planning.warm_start import find_earlier
 from search.retraining.ablation import Ablation
 from search.retraining.confirmation import Confirmation, finalists_of
+from search.session.study import open_study
+from search.trials.job import search_job
 from tests.search import toy
 from tests.search.test_replay import one_thread, record  # noqa: F401  the first is a fixture
 from tests.search.unfinished import cut_short, line
@@ -34,12 +36,12 @@ def completed(runs_dir: Path, run: str, *arguments: str) -> Path:
     """The folder of a run of three completed trials."""
     plan = planned(runs_dir, run, *arguments)
     with plan.folder.locked():
-        study = plan.open_study(SPLITS)
+        study = open_study(plan, SPLITS)
         for score in (0.5, 0.6, 0.7):
             number = study.suggest().number
             for step in (1, 2, 3):
                 study.report(number, toy.report(step, score + step / 1000, finished=step == 3))
-        plan.job(SPLITS).write_tables(study, False)
+        search_job(plan, SPLITS).write_tables(study, False)
     return plan.folder.path
 
 
@@ -70,8 +72,8 @@ class TestARunThatMoved:
         assert NO_RAY in capsys.readouterr().err
         plan = Plan.of(parse(line))
         with plan.folder.locked():
-            study = plan.open_study(SPLITS)
-            plan.job(SPLITS).write_tables(study, False)
+            study = open_study(plan, SPLITS)
+            search_job(plan, SPLITS).write_tables(study, False)
         assert len(study.trials) == 3
         found = tables.read(folder / "leaderboard.parquet", "leaderboard")
         assert set(found["run"].to_pylist()) == {folder.name}
@@ -109,7 +111,7 @@ class TestARunThatMoved:
 def begin_confirmation(plan: Plan) -> int:
     """How many trainings the confirmation of a run has, one of them made here if there is none."""
     with plan.folder.locked():
-        known = finalists_of(plan.open_study(SPLITS))
+        known = finalists_of(open_study(plan, SPLITS))
     confirmation = Confirmation(plan, SPLITS, known, 1, 1)
     with confirmation.folder.locked():
         study = confirmation.open_study()
@@ -140,7 +142,7 @@ def open_ablation(runs_dir: Path, base: str) -> list[str]:
 def test_a_run_that_was_killed_before_its_first_trial_and_renamed_goes_on(tmp_path):
     plan = planned(tmp_path, "a")
     with plan.folder.locked():
-        plan.open_study(SPLITS)
+        open_study(plan, SPLITS)
     journal = plan.folder.journal
     journal.write_bytes(journal.read_bytes().partition(b"\n")[0] + b"\n")  # without what identifies it
     folder = _renamed(plan.folder.path)
@@ -188,7 +190,7 @@ class TestDataThatMoved:
     def begin(self, runs_dir: Path, photos: Path) -> None:
         plan = Plan.of(parse(["run=a", f"runs_dir={runs_dir}", "task=images", f"data={photos}", "max_epochs=3"]))
         with plan.folder.locked():
-            study = plan.open_study(plan.load_data(print))
+            study = open_study(plan, plan.load_data(print))
             study.report(study.suggest().number, toy.report(1, 0.5))
 
     def commands(self, runs_dir: Path, *further: str) -> list[Callable[[], int]]:
@@ -213,7 +215,7 @@ class TestDataThatMoved:
             assert command() == 2
             said = capsys.readouterr().err
             assert str(photos) in said
-            assert "data= says where they are now" in said
+            assert "set data= to their new path" in said
 
     def test_other_data_are_refused_with_both_named(self, tmp_path, photos, nowhere, capsys):
         self.begin(tmp_path / "runs", photos)

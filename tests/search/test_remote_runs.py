@@ -22,7 +22,9 @@ from search.planning.plan import Plan
 from search.planning.resume import resume_command
 from search.planning.warm_start import find_earlier
 from search.runs.folder import find_run
+from search.session.study import open_study
 from search.tasks import find
+from search.trials.job import search_job
 from tests.faults.observed import wait_for
 from tests.results.bucket import URL, Bucket
 from tests.search import toy
@@ -128,12 +130,12 @@ class TestOtherCommands:
         monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
         plan = Plan.of(parse(["run=a", f"runs_dir={tmp_path}", "data=made", "max_epochs=3", "references=false"]))
         with plan.folder.locked():
-            study = plan.open_study(load_made())
+            study = open_study(plan, load_made())
             for score in (0.5, 0.6, 0.7):
                 trial = study.suggest()
                 for step in (1, 2, 3):
                     study.report(trial.number, toy.report(step, score, finished=step == 3))
-            plan.job(load_made()).write_tables(study, False)
+            search_job(plan, load_made()).write_tables(study, False)
         (plan.folder.path / "models").mkdir()
         (plan.folder.path / "models" / "best.pt").write_bytes(b"of a")
         for path in plan.folder.path.rglob("*.*"):

@@ -14,6 +14,7 @@ from results.schema import Status
 from search.planning.config import parse
 from search.planning.plan import Plan
 from search.replay import _difference, main
+from search.session.study import open_study
 from spaces.report import Report
 from tests.search.unfinished import line
 from trainables.goals import DeviceSplit
@@ -48,7 +49,7 @@ def record(
     splits = splits or load_made().limited(300)
     train, val = (DeviceSplit.of(split.x, split.y, CPU) for split in (splits.train, splits.val))
     with plan.folder.locked():
-        study = plan.open_study(splits)
+        study = open_study(plan, splits)
         trial = study.suggest()
         training = Training(trial.candidate, train, val, seed=trial.seed, epochs=EPOCHS)
         for _ in range(EPOCHS - (ending is not None)):
@@ -146,7 +147,7 @@ def test_another_dataset_is_refused_with_both_named(tmp_path, capsys):
 def test_a_trial_without_reports_is_refused(tmp_path, capsys):
     plan = Plan.of(parse(line(tmp_path)))
     with plan.folder.locked():
-        plan.open_study(load_made()).suggest()
+        open_study(plan, load_made()).suggest()
     code, said = replay(tmp_path, capsys)
     assert code == 2
     assert "trial=0: it has no report that a replay could be held against: 0 reports so far" in said
@@ -155,7 +156,7 @@ def test_a_trial_without_reports_is_refused(tmp_path, capsys):
 def test_a_run_without_trials_is_refused(tmp_path, capsys):
     plan = Plan.of(parse(line(tmp_path)))
     with plan.folder.locked():
-        plan.open_study(load_made())
+        open_study(plan, load_made())
     assert replay(tmp_path, capsys) == (2, "search.replay: trial=0: the run a has no trials yet\n")
 
 

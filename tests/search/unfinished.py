@@ -9,6 +9,7 @@ from data.splits import Splits
 from search.planning.config import parse
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
+from search.session.study import open_study
 from search.trials.checkpoints import CheckpointStore
 from tests.search.toy import report
 
@@ -17,7 +18,7 @@ def cut_short(runs_dir: Path, *arguments: str, splits: Splits | None = None) -> 
     """The folder of a run `a` of three trials that have begun; the last one, which goes on, has a checkpoint."""
     plan = Plan.of(parse(line(runs_dir, "max_epochs=3", *arguments)))
     with plan.folder.locked():
-        study = plan.open_study(splits or load_made())
+        study = open_study(plan, splits or load_made())
         for score in (0.5, 0.6, 0.7):
             number = study.suggest().number
             study.report(number, report(1, score))

@@ -8,7 +8,8 @@ from data.made.digits import load_made
 from search.planning.config import parse
 from search.planning.plan import Plan
 from search.retraining.confirmation import Confirmation
-from search.trials.job import trial_spec
+from search.session.study import open_study
+from search.trials.job import search_job, trial_spec
 
 SPLITS = load_made()
 
@@ -20,8 +21,8 @@ def test_a_trial_is_told_the_folder_from_the_root(tmp_path: Path, monkeypatch: p
     typed = ["data_dir=mine"] if way == "typed" else []
     plan = Plan.of(parse(["data=made", "run=a", f"runs_dir={tmp_path}", *typed]))
     with plan.folder.locked():
-        study = plan.open_study(SPLITS)
-        search, confirmation = plan.job(SPLITS), Confirmation(plan, SPLITS, [], 1, 1).job(study)
+        study = open_study(plan, SPLITS)
+        search, confirmation = search_job(plan, SPLITS), Confirmation(plan, SPLITS, [], 1, 1).job(study)
         trial = study.suggest()
     for job in (search, confirmation):
         assert trial_spec(trial, job).data_dir == tmp_path / "mine"

@@ -19,6 +19,7 @@ from search.planning.plan import Plan
 from search.planning.resume import earlier
 from search.replay import main as replay
 from search.run import main as search
+from search.session.study import open_study
 from search.tasks import Scale
 from tests.search.unfinished import contents, cut_short, line
 
@@ -59,7 +60,7 @@ def test_what_was_used_is_recorded_and_only_what_was_typed_is_asked_for_again(tm
     begun = plan(tmp_path, "val_examples=100")
     splits = begun.load_data(print)
     with begun.folder.locked():
-        begun.open_study(splits)
+        open_study(begun, splits)
     recorded = yaml.safe_load((tmp_path / "a" / "config.yaml").read_text())
     assert (recorded["train_examples"], recorded["val_examples"]) == (None, 100)
     assert (recorded["dataset"]["train_examples"], recorded["dataset"]["val_examples"]) == (1_257, 100)

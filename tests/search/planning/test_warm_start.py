@@ -14,7 +14,9 @@ from results.schema import Status
 from search.planning.config import parse
 from search.planning.plan import Plan
 from search.planning.warm_start import find_earlier, start_warm
+from search.session.study import open_study
 from search.study.study import Study
+from search.trials.job import search_job
 from search.trials.searcher import StudySearcher
 from spaces.recipe import Candidate
 from tests.search import toy
@@ -42,12 +44,12 @@ def earlier_run(
     """
     plan = planned(runs_dir, run, *arguments)
     with plan.folder.locked():
-        study = plan.open_study(SPLITS)
+        study = open_study(plan, SPLITS)
         for score in scores:
             trial = study.suggest()
             for step in (1, 2, 3):
                 study.report(trial.number, toy.report(step, score + (step - 3) / 1000, finished=step == 3))
-        plan.job(SPLITS).write_tables(study, False)
+        search_job(plan, SPLITS).write_tables(study, False)
     best = scores.index(max(scores)) if holds is None else holds
     keep(plan, study.trials[best].candidate)
     return study
@@ -64,7 +66,7 @@ def warmed(plan: Plan) -> tuple[Study, list[Any], list[str]]:
     said: list[str] = []
     earlier = find_earlier(plan, said.append)
     with plan.folder.locked():
-        study = plan.open_study(SPLITS)
+        study = open_study(plan, SPLITS)
         return study, start_warm(plan, study, earlier, plan.identity(SPLITS), said.append), said
 
 
@@ -94,7 +96,7 @@ def test_a_model_of_another_trial_is_not_taken_for_the_best_ones(tmp_path):
 def test_where_what_is_taken_over_leads_from_now_on_the_former_best_ones_model_is_set_aside(tmp_path):
     before, plan = earlier_run(tmp_path, "a", holds=2), planned(tmp_path, "b", "warm_start=a")
     with plan.folder.locked():
-        former = plan.open_study(SPLITS).add_reference("published", before.trials[0].candidate).candidate
+        former = open_study(plan, SPLITS).add_reference("published", before.trials[0].candidate).candidate
     keep(plan, former)
     plan.folder.best_model.with_suffix(".onnx").write_bytes(b"of the former")
     _, _, said = warmed(plan)
@@ -117,7 +119,7 @@ def test_a_damaged_file_is_no_model_and_is_set_aside(tmp_path):
 def test_a_model_of_the_best_that_was_taken_over_takes_the_place_of_the_former_best_ones(tmp_path):
     before, plan = earlier_run(tmp_path, "a"), planned(tmp_path, "b", "warm_start=a")
     with plan.folder.locked():
-        former = plan.open_study(SPLITS).add_reference("published", before.trials[0].candidate).candidate
+        former = open_study(plan, SPLITS).add_reference("published", before.trials[0].candidate).candidate
     keep(plan, former)
     warmed(plan)
     assert load_model(plan.folder.best_model).candidate == before.best.candidate
@@ -144,7 +146,7 @@ def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_pa
     splits = SPLITS.limited(plan.config.train_examples)
     earlier = find_earlier(plan, print)
     with plan.folder.locked():
-        study = plan.open_study(splits)
+        study = open_study(plan, splits)
         left = start_warm(plan, study, earlier, plan.identity(splits), print)
         assert study.trials == []
         assert [candidate for candidate, _ in left] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
@@ -153,7 +155,7 @@ def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_pa
         issued = [searcher.suggest(str(number)) for number in range(5)]
     assert [trial["origin"] for trial in issued] == ["warm"] * 4 + ["tpe"]
     assert study.trials[0].seed != before.trials[5].seed
-    assert plan.open_study(splits).trials[0].params == before.trials[5].params  # as the journal has it
+    assert open_study(plan, splits).trials[0].params == before.trials[5].params  # as the journal has it
     assert not (plan.folder.models / "best.pt").exists()
 
 
@@ -224,7 +226,7 @@ class TestOtherConditions:
         splits = plan.load_data(print)
         said: list[str] = []
         with plan.folder.locked():
-            study = plan.open_study(splits)
+            study = open_study(plan, splits)
             left = start_warm(plan, study, find_earlier(plan, print), plan.identity(splits), said.append)
         assert len(left) == 4
         assert f"left apart: run a ({told}" in said[0]

@@ -19,11 +19,13 @@ from search.command_line.terminal import Terminal
 from search.planning.config import RunConfig, from_values
 from search.planning.plan import Plan
 from search.runs.folder import RunFolder
+from search.session.study import open_study
 from search.session.summary import print_summary
 from search.study.budget import Budget
 from search.study.study import Study
 from search.tasks import Scale, Task
 from search.trials.failures import FIRST_TRIALS
+from search.trials.job import search_job
 from search.trials.outcome import Outcome
 from search.trials.tuning import run_trials
 from spaces.layers import Conv, Dense, Flatten, Norm
@@ -126,9 +128,9 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         folder=RunFolder(folder / "run"),
     )
     with plan.folder.locked():
-        study = plan.open_study(made())
+        study = open_study(plan, made())
         outcome = run_trials(
-            plan.job(made()),
+            search_job(plan, made()),
             made(),
             study,
             Slots(Slot(cpus=1, gpus=0), 1, lambda: Nodes(up=[{"CPU": 1.0}])),
