@@ -2,6 +2,7 @@
 
 import io
 import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,7 @@ from data.images import IMAGES, MAX_LISTED, class_names, own, read_images
 from data.made.digits import load_made
 from data.splits import DataError, DataUnavailable, Split, Splits
 
-README_EXAMPLE = """
-from pathlib import Path
-from PIL import Image
-from data.made.digits import load_made
-
-splits = load_made()
-for split, name in (splits.train, "train"), (splits.val, "val"), (splits.test, "test"):
-    for place, (image, label) in enumerate(zip(split.x, split.y)):
-        folder = Path("my-digits", str(label))
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(folder / f"{name}-{place}.png")
-"""
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_images.py"
 
 GREY, COLOUR = (6, 4), (6, 4, 3)  # height, width, channels
 
@@ -76,9 +66,9 @@ def test_a_folder_of_class_folders_is_read_and_split(tmp_path: Path):
     assert own(folder).fingerprint == splits.fingerprint
 
 
-def test_the_example_of_the_readme_gives_the_embedded_digits_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_example_of_own_images_gives_the_embedded_digits_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    exec(README_EXAMPLE, {})
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
     splits = IMAGES.load("my-digits", Path("unused"), print)
 
     assert contents(*parts(splits)) == contents(*parts(load_made()))
