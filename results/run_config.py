@@ -66,6 +66,7 @@ class RunFacts:
     grace_epochs: float | None = key(None, "", least=1e-6, most=_MOST_EPOCHS)
     reduction_factor: int | None = key(None, "", least=2)
     sampler: str | None = key(None, "")
+    pruner: str | None = key(None, "")
     train_examples: int | None = key(None, "", least=0)
     val_examples: int | None = key(None, "", least=0)
     git_commit: str | None = key(None, "")

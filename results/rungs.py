@@ -1,16 +1,25 @@
-"""Where ASHA's rungs are."""
+"""Where the rungs of successive halving are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from typing import TypeVar
 
 Length = TypeVar("Length", int, float)
 
 
-def rungs_below(last: Length, first: Length, factor: int) -> Iterator[Length]:
-    """Yields first, first * factor, first * factor**2, ... below `last`, the length of a whole trial."""
-    rung = first
+def rungs_below(last: Length, first: Length, factor: int) -> list[Length]:
+    """Returns first, first * factor, first * factor**2, ... below `last`, the length of a whole trial.
+
+    Raises ValueError if they would never end.
+    """
+    if not (factor > 1 and first > 0 and math.isfinite(last)):
+        raise ValueError(
+            f"rungs at {first:g} epochs times powers of {factor:g}, up to {last:g}: "
+            "expected a positive number of epochs, and a factor above 1"
+        )
+    rungs, rung = [], first
     while rung < last:
-        yield rung
+        rungs.append(rung)
         rung *= factor
+    return rungs

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -79,23 +78,14 @@ def param_columns(leaderboard: pd.DataFrame) -> list[str]:
     return [column for column in columns if len(distinct(leaderboard, column)) > 1]
 
 
-def rungs(leaderboard: pd.DataFrame, grace_epochs: float, reduction_factor: int, max_epochs: float) -> pd.DataFrame:
-    """How many searched trials reached each rung and were stopped there; the last row is the end of a whole trial.
-
-    Raises ValueError for rungs that never come to an end.
-    """
-    if not (reduction_factor > 1 and grace_epochs > 0 and math.isfinite(max_epochs)):
-        raise ValueError(
-            f"rungs at {grace_epochs:g} epochs times powers of {reduction_factor:g}, up to {max_epochs:g}: "
-            "expected a positive number of epochs, and a factor above 1"
-        )
+def rungs(leaderboard: pd.DataFrame, epochs_of_rungs: Iterable[float], max_epochs: float) -> pd.DataFrame:
+    """Returns how many searched trials reached each rung and were stopped there; the last row is for a whole trial."""
     trials = searched(leaderboard)
     epochs, stopped = floats(trials, "epochs"), floats(trials, "stop_rung")
-    found, rung = [], float(grace_epochs)
-    while rung < max_epochs:
+    found = []
+    for rung in map(float, epochs_of_rungs):
         here = np.isclose(stopped, rung)
         found.append({"epochs": rung, "reached": int((epochs >= rung - 1e-9).sum()), "stopped": int(here.sum())})
-        rung *= reduction_factor
     complete = len(rows(trials, "status", [Status.COMPLETE]))
     return pd.DataFrame([*found, {"epochs": float(max_epochs), "reached": complete, "stopped": 0}])
 

@@ -86,7 +86,7 @@ def rungs(counts: pd.DataFrame) -> go.Figure:
     *stops, end = [f"{epochs:g} epoch{'' if epochs == 1 else 's'}" for epochs in counts["epochs"]]
     names = [*stops, f"{end}, the end"]
     on, stopped = counts["reached"] - counts["stopped"], counts["stopped"]
-    kinds = [("went on", on, BLUE), ("stopped there by ASHA", stopped, GREY)]
+    kinds = [("went on", on, BLUE), ("stopped there", stopped, GREY)]
     for name, values, colour in kinds:
         figure.add_bar(
             y=names,

@@ -51,12 +51,11 @@ def learning(run: RunRecord) -> Section:
 
 def rungs(run: RunRecord) -> Section:
     title = "Trials per rung"
-    config = run.config
-    if not config.get("max_epochs"):
+    if not run.config.get("max_epochs"):
         return Section("rungs", title, missing("The run has no config.yaml, which would say where its rungs are."))
-    counts = analysis.rungs(
-        run.leaderboard, run.grace_epochs, config.get("reduction_factor") or 3, float(config["max_epochs"])
-    )
+    if not run.rungs and run.pruner != "asha":
+        return Section("rungs", title, missing(f"No trial was stopped early: pruner={run.pruner}."))
+    counts = analysis.rungs(run.leaderboard, run.rungs, run.max_epochs)
     if not floats(counts, "reached").any():
         return Section("rungs", title, missing("No searched trial has reached a rung yet."))
     *stops, end = records(counts)
@@ -64,8 +63,8 @@ def rungs(run: RunRecord) -> Section:
     parts += [f"{end['reached']} were trained to their end"]
     stopped = sum(row["stopped"] for row in stops)
     seen = (
-        f"Of the searched trials {', '.join(parts)}; ASHA stopped {stopped}. Published networks are not counted: they "
-        "are trained in full."
+        f"Of the searched trials {', '.join(parts)}; pruner={run.pruner} stopped {stopped}. Published networks are not "
+        "counted: they are trained in full."
     )
     return Section("rungs", title, figure(plots.rungs(counts), "rungs-plot", seen))
 
@@ -76,7 +75,9 @@ def importances(run: RunRecord) -> tuple[Section, list[str]]:
     numbers = [row["trial"] for row in records(run.fair, "trial")]
     scores = dict(zip(numbers, floats(run.fair, "score").tolist(), strict=True))
     if len(scores) < FEWEST:
-        why = f"Too few trials to say: importances need {FEWEST} that reached the first rung, and {len(scores)} did. "
+        why = (
+            f"Too few trials to say: importances need {FEWEST} that reached {_fair_time(run)}, and {len(scores)} did. "
+        )
         return Section("importance", title, missing(f"{why}More trials: ", _more(run))), []
     try:
         found = importance(run.folder / "journal.log", scores, run.direction)
@@ -101,11 +102,11 @@ def effects(run: RunRecord, order: list[str]) -> Section:
     title = "Effect of each choice"
     found = analysis.effects(run.fair, direction=run.direction)
     if found.empty:
-        why = f"No choice was tried in two ways by trials that reached the first rung, {in_epochs(run.grace_epochs)}. "
+        why = f"No choice was tried in two ways by trials that reached {_fair_time(run)}. "
         return Section("effects", title, missing(f"{why}More trials: ", _more(run)))
     names = sorted(found["parameter"].unique(), key=lambda name: order.index(name) if name in order else len(order))
     shown, further = names[:_EFFECTS_SHOWN], names[_EFFECTS_SHOWN:]
-    axis = f"{run.score_name}, epoch {run.grace_epochs:g}"
+    axis = f"{run.score_name}, epoch {run.fair_epochs:g}"
     lead = f"Mean of {_fair_scores(run)}, with its 95% interval over these trials. {_CONFOUNDED}"
     html = paragraph(lead) + _effects_figure(found, shown, "effects-plot", axis, run.direction)
     if further:
@@ -130,9 +131,14 @@ def _front_seen(run: RunRecord, column: str, what: str) -> str:
 
 def _fair_scores(run: RunRecord) -> str:
     return (
-        f"the {run.score_name} after {in_epochs(run.grace_epochs)}, the first rung, of all {len(run.fair)} searched "
-        "trials that came to it, pruned ones included, so that all compare after equal training"
+        f"the {run.score_name} after {_fair_time(run)}, of all {len(run.fair)} searched trials that reached it"
+        f"{', pruned ones included' if run.rungs else ''}, so that all compare after equal training"
     )
+
+
+def _fair_time(run: RunRecord) -> str:
+    """Returns '1 epoch, the first rung' or '18 epochs, a whole trial'."""
+    return f"{in_epochs(run.fair_epochs)}, {'the first rung' if run.rungs else 'a whole trial'}"
 
 
 def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: str, direction: str) -> Markup:

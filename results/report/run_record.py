@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from results import tables
-from results.analysis.columns import records, rows, searched, trial_name
+from results.analysis.columns import floats, records, rows, searched, trial_name
 from results.analysis.confirmed import Confirmed
 from results.analysis.statistics import Mean
 from results.analysis.trials import Direction, at_equal_epochs, direction_of
@@ -21,6 +21,7 @@ from results.locations import user_facing_path
 from results.report.run_samples import Samples, read_samples
 from results.report.table_checks import checked
 from results.run_config import read_config
+from results.rungs import rungs_below
 from results.runs_at import is_default
 from results.schema import Status
 from results.shell import argument_of
@@ -94,15 +95,35 @@ class RunRecord:
         """The finalist that validation put first, with its mean over seeds; None where nothing is confirmed."""
         return next(iter(self.confirmed.means.items()), None)
 
+    @property
+    def pruner(self) -> str:
+        """Its name. Runs from before there was a choice had ASHA."""
+        return self.config.get("pruner") or "asha"
+
     @cached_property
-    def grace_epochs(self) -> float:
-        """Epochs of the first rung, which every trial comes to unless it fails."""
-        return float(self.config.get("grace_epochs") or 1)
+    def rungs(self) -> list[float]:
+        """The epochs at which trials could be stopped: ASHA's by arithmetic, another pruner's where it stopped some."""
+        if self.pruner != "asha":
+            return sorted(self.leaderboard["stop_rung"].dropna().unique().tolist())
+        grace, factor = float(self.config.get("grace_epochs") or 1), self.config.get("reduction_factor") or 3
+        return rungs_below(self.max_epochs, grace, factor)
+
+    @cached_property
+    def max_epochs(self) -> float:
+        """The epochs of a whole trial, or of the longest one if config.yaml does not say."""
+        if self.config.get("max_epochs"):
+            return float(self.config["max_epochs"])
+        return max((epochs for epochs in floats(self.leaderboard, "epochs").tolist() if epochs > 0), default=1.0)
+
+    @cached_property
+    def fair_epochs(self) -> float:
+        """The epochs after which trials are compared: the first rung, or a whole trial's if there is no rung."""
+        return self.rungs[0] if self.rungs else self.max_epochs
 
     @cached_property
     def fair(self) -> pd.DataFrame:
-        """The searched trials, each with its score after the first rung's epochs."""
-        return at_equal_epochs(self.leaderboard, self.curves, self.grace_epochs)
+        """The searched trials that were trained for `fair_epochs`, each with its score at that time."""
+        return at_equal_epochs(self.leaderboard, self.curves, self.fair_epochs)
 
     def first(self, column: str) -> Any:
         """The first value of a column of the leaderboard that is not missing, or None."""

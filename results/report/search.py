@@ -49,7 +49,7 @@ def asked(run: RunRecord) -> Section:
         ("Budget", ", ".join(filter(None, limits)) or "no limit"),
         ("A whole trial", in_epochs(config["max_epochs"]) if config.get("max_epochs") else "unknown"),
         ("Sampler", f"{config.get('sampler', 'unknown')}, seed {config.get('seed', 'unknown')}"),
-        ("Stopping", _asha(config)),
+        ("Stopping", _stopping(run)),
         ("Objective", f"{run.score_name}, {run.direction}d"),
         ("Confirmation", f"{confirm['top_k']} best, {confirm['seeds']} seeds" if confirm.get("top_k") else "not asked"),
     ]
@@ -137,9 +137,11 @@ def _failed(group: pd.DataFrame) -> str:
     return f"{count(len(group), 'trial')} ({shown}), {', '.join(distinct(group, 'status')).lower()}:"
 
 
-def _asha(config: dict[str, Any]) -> str:
-    grace, factor = in_epochs(config.get("grace_epochs") or 1), config.get("reduction_factor") or 3
-    return f"ASHA: from {grace} on, one in {factor} goes on at each rung"
+def _stopping(run: RunRecord) -> str:
+    if run.pruner != "asha":
+        return "none, every trial is trained to its end" if run.pruner == "none" else run.pruner
+    grace, factor = in_epochs(run.config.get("grace_epochs") or 1), run.config.get("reduction_factor") or 3
+    return f"ASHA: from {grace} on, the top 1/{factor} of trials continue at each rung"
 
 
 def _places(run: RunRecord) -> list[tuple[str, str]]:

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from data.made.digits import load_made
 from results.keys import entries_of
 from search import run as search
 from search.planning.config import parse
 from search.planning.keys import RunKeys, to_dict
+from search.planning.plan import Plan
 from search.planning.resume import SESSION_KEYS, resume_command
 from search.runs.folder import RunFolder
 from search.study.journal_file import cut_torn_line
+from search.study.pruning.asha import Asha
 from tests.search.command import ROOT
 from tests.search.toy import open_study, picture, run
 from tests.search.unfinished import contents, cut_short, line, write
@@ -146,6 +149,17 @@ class TestWhatIsRefused:
         assert said.startswith(f"search.run: {tmp_path / 'a'}: a run goes on as it began, or its rows would not")
         assert contents(tmp_path / "a") == files
         return said
+
+    def test_a_run_from_before_there_was_a_choice_of_pruners_resumes_with_asha(self, tmp_path, unfinished):
+        files = {name: content.replace(b'"pruner":"asha",', b"") for name, content in unfinished.items()}
+        files["config.yaml"] = files["config.yaml"].replace(b"pruner: asha\n", b"")
+        assert all(b"pruner" not in content for content in files.values())
+        write(tmp_path / "a", files)
+        plan = Plan.of(parse(line(tmp_path)))
+        with plan.folder.locked():
+            study = plan.open_study(load_made())
+        assert isinstance(study.pruner, Asha)
+        assert study.pruner.rungs[1] == [0.5, 0.6, 0.7]
 
     def test_what_does_not_change_rows_may_change(self, tmp_path, unfinished, nowhere, capsys):
         write(tmp_path / "a", unfinished)

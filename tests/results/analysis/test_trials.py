@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from results import analysis, tables
+from results.rungs import rungs_below
 from results.schema import PREDICTIONS
 from tests.results.conftest import PARAM_TYPES, make_row
 
@@ -101,7 +102,7 @@ def test_rungs_count_who_came_and_who_was_stopped():
         make_row(3, "FAILED", None, epochs=2.0),
         make_row(4, epochs=9.0, reference="bertoldi"),
     ]
-    table = analysis.rungs(board_of(rows), 1, 3, 9)
+    table = analysis.rungs(board_of(rows), rungs_below(9, 1, 3), 9)
     assert table.to_dict("list") == {"epochs": [1, 3, 9], "reached": [4, 2, 1], "stopped": [1, 1, 0]}
 
 

@@ -163,7 +163,7 @@ def test_rungs_are_bars_of_who_went_on_and_who_was_stopped():
     counts = pd.DataFrame({"epochs": [1.0, 3.0, 9.0], "reached": [24, 11, 4], "stopped": [13, 7, 0]})
     found = traces(plots.rungs(counts))
     assert found["went on"].x == (11, 4, 4)
-    assert found["stopped there by ASHA"].x == (13, 7, 0)
+    assert found["stopped there"].x == (13, 7, 0)
     assert found["went on"].y == ("1 epoch", "3 epochs", "9 epochs, the end")
 
 

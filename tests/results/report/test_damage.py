@@ -16,6 +16,7 @@ import pytest
 
 from results import analysis
 from results.report.run_record import read_run
+from results.rungs import rungs_below
 from search import report
 from tests.results.analysis.test_ablation import write_ablation
 from tests.results.damage import damages
@@ -201,6 +202,6 @@ def test_a_trial_that_ended_before_it_began_took_no_time(runs):
 
 
 @pytest.mark.parametrize(("grace", "factor"), [(1, 1), (0, 3), (1, 0), (1, -2), (float("nan"), 3)])
-def test_rungs_that_never_end_are_refused(runs, grace, factor):
+def test_rungs_that_never_end_are_refused(grace, factor):
     with pytest.raises(ValueError, match="a factor above 1"):
-        analysis.rungs(read_run(runs / "search").leaderboard, grace, factor, 9)
+        rungs_below(9, grace, factor)

@@ -132,7 +132,7 @@ def test_what_was_asked_is_told(made):
         "at most 9,999 parameters",
         "padding=same",
         "9 epochs",
-        "from 1 epoch on, one in 3",
+        "from 1 epoch on, the top 1/3",
         "mnist (original)",
     ):
         assert told in page.text
