@@ -89,7 +89,7 @@ def _time_line(plan: Plan, seen: Survey) -> str:
     return (
         f"predicted time: {total / 60:.0f} minutes on {count(slots, 'slot')} of this machine's CPU: about "
         f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
-        f"on a few batches; pruner={plan.config.pruner} is assumed to see random scores"
+        "on a few batches, assuming random scores"
     )
 
 

@@ -39,7 +39,6 @@ class Entry:
     """A trial read back: as it started, its reports, its ending if it has one."""
 
     trial: TrialRecord
-    distributions: dict[str, BaseDistribution]
     reports: list[Reported]
     ending: Ending | None
 
@@ -202,7 +201,7 @@ def _entry(trial: FrozenTrial) -> Entry:
     if trial.state.is_finished():
         why = attrs["ending"]
         ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], _in_utc(trial.datetime_complete))
-    return Entry(record, dict(trial.distributions), _reports(trial), ending)
+    return Entry(record, _reports(trial), ending)
 
 
 def _in_utc(at: datetime | None) -> datetime | None:

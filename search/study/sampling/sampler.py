@@ -26,8 +26,8 @@ class Sampler(Protocol):
     What it proposes must follow from the run's seed, the trial's number, and the trials that it was notified of: a
     resumed run makes a new sampler, notifies it of all starts and then of all ends, both by number, and expects the
     same proposals. So the order of ends must not matter, and random numbers come from
-    `seeds.entropy(problem.seed, number, purpose=1)`. As an example, a sampler that proposes the largest of the first ten
-    draws that pass the gate:
+    `seeds.entropy(problem.seed, number, purpose=1)`. As an example, a sampler that proposes the largest of the first
+    ten draws that pass the gate:
 
         class Largest:
             def __init__(self, problem: Problem) -> None:

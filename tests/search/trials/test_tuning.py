@@ -11,6 +11,8 @@ from ray.tune.execution.tune_controller import TuneController
 
 from data.splits import Dataset, Split, Splits
 from results import tables
+from results.report import lessons
+from results.report.run_record import read_run
 from results.schema import Status
 from search.cluster.connection import Cluster, Slots
 from search.cluster.slots import Nodes, Slot
@@ -90,7 +92,7 @@ class Session:
         return text.getvalue()
 
 
-def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
+def run(folder: Path, *, seed: int, fix: dict[str, str], pruner: str = "asha") -> Session:
     task = Task(
         name="toy",
         sentence="stripes",
@@ -110,6 +112,7 @@ def run(folder: Path, *, seed: int, fix: dict[str, str]) -> Session:
         references=False,
         seed=seed,
         sampler="random",
+        pruner=pruner,
         fix=fix,
         definition=task,
         limits=task.laptop,
@@ -214,6 +217,13 @@ def test_when_the_first_trials_all_fail_in_the_same_way_the_run_stops_and_shows_
     assert said in session.printed()
     table = tables.frame(tables.read(session.plan.folder.path / "leaderboard.parquet", "leaderboard"))
     assert set(table["status"]) <= {*map(str, ENDINGS[fate]), "STOPPED"}
+
+
+def test_without_a_pruner_every_trial_is_trained_to_its_end(tmp_path):
+    session = run(tmp_path, seed=0, fix={"fate": "sound"}, pruner="none")
+    assert [(trial.status, len(trial.reports)) for trial in session.study.trials] == [(Status.COMPLETE, 4)] * 8
+    assert read_run(session.plan.folder.path).rungs == []
+    assert "No trial was stopped early: pruner=none." in lessons.rungs(read_run(session.plan.folder.path)).html
 
 
 def test_the_table_says_the_same(study):
