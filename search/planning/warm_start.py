@@ -90,7 +90,7 @@ def start_warm(plan: Plan, study: Study, earlier: Sequence[Earlier], identity: I
         _tell_apart(earlier, chosen, here, say)
     known = [each for each in chosen if _is_known(each, identity)]
     for each in known:
-        study.take_over(each.candidate, each.params, each.seed, each.reports)
+        study.add_known(each.candidate, each.params, each.seed, each.reports)
     _keep_model([each for each in earlier if _is_known(each, identity)], plan, study, say)
     if chosen:
         say(f"warm     {len(chosen)} of {plan.config.warm_start}, {len(known)} of them known and not trained again")

@@ -1,11 +1,10 @@
-"""The study's tables: rows derived from it alone, so that a table can always be made again from the journal."""
+"""The tables of a study. They are derived from the study alone, so the journal suffices to write them again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -20,7 +19,7 @@ from spaces.space import Space
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What every row of a run says of where it comes from."""
+    """The run, task and dataset that every row of a run's tables names."""
 
     run: str
     task: str
@@ -28,18 +27,18 @@ class Origin:
     dataset_origin: str
     dataset_fingerprint: str
     goal: str
-    """As `results.conditions.goal_text` writes it."""
+    """The text of `results.conditions.goal_text`."""
     max_epochs: int
     train_examples: int
     val_examples: int
     classes: tuple[str, ...] | None = None
 
-    def columns(self) -> dict[str, Any]:
-        """What each row of a table says of it."""
+    def columns(self) -> dict[str, object]:
+        """Returns the columns of each row of a table."""
         return {name: value for name, value in vars(self).items() if name != "classes"}
 
-    def facts(self) -> dict[str, Any]:
-        """What a model file says of it."""
+    def facts(self) -> dict[str, object]:
+        """Returns the JSON values that a model file records."""
         return {
             "run": self.run,
             "task": self.task,
@@ -50,7 +49,7 @@ class Origin:
 
 
 def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -> None:
-    """Writes both tables; in a run that is not live, trials that have not ended are STOPPED. Raises StorageError."""
+    """Writes leaderboard and curves. Unless `is_live`, unfinished trials become STOPPED. Raises StorageError."""
     direction = study.objective.direction
     rows = [_trial_row(trial, study, origin, is_live) for trial in study.trials]
     names = sorted({name for trial in study.trials for report in trial.reports for name in report.metrics})
@@ -64,7 +63,7 @@ def write_tables(study: Study, origin: Origin, folder: Path, *, is_live: bool) -
 
 
 def param_types(space: Space) -> dict[str, pa.DataType]:
-    """The column type of each of a space's parameters."""
+    """Returns the column type of each of a space's parameters."""
     return {parameter.name: _arrow_type(parameter.distribution) for parameter in space.parameters}
 
 
@@ -75,7 +74,7 @@ def _arrow_type(distribution: BaseDistribution) -> pa.DataType:
     return pa.int64() if isinstance(distribution, IntDistribution) else pa.float64()
 
 
-def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) -> dict[str, Any]:
+def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) -> dict[str, object]:
     network, reports = trial.candidate.network, trial.reports
     is_stopped = trial.status == Status.RUNNING and not is_live
     seconds, images = sum(r.seconds for r in reports), sum(r.num_images for r in reports)
@@ -113,13 +112,13 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
 
 
 def _error(trial: TrialRecord, study: Study) -> str | None:
-    """The trial's error; if the trial was trained again, with the number of the new trial."""
+    """Returns the trial's error, with the number of the retry if there was one."""
     if trial.number not in study.repeated:
         return trial.error
     return f"{trial.error or trial.status}; retried as trial {study.repeated[trial.number]}"
 
 
-def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, Any]]:
+def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, object]]:
     columns = ("step", "epoch", "train_loss", "val_loss", "val_score", "learning_rate", "seconds")
     same = origin.columns()
     for trial in study.trials:

@@ -1,12 +1,13 @@
-"""The journal of a run: an Optuna JournalStorage on disk, written through at once, and read back after any crash.
+"""The journal of a run: an Optuna JournalStorage on disk, written immediately, and readable after any crash.
 
-A trial's start is one record. A report is two, its fields and then the value that makes it count; an end is two, why
-and then the state. A journal that was cut between the two is read as if the first were not there.
+The start of a trial is one record. A report is two: its fields, then the value that makes it count. An end is two: the
+reason, then the state. If the second of two records is missing, the first is ignored.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from spaces.recipe import Candidate
 FORMAT = 2
 FINGERPRINT = "dataset_fingerprint"
 STATES = {Status.COMPLETE: TrialState.COMPLETE, Status.PRUNED: TrialState.PRUNED}
-"""What Optuna is told of an ending; every other one is a FAIL."""
+"""Optuna's states of endings. Every other ending is a FAIL."""
 
 NEWER_KEYS = {"pruner": "asha"}
 """Keys of an identity that older journals lack, with the value that their runs had."""
@@ -36,7 +37,7 @@ NEWER_KEYS = {"pruner": "asha"}
 
 @dataclass(frozen=True)
 class Entry:
-    """A trial read back: as it started, its reports, its ending if it has one."""
+    """A trial as the journal has it: its start, its reports, and its ending if it has ended."""
 
     trial: TrialRecord
     reports: list[Reported]
@@ -44,27 +45,27 @@ class Entry:
 
 
 class Journal:
-    """The records of one study. Open it with `Journal.open`, under the run's lock."""
+    """The records of one study. Open a journal with `Journal.open`, under the run's lock."""
 
     def __init__(self, path: Path, storage: BaseStorage, study: FrozenStudy, identity: dict[str, Any]) -> None:
         self.identity = identity
-        """What the run was begun with, as far as it makes rows comparable."""
+        """The settings that the run was started with, as far as its rows' comparability depends on them."""
         self._path, self._storage, self._study_id = path, storage, study_id(study)
         self._trial_ids = [trial_id(trial) for trial in self._read()]
 
     @classmethod
-    def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric) -> Journal:
-        """The journal at a path, to go on with; it is made under the run's name if it is not there.
+    def open(cls, path: Path, identity: Mapping[str, object], *, name: str, objective: Metric) -> Journal:
+        """Opens the journal at a path for writing; it is created under the run's name if it does not exist.
 
-        Raises ValueError with the difference if the journal's identity is another, and for a file that is damaged or
-        no run's journal, which is left as it is.
+        Raises ValueError that lists the differences if the journal has another identity, and for a file that is damaged
+        or is not a run's journal. Such a file is left as it is.
         """
         cut_torn_line(path)
         storage, studies = _load(path)
         if not studies:
-            if path.stat().st_size:  # a study is the first record: without one, Optuna would pass over all others
+            if path.stat().st_size:  # the first record creates the study; without one, Optuna would skip all others
                 raise ValueError(f"{path}: {DAMAGED}, its first record is missing. {PUT_BACK}")
-            # Named by the run: of Optuna's default name, two in one storage would merge
+            # Named after the run, since two studies of Optuna's default name would merge in one storage
             storage.create_new_study([direction(objective)], name)
             studies = storage.get_all_studies()
         study = studies[0]
@@ -74,31 +75,31 @@ class Journal:
             storage.set_study_user_attr(study_id(study), HEADER, header)
         else:
             _check_same(path.parent, _identity(path, studies), identity)
-        return cls(path, storage, study, identity)
+        return cls(path, storage, study, dict(identity))
 
     @classmethod
     def read(cls, path: Path) -> Journal:
-        """The journal at a path, to look into, also while its run goes on. Raises ValueError as `open` does."""
+        """Opens the journal at a path for reading, even while its run writes it. Raises ValueError as `open` does."""
         num_whole_bytes(path)
         storage, studies = _load(path)
         identity = _identity(path, studies)
         return cls(path, storage, studies[0], identity)
 
     def entries(self) -> list[Entry]:
-        """All trials, by their numbers. Raises ValueError if the journal is damaged."""
+        """Returns all trials in the order of their numbers. Raises ValueError if the journal is damaged."""
         with reading(self._path):
             return [_entry(trial) for trial in self._read()]
 
-    def note(self, name: str, value: Any) -> None:
-        """Records something of the whole study; any JSON, under a name that no other note has."""
+    def note(self, name: str, value: object) -> None:
+        """Records a JSON value about the whole study, under a name that no other note has."""
         self._storage.set_study_user_attr(self._study_id, name, value)
 
     def notes(self) -> dict[str, Any]:
-        """All notes, by name."""
+        """Returns all notes by name."""
         return self._storage.get_study_user_attrs(self._study_id)
 
     def start(self, trial: TrialRecord, distributions: dict[str, BaseDistribution]) -> None:
-        """Records the next trial."""
+        """Records the start of the next trial."""
         assert trial.number == len(self._trial_ids)
         attrs = {
             "candidate": trial.candidate.to_json(),
@@ -125,9 +126,9 @@ class Journal:
         return _reports(self._storage.get_trial(self._trial_ids[number]))
 
     def end(self, number: int, ending: Ending, value: float | None) -> None:
-        """Records an ending, with the final value of a completed trial."""
-        why = {"status": str(ending.status), "error": ending.error, "stop_rung": ending.stop_rung}
-        self._storage.set_trial_user_attr(self._trial_ids[number], "ending", why)
+        """Records a trial's ending, and the final value of a completed trial."""
+        reason = {"status": str(ending.status), "error": ending.error, "stop_rung": ending.stop_rung}
+        self._storage.set_trial_user_attr(self._trial_ids[number], "ending", reason)
         state = STATES.get(ending.status, TrialState.FAIL)
         self._storage.set_trial_state_values(self._trial_ids[number], state, None if value is None else [value])
 
@@ -146,39 +147,40 @@ def _load(path: Path) -> tuple[JournalStorage, list[FrozenStudy]]:
 
 
 def _identity(path: Path, studies: list[FrozenStudy]) -> dict[str, Any]:
-    """What the journal says of how its run was begun. Raises ValueError if it is of another format, or no run's."""
+    """Returns the identity in the journal. Raises ValueError for another format, or a journal that is not a run's."""
     match [study.user_attrs.get(HEADER) for study in studies]:
         case [{"format": int(written)}] if written != FORMAT:
             raise ValueError(
-                f"{path}: written in format {written}; this version of Frugal reads format {FORMAT}. Go on with the "
+                f"{path}: written in format {written}; this version of Frugal reads format {FORMAT}. Use the "
                 "version that wrote it (config.yaml names the commit), or give another run="
             )
         case [{"format": int(), "identity": dict(identity)}]:
             return identity
-    raise ValueError(f"{path}: a journal of Optuna's, but not of a run of Frugal; give another run=")
+    raise ValueError(f"{path}: a journal of Optuna, but not of a run of Frugal; give another run=")
 
 
-def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_same(folder: Path, before: Mapping[str, object], now: Mapping[str, object]) -> None:
+    """Raises ValueError that lists the differences between two identities."""
     if ("ablation" in before) != ("ablation" in now):
         raise ValueError(f"{folder}: holds {'an ablation' if 'ablation' in before else 'a search'}; name another run")
-    before = {name: value for name, value in NEWER_KEYS.items() if name in now} | before
+    before = {name: value for name, value in NEWER_KEYS.items() if name in now} | dict(before)
     before, now = _flat(before), _flat(now)
     is_same_data = before.get(FINGERPRINT) == now.get(FINGERPRINT)
     renamed = {"run", "dataset"} if is_same_data else {"run"}  # folders may be renamed: `run` is in older journals
     changed = [name for name in {**before, **now} if name not in renamed and before.get(name) != now.get(name)]
     if changed:
-        lines = "; ".join(f"{n} was {_shown(before.get(n))}, is now {_shown(now.get(n))}" for n in changed)
-        hint = "" if is_same_data else ". If the data have moved, data_dir= or data= says where they are now"
-        raise ValueError(f"{folder}: a run goes on as it began, or its rows would not compare: {lines}{hint}")
+        lines = "; ".join(f"{n} was {_format(before.get(n))}, is now {_format(now.get(n))}" for n in changed)
+        hint = "" if is_same_data else ". If the data have moved, give their folder with data_dir= or data="
+        raise ValueError(f"{folder}: a run keeps its original settings, or its rows would not compare: {lines}{hint}")
 
 
-def _shown(value: Any) -> str:
+def _format(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flat(identity: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted names, so that a difference is shown and not what surrounds it."""
-    flat: dict[str, Any] = {}
+def _flat(identity: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Returns nested values by dotted names, so that a difference is printed without its surroundings."""
+    flat: dict[str, object] = {}
     for name, value in identity.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat
@@ -199,13 +201,15 @@ def _entry(trial: FrozenTrial) -> Entry:
     )
     ending = None
     if trial.state.is_finished():
-        why = attrs["ending"]
-        ending = Ending(Status(why["status"]), why["error"], why["stop_rung"], _in_utc(trial.datetime_complete))
+        reason = attrs["ending"]
+        ending = Ending(
+            Status(reason["status"]), reason["error"], reason["stop_rung"], _in_utc(trial.datetime_complete)
+        )
     return Entry(record, _reports(trial), ending)
 
 
 def _in_utc(at: datetime | None) -> datetime | None:
-    """A time as the study has it: Optuna gives local ones without their zone, which would be read as UTC."""
+    """Returns a time in UTC. Optuna's times are local and lack their zone, so they would be read as UTC."""
     return at.astimezone(UTC) if at else None
 
 

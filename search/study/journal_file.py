@@ -1,7 +1,7 @@
-"""The file under a journal: records go into it whole or not at all, and what is none is refused as it is.
+"""The file of a journal. Records are written whole or not at all, and a file that is no journal is left as it is.
 
-Optuna's file backend does the reading and writing. A journal ends in half a record where its process was killed or its
-disk was full; appending after that would break the next read.
+Optuna's file backend reads and writes it. If the process was killed or the disk was full, a journal ends in half a
+record; appending after that would break the next read.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from results.files import StorageError, writing
 from search.engines.optuna import UnlockedFile
 
 RECORD = b'{"op_code":'
-"""How Optuna begins each record."""
+"""The start of each of Optuna's records."""
 DAMAGED = "the journal is damaged"
-PUT_BACK = "Put the file back as it was, or give another run="
+PUT_BACK = "Restore the file, or give another run="
 
 
 class JournalFile(UnlockedFile):
-    """Optuna's file of records, under the run's lock."""
+    """Optuna's file of records, which the run's lock protects."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -35,7 +35,7 @@ class JournalFile(UnlockedFile):
             yield _share_words(record)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Writes records whole or not at all. Raises StorageError, the file being as it was, if the disk is full."""
+        """Writes records whole or not at all. Raises StorageError, leaving the file as it was, if the disk is full."""
         with writing(self.path):
             size = self.path.stat().st_size
             try:
@@ -46,23 +46,23 @@ class JournalFile(UnlockedFile):
 
 
 def _share_words(value: Any) -> Any:
-    """The same, its keys and words kept once for all records, of which there may be a hundred thousand."""
+    """Returns the value with its keys and words interned, since there may be a hundred thousand records."""
     if isinstance(value, dict):
         return {intern(name): _share_words(each) for name, each in value.items()}
     return intern(value) if isinstance(value, str) else value
 
 
 def cut_torn_line(path: Path) -> None:
-    """Removes what a killed process left of a last line: appending after it would break the next read.
+    """Removes the incomplete last line of a killed process, since appending after it would break the next read.
 
-    Raises ValueError, and removes nothing, if there is anything but records of a journal ahead of it.
+    Raises ValueError, and removes nothing, if anything before it is not a record.
     """
     if path.exists() and (whole := num_whole_bytes(path)) < path.stat().st_size:
         os.truncate(path, whole)
 
 
 def num_whole_bytes(path: Path) -> int:
-    """The length of all records without a torn last line. Raises ValueError if there is anything else in the file."""
+    """Returns the length of all records without a torn last line. Raises ValueError if the file holds anything else."""
     whole = 0
     try:
         with path.open("rb") as file:
@@ -72,30 +72,30 @@ def num_whole_bytes(path: Path) -> int:
                 if not _is_record(line):
                     found = line[:40].decode(errors="replace").strip()
                     raise ValueError(
-                        f"{path}: line {number} is damaged, or this is no journal of a run: it begins with {found!r}. "
-                        f"{PUT_BACK}"
+                        f"{path}: line {number} is damaged, or this is no journal of a run: it begins with "
+                        f"{found!r}. {PUT_BACK}"
                     )
                 whole += len(line)
     except OSError as error:
-        raise ValueError(f"{path}: not to be read as the journal of a run: {error.strerror}. {PUT_BACK}") from None
+        raise ValueError(f"{path}: cannot be read as the journal of a run: {error.strerror}. {PUT_BACK}") from None
     return whole
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Whatever reading records brings up, whose form is right and whose content is not, becomes a ValueError."""
+    """Turns every exception that records of the right form and the wrong content raise into a ValueError."""
     try:
         yield
     except StorageError:
         raise
     except Exception as error:
         raise ValueError(
-            f"{path}: {DAMAGED}, its records do not go together ({type(error).__name__}: {error}). {PUT_BACK}"
+            f"{path}: {DAMAGED}, its records are inconsistent ({type(error).__name__}: {error}). {PUT_BACK}"
         ) from error
 
 
 def _may_be_torn(line: bytes) -> bool:
-    """Whether a line without an end is the beginning of a record, or what a crashed system leaves: zeros."""
+    """Returns whether a line without an end is the start of a record, or the zeros that a crashed system leaves."""
     return line.startswith(RECORD[: len(line)]) or not line.strip(b"\0")
 
 

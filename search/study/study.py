@@ -1,14 +1,14 @@
-"""The study: which candidates were tried, what they reported, how they ended.
+"""The study: the candidates that were tried, their reports, and how they ended.
 
-All that it knows is in its journal; `Study.open` rebuilds trials, rungs, counts and what the sampler knows from there,
-by the same code that a live run goes through.
+All its state is in its journal. `Study.open` rebuilds trials, rungs, counts and the sampler's history from there, with
+the same code that a live run uses.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -33,11 +33,11 @@ REPEATED = "equal to an earlier trial"
 
 
 class SearchEnded(Exception):
-    """No further candidate can be had; the message says why."""
+    """Raised if no further candidate can be drawn; the message gives the reason."""
 
 
 class Study:
-    """Asked for candidates, told of reports and endings. Open it with `Study.open`, under the run's lock."""
+    """Suggests candidates and decides on their reports. Open it with `Study.open`, under the run's lock."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class Study:
         self.sampler, self.seed, self.reports_per_epoch = sampler, seed, reports_per_epoch
         self.trials: list[TrialRecord] = []
         self.num_drawn = 0
-        """Candidates other than references; one that failed and was trained again counts once."""
+        """The number of candidates other than references. One that failed and was retried counts once."""
         self.repeated: dict[int, int] = {}
-        """Of failed trials that were begun again: the numbers of those that do what they should have done."""
+        """Maps the number of each failed trial that was retried to that of its retry."""
         self.best: TrialRecord | None = None
-        """The completed trial with the best final score, the earlier one of equals."""
+        """The completed trial with the best final score, the first of equals."""
         self._running: dict[int, TrialRecord] = {}
         self.rejected: Counter[str] = Counter()
         self.num_draws = 0
@@ -76,30 +76,30 @@ class Study:
         self._replay(journal.entries())
 
     @classmethod
-    def open(cls, path: Path, identity: dict[str, Any], *, name: str, objective: Metric, **options: Any) -> Study:
-        """The study of a journal, which is made if it is not there. Raises ValueError as `Journal.open` does."""
+    def open(cls, path: Path, identity: Mapping[str, object], *, name: str, objective: Metric, **options: Any) -> Study:
+        """Opens the study of a journal, which is created if it is missing. Raises ValueError as `Journal.open` does."""
         journal = Journal.open(path, identity, name=name, objective=objective)
         with reading(path):
             return cls(journal, objective=objective, **options)
 
     def running(self) -> list[TrialRecord]:
-        """Trials that have not ended: live ones, or, in a run just reopened, orphans to be issued again."""
+        """Returns the trials that have not ended. In a run that was just reopened, they are orphans to issue again."""
         return list(self._running.values())
 
     @property
     def current(self) -> list[TrialRecord]:
-        """All trials but those that failed and were begun again: each candidate once."""
+        """All trials except those that failed and were retried, so that each candidate occurs once."""
         return [trial for trial in self.trials if trial.number not in self.repeated]
 
     def to_repeat(self, references: Container[str]) -> list[TrialRecord]:
-        """The trials that a fault of the machine may have ended, of references these alone."""
+        """Returns the trials that a fault of the machine may have ended, without references other than these."""
         mendable = [trial for trial in self.current if trial.status.is_mendable]
         return [trial for trial in mendable if trial.reference is None or trial.reference in references]
 
     def repeat(self, failed: TrialRecord) -> TrialRecord:
-        """Starts a failed trial's candidate again, as the next trial, with its seed.
+        """Starts a failed trial's candidate again, with its seed, as the next trial.
 
-        Optuna's journal takes no record of a trial that has ended, so the failed one stays as it is.
+        Optuna's journal accepts no record of a trial that has ended, so the failed trial stays as it is.
         """
         assert failed.status.is_mendable
         assert failed.number not in self.repeated
@@ -107,36 +107,36 @@ class Study:
         return self._start(replace(record, seed=failed.seed, repeats=failed.number))
 
     def add_reference(self, name: str, candidate: Candidate, seed: int | None = None) -> TrialRecord:
-        """Starts a published network, or another that was not drawn here, as the next trial; its seed may be given."""
+        """Starts a candidate that was not drawn here, such as a published network, as the next trial."""
         trial = self._record(candidate, origin="reference", reference=name)
         return self._start(trial if seed is None else replace(trial, seed=seed))
 
     def add_warm(self, candidate: Candidate, params: Params) -> TrialRecord:
-        """Starts an earlier run's candidate, a point of this space, as the next trial."""
+        """Starts an earlier run's candidate, which is a point of this space, as the next trial."""
         return self._start(self._record(candidate, origin=WARM, params=params))
 
-    def take_over(self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Report]) -> TrialRecord:
-        """Adds an earlier run's trial with the curve that it had there, which takes its places in the rungs."""
+    def add_known(self, candidate: Candidate, params: Params, seed: int, reports: Sequence[Report]) -> TrialRecord:
+        """Imports an earlier run's trial with its curve, which the pruner sees as if it had been trained here."""
         record = replace(self._record(candidate, origin=KNOWN, params=params), seed=seed)
         trial = self._start(record)
         for report in reports:
             self.report(trial.number, report)
         return trial
 
-    def note(self, name: str, value: Any) -> None:
-        """Keeps something of the whole study in its journal; any JSON, under a name that no other note has."""
+    def note(self, name: str, value: object) -> None:
+        """Records a JSON value about the whole study in its journal, under a name that no other note has."""
         self._journal.note(name, value)
 
     def notes(self) -> dict[str, Any]:
-        """All that was kept so, by name."""
+        """Returns all notes by name."""
         return self._journal.notes()
 
     def knows(self, candidate: Candidate) -> bool:
-        """Whether a trial has this candidate."""
+        """Returns whether a trial has this candidate."""
         return candidate.to_json() in self._known
 
     def suggest(self) -> TrialRecord:
-        """Draws and starts a candidate that keeps the budget and was not tried before. Raises SearchEnded."""
+        """Draws and starts a new candidate within the budget. Raises SearchEnded if none is found."""
         rejected: Counter[str] = Counter()
 
         def gate(params: Params) -> Candidate | None:
@@ -147,16 +147,16 @@ class Study:
 
         for params in islice(self._sampler.draws(len(self.trials), gate), MAX_DRAWS):
             if candidate := gate(params):
-                record = self._record(candidate, origin=self.sampler, params=params, rejected=rejected)
-                return self._start(record)
+                record = self._record(candidate, origin=self.sampler, params=params)
+                return self._start(replace(record, rejected=rejected))
         self.rejected += rejected
         self.num_draws += rejected.total()
         raise SearchEnded(_why_ended(rejected))
 
     def report(self, number: int, report: Report) -> Status:
-        """Takes a trial's next report and answers how the trial stands: RUNNING if it goes on, else how it ended.
+        """Receives a trial's next report, and returns the trial's status: RUNNING if it continues.
 
-        A report that is known already, from a trial that went on from its last checkpoint, changes nothing.
+        A report that is known already, since its trial resumed from its last checkpoint, changes nothing.
         """
         trial = self.trials[number]
         if trial.status != Status.RUNNING or report.step <= len(trial.reports):
@@ -168,13 +168,13 @@ class Study:
         return trial.status
 
     def end(self, number: int, status: Status, *, error: str | None = None, stop_rung: float | None = None) -> None:
-        """Ends a trial that runs; Optuna is told COMPLETE with the last value, PRUNED with its reports, or FAIL."""
+        """Ends a running trial. Optuna's state is COMPLETE with the last value, PRUNED with its reports, or FAIL."""
         trial = self.trials[number]
         if trial.status != Status.RUNNING:
             return
         ending = Ending(status, error, stop_rung, datetime.now(UTC))
         self._journal.end(number, ending, trial.reports[-1].val_score if status == Status.COMPLETE else None)
-        trial.reports = self._journal.reports(number)  # the journal's own: so they lie in memory once
+        trial.reports = self._journal.reports(number)  # their values are then in memory once, as the journal holds them
         self._finish(trial, ending)
 
     def best_report(self, trial: TrialRecord) -> Reported | None:
@@ -183,11 +183,11 @@ class Study:
         return max(finite, key=lambda report: self.signed(report.val_score), default=None)
 
     def acceptance(self) -> float:
-        """The share of all draws that became trials."""
+        """Returns the share of all draws that became trials."""
         return 1 - self.rejected.total() / self.num_draws if self.num_draws else math.nan
 
     def signed(self, score: float) -> float:
-        """The score as one to be maximized."""
+        """Returns the score as one to maximize."""
         return self.objective.signed(score)
 
     def _rank(self, completed: TrialRecord) -> tuple[float, int]:
@@ -199,10 +199,20 @@ class Study:
             reason = REPEATED
         return candidate, reason
 
-    def _record(self, candidate: Candidate, **facts: Any) -> TrialRecord:
+    def _record(
+        self, candidate: Candidate, *, origin: str, reference: str | None = None, params: Params | None = None
+    ) -> TrialRecord:
+        """Returns the next trial, with a seed of its own."""
         number = len(self.trials)
-        seed = entropy(self.seed, number, purpose=0)
-        return TrialRecord(number=number, candidate=candidate, seed=seed, started_at=datetime.now(UTC), **facts)
+        return TrialRecord(
+            number=number,
+            candidate=candidate,
+            seed=entropy(self.seed, number, purpose=0),
+            origin=origin,
+            reference=reference,
+            params=params or {},
+            started_at=datetime.now(UTC),
+        )
 
     def _start(self, trial: TrialRecord) -> TrialRecord:
         self._journal.start(trial, self.space.distributions(trial.params))
@@ -223,7 +233,7 @@ class Study:
         self.num_draws += trial.rejected.total() + is_drawn
 
     def _take(self, trial: TrialRecord, report: Reported) -> Ending | None:
-        """Adds a report, and decides whether the trial ends with it."""
+        """Adds a report. Returns the trial's ending if the trial ends with it."""
         trial.reports.append(report)
         self._num_reports = report.order + 1
         if not report.is_finite:
@@ -238,7 +248,7 @@ class Study:
         return Ending(Status.COMPLETE) if report.finished or report.step >= self.last_step else None
 
     def _num_reported_before(self, trial: TrialRecord) -> int:
-        """Reports of the failed trials that this one repeats, of the one that came furthest; 0 if there are none."""
+        """Returns the largest number of reports among the failed trials that this one repeats, or 0."""
         furthest = 0
         while trial.repeats is not None:
             trial = self.trials[trial.repeats]
@@ -254,7 +264,7 @@ class Study:
             self.best = trial
 
     def _replay(self, entries: list[Entry]) -> None:
-        """Goes through the journal's reports in the order in which they came."""
+        """Replays the journal's reports in the order in which they arrived."""
         reports = [(entry, report) for entry in entries for report in entry.reports]
         reports.sort(key=lambda pair: pair[1].order)
         self._check_whole(entries, [report.order for _, report in reports])
@@ -262,20 +272,20 @@ class Study:
             self._add(entry.trial)
         for entry, report in reports:
             decided = self._take(entry.trial, report)
-            if decided and not entry.ending:  # killed before it was written
+            if decided and not entry.ending:  # the process was killed before it wrote the ending
                 self.end(entry.trial.number, decided.status, stop_rung=decided.stop_rung)
         for entry in entries:
             if entry.ending:
                 self._finish(entry.trial, entry.ending)
 
     def _check_whole(self, entries: list[Entry], orders: list[int]) -> None:
-        """Raises ValueError where a record is missing or there twice; Optuna takes what is left as it comes."""
+        """Raises ValueError if a record is missing or occurs twice, which Optuna does not check."""
         for number, entry in enumerate(entries):
             if entry.trial.repeats is not None:
                 _check_repeats(entry, entries[:number])
             is_drawn = entry.trial.reference is None and entry.trial.origin != KNOWN
             if is_drawn and entry.trial.repeats is None and entry.trial.seed != entropy(self.seed, number, purpose=0):
-                raise ValueError(f"trial {number} is another's")
+                raise ValueError(f"trial {number} belongs to another run: its seed does not match")
             if [report.step for report in entry.reports] != list(range(1, len(entry.reports) + 1)):
                 raise ValueError(f"a report of trial {number} is missing")
         if orders != list(range(len(orders))):
@@ -283,7 +293,7 @@ class Study:
 
 
 def _check_repeats(entry: Entry, before: list[Entry]) -> None:
-    """Raises ValueError unless the trial repeats an earlier one that failed, and that no other trial repeats."""
+    """Raises ValueError unless the trial is the only one that repeats a certain earlier trial, which failed."""
     trial, failed = entry.trial, [each for each in before if each.trial.number == entry.trial.repeats]
     is_right = [
         (each.trial.candidate, each.trial.seed) == (trial.candidate, trial.seed)
@@ -292,12 +302,14 @@ def _check_repeats(entry: Entry, before: list[Entry]) -> None:
         for each in failed
     ]
     if is_right != [True] or any(each.trial.repeats == trial.repeats for each in before):
-        raise ValueError(f"trial {trial.number} repeats trial {trial.repeats}, which it cannot")
+        raise ValueError(
+            f"trial {trial.number} repeats trial {trial.repeats}, which did not fail before it, or is repeated twice"
+        )
 
 
 def _why_ended(rejected: Counter[str]) -> str:
     num_draws = rejected.total()
     rates = ", ".join(f"{count / num_draws:.0%} {reason}" for reason, count in rejected.most_common())
     if rejected[REPEATED]:
-        return f"the space is exhausted: {num_draws} draws gave nothing new that keeps the budget ({rates})"
+        return f"the space is exhausted: {num_draws} draws gave no new candidate within the budget ({rates})"
     return f"the budget is too tight for the space: {num_draws} draws in a row were rejected ({rates})"

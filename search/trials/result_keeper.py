@@ -22,7 +22,7 @@ class ResultKeeper:
     store: Any
     kept: dict[str, int]
     """The number of the trial whose results were kept last under each name."""
-    pending: list[Any] = field(default_factory=list)
+    pending: list[ray.ObjectRef] = field(default_factory=list)
 
     def end(self, number: int) -> None:
         """Keeps or removes the files of a trial that has ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -15,6 +15,9 @@ from search.engines.ray import controller_of, keep_first_checkpoint_only, num_li
 from search.study.study import Study
 from search.trials.failures import cause_of, in_one_line, is_lost_node, is_out_of_memory, last_error
 from spaces.report import Report
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
 
 
 class TrialEvents(Protocol):
@@ -53,16 +56,16 @@ class StudyScheduler(FIFOScheduler):
         """The number of workers that the cluster has room for, including those that are still starting."""
         return num_live_workers(self._controller) if self._controller else 0
 
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         self._controller = controller_of(tune_controller)
         keep_first_checkpoint_only(self._controller)
 
-    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         """Returns the oldest trial that waits. Tune's own method looks through ended trials too, each time."""
         live = tune_controller.get_live_trials()
         return min((trial for trial in live if trial.status == Trial.PENDING), key=_number, default=None)
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+    def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         number = _number(trial)
         if reason := result.get("unavailable"):
             self.study.end(number, Status.UNAVAILABLE, error=reason)
@@ -77,7 +80,7 @@ class StudyScheduler(FIFOScheduler):
         self.events.on_end(number, None)
         return TrialScheduler.STOP
 
-    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         """Ray calls this before a restart too, and has then set the trial's status to ERROR; at the last error not."""
         number, error = _number(trial), last_error(trial)
         if isinstance(cause := cause_of(error), StorageError):

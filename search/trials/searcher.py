@@ -23,7 +23,7 @@ class SearchEvents(Protocol):
         """Returns the maximum number of trials that run at once."""
         ...
 
-    def config_of(self, trial: TrialRecord) -> dict[str, Any]:
+    def config_of(self, trial: TrialRecord) -> dict[str, object]:
         """Returns what Ray passes to the trial's worker."""
         ...
 
@@ -58,7 +58,7 @@ class StudySearcher(Searcher):
         self.warm = deque(each for each in warm if not study.knows(each[0]))
         self.has_ended = False
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+    def suggest(self, trial_id: str) -> dict[str, object] | None:
         """Returns the next trial's configuration, or None for now."""
         if len(self._issued_and_running()) >= self.events.max_running():
             return None

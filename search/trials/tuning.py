@@ -132,7 +132,7 @@ class TrialRun:
     def max_running(self) -> int:
         return self.slots.most
 
-    def config_of(self, trial: TrialRecord) -> dict[str, Any]:
+    def config_of(self, trial: TrialRecord) -> dict[str, object]:
         return {"number": trial.number, "spec": trial_spec(trial, self.job).to_json()}
 
     def on_search_end(self, reason: str) -> None:
@@ -212,7 +212,7 @@ class _WhenToStop(tune.Stopper):
     def stop_all(self) -> bool:
         return self.run.must_stop()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Returns nothing: Tune pickles its stopper for a restore that never happens."""
         return {}
 

@@ -107,13 +107,13 @@ def flipped(content: bytes) -> bytes:
 JOURNALS: dict[str, tuple[Spoil, list[str]]] = {
     "text": (lambda content: b"a shopping list\n", ["line 1 is damaged, or this is no journal", "'a shopping list'"]),
     "binary": (lambda content: bytes(range(128, 256)), ["line 1 is damaged, or this is no journal"]),
-    "folder": (lambda content: None, ["not to be read as the journal of a run: Is a directory"]),
+    "folder": (lambda content: None, ["cannot be read as the journal of a run: Is a directory"]),
     "line": (lambda content: content.replace(b'"worker_id"', b'"worker', 3), ["line 1 is damaged"]),
-    "middle": (lambda content: content[:900] + b"\0" * 500 + content[1400:], ["is damaged", "Put the file back"]),
-    "first": (without_line(1), ["damaged, its first record is missing", "Put the file back"]),
+    "middle": (lambda content: content[:900] + b"\0" * 500 + content[1400:], ["is damaged", "Restore the file"]),
+    "first": (without_line(1), ["damaged, its first record is missing", "Restore the file"]),
     "header": (without_line(2), ["not of a run of Frugal", "give another run="]),
-    "start": (without_line(6), ["damaged", "do not go together", "trial 1 is another's"]),
-    "report": (without_line(5), ["damaged", "do not go together", "reports are missing"]),
+    "start": (without_line(6), ["damaged", "are inconsistent", "trial 1 belongs to another run"]),
+    "report": (without_line(5), ["damaged", "are inconsistent", "reports are missing"]),
     "format": (
         lambda content: content.replace(b'"format":2', b'"format":99'),
         ["written in format 99; this version of Frugal reads format 2", "config.yaml names the commit"],
@@ -144,7 +144,7 @@ def test_a_damaged_journal_is_named_and_left_as_it_is(tmp_path, told, unfinished
 def test_a_journal_of_another_study_is_left_alone(tmp_path, told, unfinished, of_optuna, with_ours: bool):
     content = unfinished["journal.log"] * with_ours + of_optuna
     said = refusal(told, tmp_path, unfinished, "journal.log", content)
-    assert "a journal of Optuna's, but not of a run of Frugal; give another run=" in said
+    assert "a journal of Optuna, but not of a run of Frugal; give another run=" in said
 
 
 @pytest.mark.parametrize(

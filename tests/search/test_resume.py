@@ -128,7 +128,7 @@ class TestWhatIsRefused:
             (
                 '"dataset_fingerprint":"31f8',
                 '"dataset_fingerprint":"42a9',
-                "data_dir= or data= says where they are now",
+                "give their folder with data_dir= or data=",
             ),
             ('"seed":0,', "", "seed was None, is now 0"),
             ('"stages":"2 to 3"', '"stages":"2 to 5"', "space.stages was 2 to 5, is now 2 to 3"),
@@ -146,7 +146,9 @@ class TestWhatIsRefused:
         write(tmp_path / "a", files)
         assert search.main(line(tmp_path, nowhere, *arguments)) == 2
         said = capsys.readouterr().err
-        assert said.startswith(f"search.run: {tmp_path / 'a'}: a run goes on as it began, or its rows would not")
+        assert said.startswith(
+            f"search.run: {tmp_path / 'a'}: a run keeps its original settings, or its rows would not"
+        )
         assert contents(tmp_path / "a") == files
         return said
 

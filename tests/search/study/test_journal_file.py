@@ -112,7 +112,7 @@ class TestOtherJournals:
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
         optuna.create_study(storage=storage, study_name=name).add_trial(optuna.trial.create_trial(value=1.0))
         before = path.read_bytes()
-        with pytest.raises(ValueError, match="a journal of Optuna's, but not of a run of Frugal; give another run="):
+        with pytest.raises(ValueError, match="a journal of Optuna, but not of a run of Frugal; give another run="):
             open_study(path)
         assert path.read_bytes() == before
 
