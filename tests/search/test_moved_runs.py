@@ -225,7 +225,7 @@ class TestDataThatMoved:
             assert command() == 2
             said = capsys.readouterr().err
             assert "dataset was images:photos, is now images:pictures" in said
-            assert "data_dir= or data= says where they are now" in said
+            assert "give their folder with data_dir= or data=" in said
 
 
 def test_data_files_that_moved_are_named_by_data_dir(tmp_path, nowhere, capsys):
