@@ -1,4 +1,4 @@
-"""Backbones: published networks whose convolutional part serves as a layer, and the layers that it is made of."""
+"""Backbones: published networks whose convolutional part serves as one layer, and the layers that it consists of."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from spaces.layers import Activation, Conv, Cost, InvalidNetwork, Join, Layer, N
 
 
 class WeightsUnavailable(Exception):
-    """A backbone's published weights cannot be had here; the message says why."""
+    """Raised if a backbone's published weights are unavailable. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Backbone(Layer):
-    """torchvision's convolutional part of a network, `resnet18` or `vgg16`, with its fixed weights if frozen.
+    """The convolutional part of torchvision's `resnet18` or `vgg16`; its weights are not trained if `frozen`.
 
-    Its input has 3 channels. Its output is the last feature map, before torchvision's own pooling and head.
+    The input has 3 channels. The output is the last feature map, before torchvision's own pooling and head.
     """
 
     name: Literal["resnet18", "vgg16"]
@@ -26,7 +26,12 @@ class Backbone(Layer):
     weights: Literal["imagenet", "random"] = "imagenet"
 
     is_local = False
+    ends_stage = False
     choices = ()
+
+    @property
+    def is_fixed(self) -> bool:  # type: ignore[override]
+        return self.frozen
 
     def cost(self, shape: Shape) -> Cost:
         if shape[0] != 3:
@@ -37,7 +42,7 @@ class Backbone(Layer):
 
 
 def resnet18_features() -> tuple[Layer, ...]:
-    """ResNet-18's layers before its pooling and head (He et al. 2016, table 1), as torchvision lays them out."""
+    """Returns ResNet-18's layers before its pooling and head (He et al. 2016, table 1), in torchvision's order."""
     layers: list[Layer] = [Conv(64, 7, stride=2, padding=3, bias=False), Norm(), Activation()]
     layers.append(Pool("max", 3, stride=2, padding=1))
     channels = 64
@@ -50,7 +55,7 @@ def resnet18_features() -> tuple[Layer, ...]:
 
 
 def residual_block(name: str, filters: int, *, stride: int, project: bool) -> tuple[Layer, ...]:
-    """Two 3x3 convolutions around a skip (He et al. 2016), which a strided 1x1 convolution fits if `project`."""
+    """Returns two 3x3 convolutions with a skip (He et al. 2016); `project` puts a 1x1 convolution on the skip."""
     projection = (Conv(filters, 1, stride=stride, padding=0, bias=False), Norm()) if project else ()
     return (
         Save(name),
@@ -65,7 +70,7 @@ def residual_block(name: str, filters: int, *, stride: int, project: bool) -> tu
 
 
 def vgg16_features() -> tuple[Layer, ...]:
-    """VGG-16's convolutions and pooling (Simonyan & Zisserman 2015, configuration D)."""
+    """Returns VGG-16's convolutions and poolings (Simonyan & Zisserman 2015, configuration D)."""
     layers: list[Layer] = []
     for filters, convs in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         layers += [layer for _ in range(convs) for layer in (Conv(filters, 3, padding=1), Activation())]

@@ -1,11 +1,11 @@
 """Layers: the steps that networks are made of, each with its output's shape, parameters and MACs by arithmetic alone.
 
-Every layer knows one rule, `cost(shape)`: what it makes of an input shape, and how many weights and
-multiply-accumulates (MACs) that takes. `fold` applies the rules one after the other.
+Every layer has one rule, `cost(shape)`, which computes its output shape, its weights and its multiply-accumulates
+(MACs) from its input shape. `fold` applies the rules in order.
 
-Conventions. A shape is (channels, height, width) or (features,), without the batch. Parameters are weights, biases,
-norm scales and shifts; running statistics are not counted. MACs are the multiplications of convolutions and dense
-layers for one image; norms, activations and pooling count as none, as in the literature's tables.
+A shape is (channels, height, width) or (features,), without the batch. Parameters are weights, biases, norm scales and
+shifts; running statistics are not counted. MACs are the multiplications of convolutions and dense layers for one
+image; norms, activations and pooling count as none, as in the literature's tables.
 """
 
 from __future__ import annotations
@@ -22,54 +22,61 @@ ActivationName = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid"]
 
 
 class InvalidNetwork(ValueError):
-    """A list of layers that cannot be built; the message names the layer and the reason."""
+    """Raised for a list of layers that cannot be built. The message names the layer and the reason."""
 
 
 class Cost(NamedTuple):
-    """What a layer makes of its input: the output's shape, and what it takes."""
+    """A layer's output shape, and what it costs to compute."""
 
     shape: Shape
     params: int = 0
     macs: int = 0
     frozen: int = 0
-    """How many of the parameters are not trained."""
+    """The number of parameters that are not trained."""
+
+
+DECLARATIONS = ("is_local", "is_fixed", "ends_stage", "choices")
 
 
 class Layer:
-    """A step of a network: a small frozen record with one rule, `cost`, or `cost_with` if it `needs` a saved value.
+    """A step of a network: a small frozen dataclass with one rule, `cost`, or `cost_with` if it `needs` a saved value.
 
-    Each kind says besides whether it `is_local` and which `choices` it has; `trainables/build.py` has its builder, and
-    `tests/contracts/test_kinds.py` an example. A kind that leaves one out cannot be defined, or fails by name.
+    Each kind must declare the attributes below; a kind that omits one cannot be defined. Its module is built in
+    trainables/build.py, and tests/contracts/test_kinds.py checks every kind.
     """
 
     kinds: ClassVar[dict[str, type[Layer]]] = {}
     needs: str | None = None
-    """The name under which a Save above has kept what this layer takes besides its input."""
+    """The name of the Save above whose value this layer takes besides its input."""
     is_local: bool
-    """Whether the layer, once built, takes images of any size."""
+    """Whether the built layer takes images of any size."""
+    is_fixed: bool
+    """Whether its output for an image stays the same throughout training, so that it can be computed once."""
+    ends_stage: bool
+    """Whether it makes the image smaller, and so ends a stage of the network."""
     choices: ClassVar[tuple[str, ...]]
-    """What of it `spaces.variants` varies in all layers of a network at once, by the names there."""
+    """The keys of FIELDS in spaces/variants.py that this layer has: what an ablation varies in it."""
 
     def __init_subclass__(cls) -> None:
-        for name in ("is_local", "choices"):
+        for name in DECLARATIONS:
             if name not in vars(cls):
-                raise TypeError(f"layer {cls.__name__}: does not say its `{name}`, which each kind must")
+                raise TypeError(f"layer {cls.__name__}: declare `{name}`, which spaces/layers.py explains in Layer")
         if cls.cost is Layer.cost and cls.cost_with is Layer.cost_with:
-            raise TypeError(f"layer {cls.__name__}: has no rule, `cost` or `cost_with`")
+            raise TypeError(f"layer {cls.__name__}: define its rule, `cost` or `cost_with`")
         Layer.kinds[cls.__name__] = cls
 
     def cost(self, shape: Shape) -> Cost:
-        """The output shape, parameters and MACs for an input of `shape`. Raises InvalidNetwork."""
+        """Returns the output shape, parameters and MACs for an input of `shape`. Raises InvalidNetwork."""
         raise NotImplementedError
 
     def cost_with(self, shape: Shape, saved: Shape) -> Cost:
-        """As `cost`, given the shape of the saved value too."""
+        """Returns the same as `cost`, for an input of `shape` and a saved value of shape `saved`."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A 2-D convolution. 'same' gives ceil(size / stride) as Keras does, the odd pixel of padding after the image."""
+    """A 2-D convolution. 'same' gives ceil(size / stride), and puts the odd pixel of padding after the image."""
 
     filters: int
     kernel: int
@@ -79,12 +86,17 @@ class Conv(Layer):
     dilation: int = 1
     bias: bool = True
 
-    choices = ("padding", "kernel", "batch_norm", "widths")
+    is_fixed = False
+    choices = ("padding", "kernel", "widths")
 
     @property
     def is_local(self) -> bool:  # type: ignore[override]
-        """A strided 'same' pads by the size that it is built for."""
+        """False if 'same' padding has a stride: the padding then depends on the image's size."""
         return self.stride == 1 or self.padding != "same"
+
+    @property
+    def ends_stage(self) -> bool:  # type: ignore[override]
+        return self.stride > 1
 
     def cost(self, shape: Shape) -> Cost:
         channels, height, width = _image(shape, self)
@@ -93,7 +105,7 @@ class Conv(Layer):
         return Cost(_nonempty(out, self), weights + self.bias * self.filters, weights * out[1] * out[2])
 
     def pads(self, size: int) -> tuple[int, int]:
-        """Pixels added before and after a side of `size` pixels."""
+        """Returns the pixels added before and after a side of `size` pixels."""
         if self.padding == "valid":
             return 0, 0
         if self.padding == "same":
@@ -120,6 +132,8 @@ class Pool(Layer):
     ceil: bool = False
 
     is_local = True
+    is_fixed = True
+    ends_stage = True
     choices = ("pooling",)
 
     def cost(self, shape: Shape) -> Cost:
@@ -140,12 +154,14 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class Standardize(Layer):
-    """Shifts and scales pixels, from 0 to 1 as they come, by the data's mean and standard deviation."""
+    """Shifts and scales pixels (0 to 1) by the data's mean and standard deviation."""
 
     mean: float
     std: float
 
     is_local = True
+    is_fixed = True
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -157,7 +173,9 @@ class Norm(Layer):
     """Batch normalization: a scale and a shift for each channel or feature."""
 
     is_local = True
-    choices = ("batch_norm",)
+    is_fixed = False
+    ends_stage = False
+    choices = ()
 
     def cost(self, shape: Shape) -> Cost:
         return Cost(shape, 2 * shape[0])
@@ -165,9 +183,13 @@ class Norm(Layer):
 
 @dataclass(frozen=True)
 class Activation(Layer):
+    """A nonlinearity, applied to each value."""
+
     name: ActivationName = "relu"
 
     is_local = True
+    is_fixed = False
+    ends_stage = False
     choices = ("activation",)
 
     def cost(self, shape: Shape) -> Cost:
@@ -181,6 +203,8 @@ class Dropout(Layer):
     rate: float
 
     is_local = True
+    is_fixed = False
+    ends_stage = False
     choices = ("dropout",)
 
     def cost(self, shape: Shape) -> Cost:
@@ -193,13 +217,15 @@ class Dropout(Layer):
 class Upsample(Layer):
     """Repeats each pixel `factor` times in both directions.
 
-    `like` names a saved image, to whose size the result is cut: what a pooling of an odd size with `ceil` needs.
+    `like` names a saved image; the result is cut to its size. This undoes a pooling with `ceil` of an odd size.
     """
 
     factor: int = 2
     like: str | None = None
 
     is_local = True
+    is_fixed = True
+    ends_stage = False
     choices = ()
 
     @property
@@ -220,11 +246,13 @@ class Upsample(Layer):
 
 @dataclass(frozen=True)
 class Repeat(Layer):
-    """Repeats the channels `times` times: a grey image for a network that takes three colours."""
+    """Repeats the channels `times` times, for example to pass a grey image to a network for three colours."""
 
     times: int
 
     is_local = True
+    is_fixed = True
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -234,7 +262,11 @@ class Repeat(Layer):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
+    """Turns an image into features, channel by channel."""
+
     is_local = False
+    is_fixed = False
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -243,11 +275,13 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """Features become an image of (channels, height, width)."""
+    """Turns features into an image of `shape`, (channels, height, width)."""
 
     shape: Shape
 
     is_local = False
+    is_fixed = False
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -258,9 +292,11 @@ class Reshape(Layer):
 
 @dataclass(frozen=True)
 class GlobalPool(Layer):
-    """The mean of each channel over the image."""
+    """Averages each channel over the image."""
 
     is_local = False
+    is_fixed = False
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -269,11 +305,15 @@ class GlobalPool(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
+    """A fully connected layer from features to `units` features."""
+
     units: int
     _: dataclasses.KW_ONLY
     bias: bool = True
 
     is_local = False
+    is_fixed = False
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -287,11 +327,13 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class Save(Layer):
-    """Keeps the value at this place under a name, for a Join further down."""
+    """Saves the current value under a name, for a Join or an Upsample further down. Passes it on unchanged."""
 
     name: str
 
     is_local = True
+    is_fixed = False
+    ends_stage = False
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
@@ -300,13 +342,15 @@ class Save(Layer):
 
 @dataclass(frozen=True)
 class Join(Layer):
-    """Adds or concatenates (by channel) what was saved under `name`, passed through `projection` first."""
+    """Adds or concatenates (by channel) the value saved under `name`, after passing it through `projection`."""
 
     name: str
     mode: Literal["add", "concat"] = "add"
     _: dataclasses.KW_ONLY
     projection: tuple[Layer, ...] = ()
 
+    is_fixed = False
+    ends_stage = False
     choices = ()
 
     @property
@@ -327,7 +371,7 @@ class Join(Layer):
 
 
 def fold(layers: Iterable[Layer], shape: Shape) -> Iterator[Cost]:
-    """What each layer makes of its input, in order, from an input of `shape`. Raises InvalidNetwork."""
+    """Yields each layer's cost in order, from an input of `shape`. Raises InvalidNetwork."""
     saved: dict[str, Shape] = {}
     for place, layer in enumerate(layers, 1):
         try:
@@ -346,7 +390,7 @@ def fold(layers: Iterable[Layer], shape: Shape) -> Iterator[Cost]:
 
 
 def totals(steps: list[Cost]) -> tuple[int, int, int]:
-    """Parameters, MACs and frozen parameters."""
+    """Returns the sums of parameters, MACs and frozen parameters."""
     return sum(step.params for step in steps), sum(step.macs for step in steps), sum(step.frozen for step in steps)
 
 

@@ -1,4 +1,4 @@
-"""A Network becomes a module, layer by layer."""
+"""Builds the PyTorch module of a Network, layer by layer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from trainables.few_channels import AvgPool2x2, BatchNorm2d, ChannelsLastGradien
 
 
 class Sigmoid(nn.Module):
-    """In float32 whatever the precision of the layer before: bfloat16 knows no number between 0.996 and 1."""
+    """A sigmoid in float32, whatever the precision of its input: bfloat16 has no number between 0.996 and 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x.float())
@@ -53,15 +53,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": Sigmoid,
 }
 
-
-RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, Sigmoid)
+MONOTONIC = (nn.ReLU, nn.LeakyReLU, nn.ELU, Sigmoid)
+"""The activations that never fall."""
 
 
 def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Module:
-    """The module of a network, its weights drawn from `seed` alone: on the CPU, so that every device starts alike.
+    """Returns the module of a network, with weights drawn from `seed` alone, on the CPU, so that all devices agree.
 
-    Weights are initialized as Keras does by default, Glorot uniform (Glorot & Bengio 2010, eq. 16) with zero biases,
-    which is what the published networks were trained from. With device `meta` nothing is allocated and nothing drawn.
+    Weights are initialized with Keras' default, Glorot uniform (Glorot & Bengio 2010, eq. 16) and zero biases, as the
+    published networks were. On the device `meta` nothing is allocated or drawn. Raises WeightsUnavailable if a
+    backbone's weights cannot be downloaded, and TypeError for a kind of layer without a builder.
     """
     device = torch.device(device)
     weights_seed, dropout_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2, np.uint64))
@@ -69,22 +70,23 @@ def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -
     with torch.device("meta"):
         module = Module(network, generator)
     if device.type != "meta":
-        module.load_state_dict({name: _room_for(tensor) for name, tensor in module.state_dict().items()}, assign=True)
+        module.load_state_dict({name: _empty_like(tensor) for name, tensor in module.state_dict().items()}, assign=True)
         _initialize(module, torch.Generator().manual_seed(weights_seed))
         _load_pretrained(module)
         module.to(device)
     return module
 
 
-def _room_for(tensor: Tensor) -> Tensor:
-    """Memory for what is on `meta`. By torch's own `to_empty` SymPy would be imported for it, for half a second."""
+def _empty_like(tensor: Tensor) -> Tensor:
+    """Returns memory for a tensor on `meta`. torch's own `to_empty` imports SymPy, which takes half a second."""
     return torch.empty(tensor.shape, dtype=tensor.dtype)
 
 
 class Module(nn.Module):
-    """The layers of a network in order, with the values saved for joins.
+    """The layers of a network in order, with the values that a Save keeps for later layers.
 
-    Input [N, C, H, W], output [N, *network.output_shape]. Dropout draws from `generator`, on the module's device.
+    The input is [N, C, H, W], the output [N, *network.output_shape]. Dropout draws from `generator`, which is on the
+    module's device.
     """
 
     def __init__(self, network: Network, generator: torch.Generator) -> None:
@@ -94,13 +96,13 @@ class Module(nn.Module):
         self.layers = nn.ModuleList(_modules(network.layers, shapes, generator))
 
     def forward(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-        """Through the layers from `start` to before `stop`."""
+        """Applies the layers from `start` to before `stop`."""
         saved: dict[str, Tensor] = {}
         for layer in itertools.islice(self.layers, start, stop):
             match layer:
                 case _Save():
                     saved[layer.name] = x
-                case _Join() | _UpsampleLike():
+                case _WithSaved():
                     x = layer(x, saved[layer.name])
                 case _:
                     x = layer(x)
@@ -113,10 +115,18 @@ class _Save(nn.Module):
         self.name = name
 
 
-class _Join(nn.Module):
-    def __init__(self, join: Join, saved: Shape, generator: torch.Generator) -> None:
+class _WithSaved(nn.Module):
+    """The module of a layer that `needs` the value saved under `name`: called with its input and that value."""
+
+    def __init__(self, name: str) -> None:
         super().__init__()
-        self.name, self.mode = join.name, join.mode
+        self.name = name
+
+
+class _Join(_WithSaved):
+    def __init__(self, join: Join, saved: Shape, generator: torch.Generator) -> None:
+        super().__init__(join.name)
+        self.mode = join.mode
         self.projection = Module(Network(saved, join.projection), generator)
 
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
@@ -124,12 +134,12 @@ class _Join(nn.Module):
         return x + side if self.mode == "add" else torch.cat([x, side], dim=1)
 
 
-class _UpsampleLike(nn.Module):
-    """Upsampled, and cut to the size of what was saved."""
+class _UpsampleLike(_WithSaved):
+    """Upsamples, and cuts the result to the size of the saved value."""
 
     def __init__(self, factor: int, name: str) -> None:
-        super().__init__()
-        self.upsample, self.name = nn.Upsample(scale_factor=factor), name
+        super().__init__(name)
+        self.upsample = nn.Upsample(scale_factor=factor)
 
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
         return self.upsample(x)[:, :, : saved.shape[2], : saved.shape[3]]
@@ -145,7 +155,7 @@ class _Repeat(nn.Module):
 
 
 class _Dropout(nn.Module):
-    """Dropout from a generator of its own: torch's draws from the global one, which trials would share."""
+    """Dropout with its own generator; torch's draws from the global one, which trials would share."""
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:
         super().__init__()
@@ -154,11 +164,12 @@ class _Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        stays = self._uniform_int16(x).ge_(round(self.rate * 2**16) - 2**15)  # 0 or 1: sooner a float than a bool is
-        return x * stays.to(x.dtype).div_(1 - self.rate)
+        # 0 or 1 as int16, which converts to float faster than bool does
+        kept = self._uniform_int16(x).ge_(round(self.rate * 2**16) - 2**15)
+        return x * kept.to(x.dtype).div_(1 - self.rate)
 
     def _uniform_int16(self, x: Tensor) -> Tensor:
-        """16 random bits a value, four values from one draw: a tenth of what `bernoulli_` takes on a CPU."""
+        """Draws 16 random bits for each value, four values at a time: ten times as fast as `bernoulli_` on a CPU."""
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self.generator)
         return words.view(torch.int16)[: x.numel()].view(x.shape)
@@ -174,7 +185,7 @@ class _Standardize(nn.Module):
 
 
 class _PaddedConv(nn.Module):
-    """A convolution whose padding differs before and after the image, which Conv2d cannot say."""
+    """A convolution whose padding differs before and after the image, which Conv2d does not support."""
 
     def __init__(self, conv: nn.Conv2d, pads: tuple[int, int, int, int]) -> None:
         super().__init__()
@@ -185,10 +196,10 @@ class _PaddedConv(nn.Module):
 
 
 class _DilatedConv(nn.Module):
-    """A convolution that computes in float32 on a CPU, whatever autocast asks for.
+    """A dilated convolution, in float32 on a CPU even under autocast.
 
-    Backwards in bfloat16, channels last, with channels that are no multiple of 16 and taps 8 or more pixels apart,
-    oneDNN as of PyTorch 2.15 ends the process by a segmentation fault.
+    The backward pass of oneDNN (PyTorch 2.15) ends the process with a segmentation fault for bfloat16, channels last,
+    if the channels are not a multiple of 16 and the taps are 8 or more pixels apart.
     """
 
     def __init__(self, conv: nn.Module) -> None:
@@ -211,21 +222,25 @@ def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Gene
         if isinstance(layer, Join):
             modules.append(_Join(layer, saved[layer.name], generator))
         else:
-            modules.append(_builder(layer)(layer, shape, generator))
+            modules.append(_built(layer, shape, generator))
     return _pool_before_activating(modules)
 
 
-def _builder(layer: Layer) -> Callable[[Any, Shape, torch.Generator], nn.Module]:
-    if (builder := _BUILDERS.get(type(layer))) is None:
-        raise TypeError(f"layer {type(layer).__name__}: has no builder among _BUILDERS in trainables/build.py")
-    return builder
+def _built(layer: Layer, shape: Shape, generator: torch.Generator) -> nn.Module:
+    kind = type(layer)
+    if kind not in _BUILDERS:
+        raise TypeError(f"layer {kind.__name__}: add its builder to _BUILDERS in trainables/build.py")
+    module = _BUILDERS[kind](layer, shape, generator)
+    if (layer.needs is not None) != isinstance(module, _WithSaved):
+        raise TypeError(f"layer {kind.__name__}: `needs` a saved value if and only if its module is a _WithSaved")
+    return module
 
 
 def _pool_before_activating(modules: list[nn.Module]) -> list[nn.Module]:
-    """An activation that never falls gives the same after a max pool as before it, on a quarter of the values."""
-    for place, (first, second) in enumerate(itertools.pairwise(modules)):
-        if isinstance(first, RISING) and isinstance(second, nn.MaxPool2d):
-            modules[place], modules[place + 1] = nn.Identity(), nn.Sequential(second, first)
+    """Swaps a monotonic activation with the max pool after it: the result is the same, for a quarter of the work."""
+    for index, (first, second) in enumerate(itertools.pairwise(modules)):
+        if isinstance(first, MONOTONIC) and isinstance(second, nn.MaxPool2d):
+            modules[index], modules[index + 1] = nn.Identity(), nn.Sequential(second, first)
     return modules
 
 
@@ -260,7 +275,7 @@ def _norm(layer: Norm, shape: Shape, generator: torch.Generator) -> nn.Module:
 
 
 def _backbone(layer: Backbone, shape: Shape, generator: torch.Generator) -> nn.Module:
-    from torchvision import models  # 3 seconds, which only networks with a backbone pay
+    from torchvision import models  # takes 3 seconds, so only networks with a backbone import it
 
     return _Backbone(_features(models.get_model(layer.name)), layer)
 
@@ -301,6 +316,7 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
 
 
 def _initialize(module: nn.Module, generator: torch.Generator) -> None:
+    """Draws all weights. Raises TypeError for a module whose weights it does not know, which would stay undefined."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(part.weight, generator=generator)
@@ -308,36 +324,38 @@ def _initialize(module: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.reset_parameters()
+        elif any(True for _ in (*part.parameters(recurse=False), *part.buffers(recurse=False))):
+            raise TypeError(f"{type(part).__name__}: add its weights to _initialize in trainables/build.py")
 
 
 def _load_pretrained(module: nn.Module) -> None:
-    """Puts ImageNet's weights into backbones that ask for them. Raises WeightsUnavailable, with the reason."""
+    """Loads ImageNet's weights into backbones that use them. Raises WeightsUnavailable with the reason."""
     for part in module.modules():
         if isinstance(part, _Backbone) and part.layer.weights == "imagenet":
             part.features.load_state_dict(_imagenet_features(part.layer.name).state_dict())
 
 
 def _imagenet_features(name: str) -> nn.Module:
-    """Through torchvision's own download and cache."""
+    """Returns a network's convolutional part with ImageNet's weights, from torchvision's own download and cache."""
     from torchvision import models
 
     weights = models.get_model_weights(name)["DEFAULT"]
     path = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
     try:
         if not path.exists():
-            probe([weights.url])  # asked first, so that a machine without network learns it within seconds
+            probe([weights.url])  # without network, this fails within seconds
         with torch.device("meta"):
             whole = models.get_model(name)
         whole.load_state_dict(weights.get_state_dict(progress=False, check_hash=True), assign=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError, DownloadFailed) as error:
         raise WeightsUnavailable(
-            f"the ImageNet weights of {name} are not in {path} and cannot be had: {' '.join(str(error).split())}"
+            f"the ImageNet weights of {name} are not in {path} and cannot be downloaded: {' '.join(str(error).split())}"
         ) from error
     return _features(whole)
 
 
 def _features(whole: Any) -> nn.Module:
-    """A torchvision classifier's convolutional part."""
+    """Returns a torchvision classifier's convolutional part."""
     if hasattr(whole, "features"):
         return whole.features
     stages = [whole.layer1, whole.layer2, whole.layer3, whole.layer4]

@@ -1,4 +1,4 @@
-"""One kit for all kinds of layers, goals and samplers: a new one that leaves something out fails here, by its name."""
+"""Checks every kind of layer, goal and sampler: a new one that leaves something out fails here, by its name."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import Phase, find, settings
 
 from search.planning.config import parse
 from search.planning.keys import help_text
@@ -17,6 +18,7 @@ from search.study.sampling.sampler import Problem
 from spaces.backbones import Backbone
 from spaces.goal import Goal
 from spaces.layers import (
+    DECLARATIONS,
     Activation,
     Conv,
     Cost,
@@ -35,13 +37,15 @@ from spaces.layers import (
     Upsample,
 )
 from spaces.network import Network
-from spaces.recipe import Candidate, Recipe
-from spaces.variants import KINDS, names, variant
+from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.variants import FIELDS, names, variant
 from tests.search.toy import TOY
-from trainables.build import build
+from tests.spaces.strategies import LEFT_OUT, networks, single_layers
+from trainables.build import _BUILDERS, build
 from trainables.goals import _WORKS, DeviceSplit, work_for
 
 SIDE = 8
+RECIPE_FIELDS = {field.name for kind in (Recipe, Augmentation) for field in dataclasses.fields(kind)}
 EXAMPLES: dict[str, tuple[Layer, ...]] = {
     "Conv": (Conv(4, 3),),
     "Pool": (Pool("max"),),
@@ -59,11 +63,9 @@ EXAMPLES: dict[str, tuple[Layer, ...]] = {
     "Join": (Save("a"), Conv(4, 3), Join("a", "concat", projection=(Conv(2, 1),))),
     "Backbone": (Backbone("resnet18", weights="random"),),
 }
-"""Of each kind, layers that take an image [3, SIDE, SIDE]."""
-VALUES = {
-    **{"dropout": 0.5, "pooling": "average", "padding": "valid", "activation": "elu", "kernel": 5},
-    **{"batch_norm": True, "widths": [6]},
-}
+"""For each kind, layers with one of it that take an image [3, SIDE, SIDE]."""
+VALUES = {"dropout": 0.5, "pooling": "average", "padding": "valid", "activation": "elu", "kernel": 5, "widths": [6]}
+"""For each choice of a layer, a value that no example has."""
 
 
 @pytest.fixture(params=list(Layer.kinds))
@@ -98,16 +100,31 @@ def test_a_kind_of_layer_that_is_local_takes_images_of_any_size(network: Network
         assert module(torch.rand(1, 3, height, width)).shape == (1, *shape)
 
 
-def test_every_choice_of_every_kind_of_layer_is_one_that_a_variant_makes(kind: type[Layer]):
-    assert set(kind.choices) == {name for name, kinds in KINDS.items() if kind in kinds}
+def test_every_choice_of_every_kind_of_layer_is_one_that_a_variant_makes(kind: type[Layer], network: Network):
+    """An Activation stands before the last layer, which a variant leaves alone."""
+    assert set(kind.choices) <= FIELDS.keys(), "add the choice to FIELDS and a function in spaces/variants.py"
+    candidate = Candidate(Network(network.input_shape, (*network.layers, Dropout(0.1))), Recipe())
+    for name in kind.choices:
+        changed = variant(candidate, name, VALUES[name]).network
+        pairs = zip(network.layers, changed.layers, strict=False)
+        assert all(one != other for one, other in pairs if type(one) is kind), name
 
 
-@pytest.mark.parametrize("name", list(KINDS))
-def test_every_choice_of_a_network_can_be_varied(name: str):
-    assert name in names()
-    layers = (Conv(4, 3), Activation(), Pool("max"), Dropout(0.1), Flatten(), Dense(3))
-    candidate = Candidate(Network((3, SIDE, SIDE), layers), Recipe())
-    assert variant(candidate, name, VALUES[name]) != candidate
+def test_every_choice_of_a_layer_is_varied_and_has_its_value_here():
+    assert {"batch_norm", *FIELDS} == {name for name in names() if name not in RECIPE_FIELDS}
+    assert FIELDS.keys() == VALUES.keys()
+
+
+def test_batch_norm_is_varied_where_a_layer_is_a_convolution():
+    candidate = Candidate(Network((3, SIDE, SIDE), (Conv(4, 3), Activation(), Flatten(), Dense(3))), Recipe())
+    assert variant(candidate, "batch_norm", True) != candidate
+
+
+def test_the_random_networks_have_every_kind_of_layer_but_the_large_ones(kind: type[Layer]):
+    if kind in LEFT_OUT:
+        pytest.skip("too large to be drawn")
+    drawn = settings(max_examples=2_000, phases=[Phase.generate], database=None, derandomize=True)
+    find(networks(), lambda network: any(type(layer) is kind for layer in network.layers), settings=drawn)
 
 
 @pytest.fixture
@@ -117,7 +134,8 @@ def new_kind(monkeypatch: pytest.MonkeyPatch) -> type[Layer]:
 
     @dataclasses.dataclass(frozen=True)
     class Mixed(Layer):
-        is_local = True
+        is_local = is_fixed = True
+        ends_stage = False
         choices = ("kernel",)
 
         def cost(self, shape: tuple[int, ...]) -> Cost:
@@ -126,25 +144,38 @@ def new_kind(monkeypatch: pytest.MonkeyPatch) -> type[Layer]:
     return Mixed
 
 
-def test_a_layer_without_a_builder_or_a_variant_is_named_with_the_place_for_it(new_kind: type[Layer]):
+def test_a_layer_without_a_builder_a_field_or_a_strategy_is_named_with_the_place_for_it(new_kind: type[Layer]):
     network = Network((3, SIDE, SIDE), (new_kind(), Conv(4, 3)))
-    with pytest.raises(TypeError, match=r"layer Mixed: has no builder among _BUILDERS in trainables/build\.py"):
+    with pytest.raises(TypeError, match=r"layer Mixed: add its builder to _BUILDERS in trainables/build\.py"):
         build(network)
-    with pytest.raises(TypeError, match=r"kernel: Mixed has this choice, and spaces/variants\.py cannot make it"):
+    with pytest.raises(
+        TypeError, match=r"layer Mixed: .*'kernel' but no field 'kernel' \(FIELDS in spaces/variants\.py"
+    ):
         variant(Candidate(network, Recipe()), "kernel", 5)
+    with pytest.raises(KeyError, match=r"Mixed: add a strategy to SINGLE in tests/spaces/strategies\.py"):
+        single_layers()
 
 
-@pytest.mark.parametrize(
-    ("said", "missing"),
-    [
-        ({"choices": (), "cost": Norm.cost}, "does not say its `is_local`"),
-        ({"is_local": True, "cost": Norm.cost}, "does not say its `choices`"),
-        ({"is_local": True, "choices": ()}, "has no rule, `cost` or `cost_with`"),
-    ],
-)
-def test_a_layer_that_leaves_something_out_cannot_be_defined(said: dict[str, object], missing: str):
-    with pytest.raises(TypeError, match=f"layer Mixed: {missing}"):
-        type("Mixed", (Layer,), said)
+def test_weights_that_nothing_initializes_are_named_with_the_place_for_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(_BUILDERS, Norm, lambda layer, shape, generator: torch.nn.GroupNorm(1, shape[0]))
+    with pytest.raises(TypeError, match=r"GroupNorm: add its weights to _initialize in trainables/build\.py"):
+        build(Network((3, SIDE, SIDE), (Norm(),)))
+
+
+DECLARED = {"is_local": True, "is_fixed": True, "ends_stage": False, "choices": ()}
+
+
+@pytest.mark.parametrize("name", DECLARATIONS)
+def test_a_layer_that_leaves_something_out_cannot_be_defined(name: str):
+    declared = {each: value for each, value in DECLARED.items() if each != name}
+    with pytest.raises(TypeError, match=rf"layer Mixed: declare `{name}`, which spaces/layers\.py explains"):
+        type("Mixed", (Layer,), {**declared, "cost": Norm.cost})
+    assert "Mixed" not in Layer.kinds
+
+
+def test_a_layer_without_a_rule_cannot_be_defined():
+    with pytest.raises(TypeError, match="layer Mixed: define its rule, `cost` or `cost_with`"):
+        type("Mixed", (Layer,), DECLARED)
     assert "Mixed" not in Layer.kinds
 
 

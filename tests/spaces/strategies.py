@@ -1,4 +1,4 @@
-"""For Hypothesis and for plain loops: random valid networks, recipes and draws from a space."""
+"""Random valid networks, recipes and draws from a space, for Hypothesis and for plain loops."""
 
 import math
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from spaces.backbones import Backbone
 from spaces.layers import (
     Activation,
     Conv,
@@ -22,6 +23,7 @@ from spaces.layers import (
     Repeat,
     Reshape,
     Save,
+    Standardize,
     Upsample,
 )
 from spaces.network import Network
@@ -29,46 +31,64 @@ from spaces.recipe import Augmentation, Candidate, Recipe
 from spaces.space import Params, Space
 
 MAX_SIZE = 64
-"""Longest side and most channels of the random networks' images."""
+"""The longest side and the maximum number of channels of the random networks' images."""
 
-convs = st.builds(
-    Conv,
-    filters=st.integers(1, 8),
-    kernel=st.integers(1, 5),
-    stride=st.integers(1, 3),
-    padding=st.sampled_from(["same", "valid", 0, 1, 2]),
-    dilation=st.integers(1, 2),
-    bias=st.booleans(),
-)
-pools = st.builds(
-    Pool,
-    kind=st.sampled_from(["max", "average"]),
-    size=st.integers(1, 3),
-    stride=st.sampled_from([None, 1, 2, 3]),
-    padding=st.integers(0, 1),
-    ceil=st.booleans(),
-)
-activations = st.builds(Activation, st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid"]))
-dropouts = st.builds(Dropout, st.floats(0, 0.9))
-upsamples = st.builds(Upsample, st.integers(1, 3))
-repeats = st.builds(Repeat, st.integers(1, 3))
+SINGLE: dict[type[Layer], st.SearchStrategy[Layer]] = {
+    Conv: st.builds(
+        Conv,
+        filters=st.integers(1, 8),
+        kernel=st.integers(1, 5),
+        stride=st.integers(1, 3),
+        padding=st.sampled_from(["same", "valid", 0, 1, 2]),
+        dilation=st.integers(1, 2),
+        bias=st.booleans(),
+    ),
+    Pool: st.builds(
+        Pool,
+        kind=st.sampled_from(["max", "average"]),
+        size=st.integers(1, 3),
+        stride=st.sampled_from([None, 1, 2, 3]),
+        padding=st.integers(0, 1),
+        ceil=st.booleans(),
+    ),
+    Standardize: st.builds(Standardize, st.floats(0, 1), st.floats(0.1, 1)),
+    Norm: st.just(Norm()),
+    Activation: st.builds(Activation, st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid"])),
+    Dropout: st.builds(Dropout, st.floats(0, 0.9)),
+    Upsample: st.builds(Upsample, st.integers(1, 3)),
+    Repeat: st.builds(Repeat, st.integers(1, 3)),
+}
+"""The kinds of layers that may stand anywhere between images, each with its strategy."""
+GROUPED = {Flatten, GlobalPool, Dense, Reshape, Save, Join}
+"""The kinds of layers that `networks` draws together with others."""
+LEFT_OUT = {Backbone}
+"""The kinds that are not drawn: too large."""
+
+
+def single_layers() -> st.SearchStrategy[Layer]:
+    """Draws a layer of any kind that is not in GROUPED or LEFT_OUT. Raises KeyError for a kind without a strategy."""
+    kinds = set(Layer.kinds.values()) - GROUPED - LEFT_OUT
+    if missing := [kind.__name__ for kind in kinds if kind not in SINGLE]:
+        raise KeyError(f"{', '.join(missing)}: add a strategy to SINGLE in tests/spaces/strategies.py")
+    return st.one_of(*(SINGLE[kind] for kind in sorted(kinds, key=lambda kind: kind.__name__)))
+
+
 denses = st.builds(Dense, st.integers(1, 12), bias=st.booleans())
 
 
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
-    """Valid networks on images of 1 to 3 channels and 8 to 32 pixels, to images or 10 features; no Backbone."""
+    """Draws valid networks without a Backbone, from images [1 to 3, 8 to 32, 8 to 32] to images or 10 features."""
     input_shape = (draw(st.integers(1, 3)), draw(st.integers(8, 32)), draw(st.integers(8, 32)))
     layers: list[Layer] = []
     for place in range(draw(st.integers(1, 6))):
-        single = st.one_of(convs, pools, activations, dropouts, upsamples, repeats, st.just(Norm()))
-        plain = single.map(lambda layer: [layer])
+        plain = single_layers().map(lambda layer: [layer])
         more = [*layers, *draw(st.one_of(plain, skips(f"skip {place}"), hourglasses(f"size {place}")))]
         layers = more if _is_modest(Network(input_shape, tuple(more))) else layers
     if draw(st.booleans()):
-        hidden = draw(st.lists(st.one_of(denses, activations, dropouts, st.just(Norm())), max_size=3))
+        hidden = draw(st.lists(st.one_of(denses, SINGLE[Activation], SINGLE[Dropout], SINGLE[Norm]), max_size=3))
         shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)))
-        image = [Dense(math.prod(shape)), Reshape(shape), draw(activations)]
+        image = [Dense(math.prod(shape)), Reshape(shape), draw(SINGLE[Activation])]
         layers += [
             draw(st.sampled_from([Flatten(), GlobalPool()])),
             *hidden,
@@ -79,7 +99,7 @@ def networks(draw: st.DrawFn) -> Network:
 
 @st.composite
 def skips(draw: st.DrawFn, name: str) -> list[Layer]:
-    """A convolution with its input joined on: added after a projection that has a skip of its own, or concatenated."""
+    """Draws a convolution with a skip: added after a projection, which may have a skip of its own, or concatenated."""
     conv = Conv(draw(st.integers(1, 8)), draw(st.integers(1, 5)), stride=draw(st.integers(1, 3)))
     if draw(st.booleans()):
         fits: tuple[Layer, ...] = (Conv(conv.filters, 1, stride=conv.stride, bias=False), Norm())
@@ -91,7 +111,7 @@ def skips(draw: st.DrawFn, name: str) -> list[Layer]:
 
 @st.composite
 def hourglasses(draw: st.DrawFn, name: str) -> list[Layer]:
-    """A pooling that keeps what an odd size leaves over, a convolution, and the way back to the size before."""
+    """Draws a pooling with `ceil`, a convolution, and an upsampling back to the size before."""
     pool = Pool(draw(st.sampled_from(["max", "average"])), draw(st.integers(1, 3)), ceil=True)
     return [Save(name), pool, Conv(draw(st.integers(1, 8)), 3), Upsample(pool.size, like=name)]
 
@@ -120,7 +140,7 @@ candidates = st.builds(Candidate, networks(), recipes)
 
 
 def draws(space: Space, num: int, seed: int = 0) -> list[Params]:
-    """Draws from a space, every parameter uniform, or uniform in its logarithm."""
+    """Returns `num` draws from a space; each parameter is uniform, or uniform in its logarithm."""
     rng = np.random.default_rng(seed)
 
     def suggest(name: str, distribution: BaseDistribution) -> Any:

@@ -173,6 +173,7 @@ def test_json_round_trip_of_published_networks(name: str):
 @given(st.text().filter(lambda name: name not in Layer.kinds))
 def test_an_unknown_layer_is_named_beside_the_known_ones(name: str):
     for layer in ({"layer": name}, {"layer": "Join", "name": "a", "projection": [{"layer": name}]}):
-        with pytest.raises(ValueError, match=r"no layer is called .*Conv, Pool, Standardize, Norm") as error:
+        with pytest.raises(ValueError, match="no layer is called") as error:
             Network.from_json({"input_shape": [1, 8, 8], "layers": [layer]})
         assert repr(name) in str(error.value)
+        assert set(str(error.value).rpartition("there are ")[2].split(", ")) == Layer.kinds.keys()

@@ -77,7 +77,7 @@ def test_changed_back_it_is_what_it_was_and_it_goes_through_json(rate: float):
         ("batch_size", 0, "batch_size=0: expected a number from 1 up"),
         ("batch_norm", "yes", "batch_norm=yes: expected true or false"),
         ("learning_rate", None, "learning_rate=None: expected a number"),
-        ("depth", 3, "depth: not a choice that can be varied here; there are dropout, pooling"),
+        ("depth", 3, "depth: not a choice that can be varied here; expected one of dropout, pooling"),
     ],
 )
 def test_what_cannot_be_is_told_with_what_can(name: str, value: Any, told: str):
