@@ -1,4 +1,4 @@
-"""The machine that a trial computes on: what it is, and how a process is set up for it."""
+"""Describes the machine that a trial runs on, and prepares a process for training on it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from trainables.engine import has_bfloat16_instructions, leave_compiler_out
+from trainables.engine import has_bfloat16_instructions, unwrap_optimizers
 from trainables.optim import OPTIMIZERS
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """All that a curve's last bits may depend on, and where to look for it."""
+    """Returns everything that the last bits of a curve may depend on, and the node's name."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "node": platform.node(),
@@ -27,33 +27,33 @@ def describe(device: torch.device) -> dict[str, str]:
 
 
 def fastest_precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware computes in it, else float32."""
+    """Returns bfloat16 if the hardware computes in it, and float32 otherwise."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     return torch.bfloat16 if has_bfloat16_instructions() else torch.float32
 
 
 def prepare_process(num_threads: int = 1) -> None:
-    """So many threads, no compiler, and freed memory kept: a step takes megabytes, and fresh pages are slow to get.
+    """Sets the number of threads, avoids importing the compiler and keeps freed memory (glibc only).
 
-    To be called once in a process that trains. Memory is kept where the C library is glibc.
+    Call this once in a process that trains. A step takes megabytes, and new pages from the system are slow.
     """
     torch.set_num_threads(num_threads)
-    leave_compiler_out(kind for kind, _ in OPTIMIZERS.values())
+    unwrap_optimizers(kind for kind, _ in OPTIMIZERS.values())
     if libc := _glibc():
         libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
         libc.mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
 def release_memory() -> None:
-    """Gives free memory back to the system: between trials, as each leaves other gaps than the next can use."""
+    """Returns free memory to the system (glibc only). Call this between trials, which leave different gaps."""
     if libc := _glibc():
         libc.malloc_trim(0)
 
 
 @cache
 def _glibc() -> ctypes.CDLL | None:
-    """The C library if it is glibc, for which Python looks into its own executable."""
+    """Returns the C library if it is glibc. Cached, since Python reads its own executable to find out."""
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 

@@ -1,4 +1,4 @@
-"""A recipe becomes an optimizer, and a place in training a learning rate."""
+"""Makes the optimizer of a recipe, and computes its learning rate at any point of a training."""
 
 from __future__ import annotations
 
@@ -21,34 +21,28 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 }
 
 WARMUP = 0.3
-"""Share of a one-cycle schedule in which the rate rises, from a 25th of its peak (Smith & Topin 2018)."""
+"""The share of a one-cycle schedule in which the rate rises, from 1/25 of its peak (Smith & Topin 2018)."""
 
 
 def make_optimizer(
-    recipe: Recipe, parameters: Iterable[nn.Parameter], *, is_recorded: bool = False
+    recipe: Recipe, parameters: Iterable[nn.Parameter], *, in_graph: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimizer of a recipe over the parameters that are to be trained.
+    """Returns the optimizer of a recipe over the parameters that require gradients.
 
-    `is_recorded`: its step will be replayed, with the numbers of its recording but for those that lie in tensors.
+    With `in_graph`, its step can be replayed as part of a CUDA graph: all that changes between steps is in tensors.
     """
     kind, options = OPTIMIZERS[recipe.optimizer]
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     rate: float | Tensor = recipe.learning_rate
-    if is_recorded:
-        device = trained[0].device
-        rate = torch.tensor(rate, device=device, dtype=torch.float32 if device.type == "cuda" else torch.float64)
-        if device.type == "cuda" and kind is not torch.optim.SGD:  # which counts no steps
+    if in_graph:
+        rate = torch.tensor(rate, device=trained[0].device, dtype=torch.float32)
+        if kind is not torch.optim.SGD:  # SGD counts no steps
             options = {**options, "capturable": True}
     return kind(trained, lr=rate, weight_decay=recipe.weight_decay, **options)  # type: ignore[call-arg]
 
 
-def is_recordable(recipe: Recipe, device: torch.device) -> bool:
-    """Whether the optimizer's step can be replayed: on a CPU, where it counts its steps within one operation."""
-    return device.type == "cuda" or "fused" in OPTIMIZERS[recipe.optimizer][1]
-
-
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """From the next step on; where the rate is a tensor, in the same place."""
+    """Sets the rate of the next steps; a tensor is changed in place."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -57,12 +51,12 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """What was gathered for each weight, from a `state_dict`; the settings, a recipe's and a device's, stay."""
+    """Loads the state of each weight from a `state_dict`, and keeps the settings of this recipe and device."""
     optimizer.load_state_dict({**state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
-    """The rate at a place in training, `progress` from 0 (start) to 1 (end): a pure function, so nothing to save."""
+    """Returns the rate at `progress`, from 0 (start) to 1 (end) of a training."""
     peak = recipe.learning_rate
     if recipe.schedule == "cosine":
         return _cosine(peak, 0.0, progress)

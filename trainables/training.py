@@ -1,7 +1,7 @@
-"""The one training loop: a candidate, a goal, a dataset on a device and a seed become a sequence of reports.
+"""The training loop: turns a candidate, a goal, a dataset on a device and a seed into a sequence of reports.
 
-No Ray and no disk in it: the Ray Trainable, replays, tests and notebooks call it alone. All randomness comes from two
-generators seeded by the caller, so that a candidate and a seed give bit-equal curves on a CPU wherever they run.
+It uses neither Ray nor the disk; the Ray Trainable, replays, tests and notebooks call it. All randomness comes from two
+generators seeded by the caller, so a candidate and a seed give bit-equal curves on CPUs of the same kind.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from trainables.features import num_fixed_layers, through_fixed_layers
 from trainables.goals import DeviceSplit, Scores, Work, work_for
 from trainables.inference import autocast, predict
 from trainables.machine import fastest_precision
-from trainables.optim import is_recordable, learning_rate, load_state, make_optimizer, set_learning_rate
-from trainables.recording import recording
+from trainables.optim import learning_rate, load_state, make_optimizer, set_learning_rate
+from trainables.recording import Recording
 from trainables.tensor_file import read_tensors
 
 
 class Training:
     """A candidate in training: `advance()` trains one part of an epoch, validates and reports.
 
-    `epochs` is the length that schedules are stretched over. An epoch drops its last, incomplete batch, another one
-    each time, so that every step has the same shape.
+    Learning rate schedules span `epochs`. Each epoch has a new order and drops its last, incomplete batch, so that
+    every step has the same shape.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Training:
         record_steps: bool = True,
         data_dir: Path | None = None,
     ) -> None:
-        """The goal is Classify unless another is given. Raises WeightsUnavailable for a backbone's.
+        """The default goal is Classify. With `record_steps`, a GPU replays a recorded step; a CPU ignores it.
 
-        `record_steps`: whether a step is recorded and replayed, or called each time; on a CPU the bits are the same.
-        `data_dir`: where what a frozen backbone gives is kept, if it can be; by default it is this machine's own.
+        Features of frozen backbones are cached in `data_dir`, by default the machine's own folder of data files.
+        Raises ValueError for more reports than batches in an epoch, and WeightsUnavailable for a backbone's weights.
         """
         self.candidate, self.recipe, self.goal = candidate, candidate.recipe, goal or Classify()
         self.seed, self.epochs, self.reports_per_epoch = seed, epochs, reports_per_epoch
@@ -69,22 +69,21 @@ class Training:
         self.steps_per_epoch = len(self.train) // self.batch_size
         if reports_per_epoch > self.steps_per_epoch:
             raise ValueError(f"reports_per_epoch={reports_per_epoch}: an epoch has only {self.steps_per_epoch} batches")
-        self.recording = recording(self.module.generator) if record_steps else None
-        is_recorded = record_steps and is_recordable(self.recipe, self.device)
-        self.optimizer = make_optimizer(self.recipe, self.module.parameters(), is_recorded=is_recorded)
-        self.steps_apart = record_steps and not is_recorded  # the optimizer's from the others
+        in_graph = record_steps and self.device.type == "cuda"
+        self.recording = Recording(self.module.generator) if in_graph else None
+        self.optimizer = make_optimizer(self.recipe, self.module.parameters(), in_graph=in_graph)
         self.average = self._trained_weights() if self.recipe.ema_decay is not None else None
         self.averaged = self._averaged()
-        # Where a step finds its batch and leaves its loss: always the same places, so that it can be recorded
+        # A step reads its batch from and adds its loss to these two tensors, so that it can be recorded
         self.batch = torch.zeros(self.batch_size, dtype=torch.int64, device=self.device)
         self.total_loss = torch.zeros((), device=self.device)
         self.num_steps = self.num_reports = 0
-        self.unreported = (0.0, 0)  # seconds and images of parts that were trained without a report
+        self.unreported = (0.0, 0)  # seconds and images of the parts trained since the last report
         self.best_score, self.best_report = -math.inf, 0
         self.last_report: Report | None = None
 
     def advance(self) -> Report:
-        """Trains up to the next report's place, validates, and reports."""
+        """Trains up to the next report, validates, and returns the report."""
         train_loss = self.train_part()
         start = time.perf_counter()
         scores = self.scores()
@@ -106,10 +105,9 @@ class Training:
         return self.last_report
 
     def train_part(self) -> float:
-        """Trains up to the next report's place without one, and gives the mean loss of its steps.
+        """Trains up to the next report without validating, and returns the mean loss of its steps.
 
-        Where the validation split holds what must be looked at only once, this stands in for all calls of `advance`
-        but the last.
+        Use this instead of `advance`, except for the last part, if the split must be scored only once.
         """
         start, first = time.perf_counter(), self.num_steps
         self.num_reports += 1
@@ -120,20 +118,20 @@ class Training:
         return train_loss
 
     def scores(self, split: DeviceSplit | None = None) -> Scores:
-        """The weights that count, on the validation images unless another split is given."""
+        """Scores the current weights (averaged if the recipe says so) on the validation images or another split."""
         work = self._work(split) if split else self.val
         return work.scores(self._predict)
 
     def answers(self) -> Arrays:
-        """What the weights that count make of each validation image."""
+        """Returns the results of the current weights for each validation image."""
         return answer_arrays(self.val, self._predict)
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that were validated: the averaged ones where the recipe asks for them."""
+        """Returns copies of the weights that are validated: averaged ones if the recipe has `ema_decay`."""
         return _copy(self.module.state_dict()) | _copy(self.average or {})
 
     def save(self) -> bytes:
-        """All that `load` needs to go on as if nothing had happened."""
+        """Returns a checkpoint from which `load` resumes this training bit for bit."""
         state = {
             "module": self._trained_weights(),
             "optimizer": self.optimizer.state_dict(),
@@ -149,9 +147,9 @@ class Training:
         return file.getvalue()
 
     def load(self, state: bytes) -> None:
-        """Goes on where `save` was called, for the same candidate, data and seed."""
-        loaded = read_tensors(io.BytesIO(state), self.device)  # not torch.load: the run's folder may be another's
-        self.module.load_state_dict(loaded["module"], strict=False)  # fixed layers came with the module
+        """Resumes from a checkpoint of `save`, for the same candidate, data and seed. Raises ValueError if damaged."""
+        loaded = read_tensors(io.BytesIO(state), self.device)  # not torch.load: others may have written the file
+        self.module.load_state_dict(loaded["module"], strict=False)  # fixed layers have their weights already
         load_state(self.optimizer, loaded["optimizer"])
         for name, value in (self.average or {}).items():
             value.copy_(loaded["average"][name])
@@ -170,58 +168,55 @@ class Training:
         return predict(self.module, x, self.precision, self.average, self.start)
 
     def _train(self, last_step: int) -> float:
-        """Steps up to `last_step`; the mean loss of them."""
+        """Trains up to `last_step` and returns the mean loss of these steps."""
         self.module.train()
         self.total_loss.zero_()
         first = self.num_steps
         order = self._order(first // self.steps_per_epoch)
         while self.num_steps < last_step:
-            place = self.num_steps % self.steps_per_epoch * self.batch_size
-            self.batch.copy_(order[place : place + self.batch_size])
+            start = self.num_steps % self.steps_per_epoch * self.batch_size
+            self.batch.copy_(order[start : start + self.batch_size])
             set_learning_rate(self.optimizer, self._learning_rate())
             self.recording(self._step) if self.recording else self._step()
-            if self.steps_apart:
-                self.optimizer.step()
             self._update_average()
             self.num_steps += 1
         return self.total_loss.item() / (last_step - first)
 
     def _step(self) -> None:
-        """Forward, backward and the optimizer's step, unless that is apart, for `batch`; adds to `total_loss`."""
+        """Runs forward, backward and the optimizer's step for `batch`, and adds the loss to `total_loss`."""
         inputs, targets = self.train.examples(self.batch, self.recipe, self.module.generator)
         if inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
             outputs = self.module(inputs, self.start)
         loss = self.train.loss(outputs.float(), targets, self.recipe)
-        self.optimizer.zero_grad(set_to_none=not self.steps_apart)
+        self.optimizer.zero_grad()
         loss.backward()
-        if not self.steps_apart:
-            self.optimizer.step()
+        self.optimizer.step()
         self.total_loss += loss.detach()
 
     def _update_average(self) -> None:
-        """Moves the average towards the weights, faster at first so that the random start is soon forgotten."""
+        """Moves the average towards the weights, faster at first so that the random start loses its influence."""
         if self.recipe.ema_decay is None:
             return
         decay = min(self.recipe.ema_decay, (1 + self.num_steps) / (10 + self.num_steps))
         move_towards(*self.averaged, 1 - decay)
 
     def _averaged(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Averages, and beside each the weights that it follows."""
+        """Returns the averages and, in the same order, the weights that they follow."""
         weights, average = self.module.state_dict(), self.average or {}
         names = [name for name, value in average.items() if value.is_floating_point()]
         return [average[name] for name in names], [weights[name] for name in names]
 
     def _order(self, epoch: int) -> Tensor:
-        """The epoch's order of images, from the seed and the epoch alone, so that a resumed one is the same."""
+        """Returns the order of an epoch's images, from the seed and the epoch alone, so that resuming keeps it."""
         words = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(words[0]))
         return torch.randperm(len(self.train), generator=generator).to(self.device)
 
     def _trained_weights(self) -> dict[str, Tensor]:
-        """Copies of weights and running statistics, without those of layers that never change."""
-        fixed = tuple(f"layers.{place}." for place in range(self.candidate.network.num_fixed_layers))
+        """Returns copies of weights and running statistics, without those of fixed layers."""
+        fixed = tuple(f"layers.{index}." for index in range(self.candidate.network.num_fixed_layers))
         return _copy({name: value for name, value in self.module.state_dict().items() if not name.startswith(fixed)})
 
     def _learning_rate(self) -> float:

@@ -7,7 +7,7 @@ on the same images, which lie on the device in all of them, in turns; timed are 
 belongs to them included, and the tutorial's is not asked for its loss before an epoch's end. `kernels`: what a step
 consists of, and the least that it could take. `accuracy`: trainings until 99% of validation images are told right.
 
-Without a GPU all parts run too: a step is recorded as PyTorch's operations then, and these are counted as kernels.
+Without a GPU all parts run too: no step is recorded then, and PyTorch's operations are counted as kernels.
 """
 
 from __future__ import annotations

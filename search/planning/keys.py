@@ -73,7 +73,7 @@ class RunKeys:
     gpus_per_trial: float | None = key(
         None, "GPUs of a slot, or a fraction of one", "the task's share on GPUs", least=0
     )
-    record_steps: bool = key(True, "record a training step once and replay it, on a GPU as a CUDA graph")
+    record_steps: bool = key(True, "on a GPU, record a training step once as a CUDA graph and replay it")
     grace_epochs: float | None = key(
         None, "epochs before ASHA may stop a trial; 0.25 with 4 reports", "the task's", above=0
     )
