@@ -1,1 +1,4 @@
-"""What may be tried: networks, recipes and the spaces they are drawn from. Neither torch nor Ray."""
+"""Networks, recipes, goals and the spaces that candidates are drawn from, as plain values with exact costs.
+
+This package imports no other package of the project, and neither PyTorch nor Ray, so that it loads at once.
+"""

@@ -1,4 +1,4 @@
-"""The space of networks from image to image: autoencoders, denoisers, restorers, and how to train them."""
+"""The space of networks from image to image (autoencoders, denoisers, restorers) with their recipes."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def autoencoder_space(
     dilations: Sequence[bool] = (False,),
     batch_sizes: Sequence[int] = (32, 64, 128),
 ) -> Space:
-    """Networks whose output is an image like their input, of one of these `families`:
+    """Returns a space of networks whose output is an image like their input, of one of these `families`:
 
     - stages: up to `len(widths)` stages of 1 to `max_convs` convolutions and a pooling, then the code, then the same
-      stages backwards with upsampling. The code is an image of `code_widths` channels, or, if `code_units` are given,
-      may be that many features between two dense layers. `skips` (none, add, concat) go from stage to stage.
+      stages in reverse with upsampling. The code is an image of `code_widths` channels or, if `code_units` is given,
+      optionally that number of features between two dense layers. `skips` (none, add, concat) connect equal stages.
     - flat: up to `max_depth` convolutions at full size.
-    - dense: up to 2 dense layers, a code of `code_units`, and the same backwards.
+    - dense: up to 2 dense layers, a code of `code_units` features, and the same in reverse.
 
-    `outputs` are sigmoid, or residual: what is to be added to the input. With a dilation, flat networks and codes look
-    further at the same cost. Sizes that do not halve evenly are rounded up, and cut again on the way back.
+    All ranges are (low, high). `outputs` are sigmoid, or residual: the output is added to the input. Dilation widens
+    the view of flat networks and codes at the same cost. Odd sizes are rounded up and cut again on the way back.
     """
     parameters = [Parameter("family", CategoricalDistribution(families))]
     parameters += _stage_parameters(widths, code_widths, code_units, max_convs, skips)
@@ -78,7 +78,7 @@ def autoencoder_space(
         augmentation=False,
         label_smoothing=False,
     )
-    return Space(tuple(p for p in (*parameters, *recipe) if _can_be(p, families)), partial(_candidate, input_shape))
+    return Space(tuple(p for p in (*parameters, *recipe) if _can_apply(p, families)), partial(_candidate, input_shape))
 
 
 def _stage_parameters(
@@ -121,10 +121,10 @@ def _dense_parameters(code_units: tuple[int, int]) -> list[Parameter]:
     ]
 
 
-def _can_be(parameter: Parameter, families: Sequence[str]) -> bool:
-    """Whether a parameter of one family is one of a space that has it."""
-    of_family = {_is_flat: "flat", _is_dense: "dense", _is_staged: "stages"}
-    return parameter.when not in of_family or of_family[parameter.when] in families  # type: ignore[index]
+def _can_apply(parameter: Parameter, families: Sequence[str]) -> bool:
+    """Whether a space of these families has a use for a parameter, which may belong to one family alone."""
+    family_of = {_is_flat: "flat", _is_dense: "dense", _is_staged: "stages"}
+    return parameter.when not in family_of or family_of[parameter.when] in families  # type: ignore[index]
 
 
 def _is_staged(params: Params) -> bool:
@@ -173,7 +173,7 @@ def _staged(params: Params, input_shape: Shape) -> list[Layer]:
 
 def _halving(params: Params, width: int) -> list[Layer]:
     if params["pooling"] == "strided":
-        # Padded by 1 whatever the size, so that the module takes every size
+        # A fixed padding of 1, so that the module takes images of any size
         return [Conv(width, 3, stride=2, padding=1, bias=not params["batch_norm"]), *_after(params)]
     return [Pool(params["pooling"], 2, ceil=True)]  # type: ignore[arg-type]
 
@@ -188,7 +188,7 @@ def _code(params: Params, shape: Shape) -> list[Layer]:
 
 
 def _back(params: Params, stage: int, width: int) -> list[Layer]:
-    """The stage's convolutions on the way back, with what it saved on the way down."""
+    """Returns the stage's convolutions on the way back, joined with the value that it saved on the way down."""
     if params.get("skips") == "concat":
         return [Join(f"stage {stage}", "concat"), *_convs(params, width)]
     first, *rest = (_conv(params, width) for _ in range(int(params["convs"])))
@@ -198,7 +198,7 @@ def _back(params: Params, stage: int, width: int) -> list[Layer]:
 
 def _flat(params: Params, input_shape: Shape) -> list[Layer]:
     depth, width = int(params["depth"]), int(params["width"])
-    dilations = [2 ** min(place, 4) if params.get("dilated") else 1 for place in range(depth)]
+    dilations = [2 ** min(index, 4) if params.get("dilated") else 1 for index in range(depth)]
     layers = [layer for dilation in dilations for layer in _conv(params, width, dilation)]
     return [*layers, *_dropout(params), Conv(input_shape[0], 3)]
 

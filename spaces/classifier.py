@@ -1,4 +1,4 @@
-"""The space of classifiers: a stem, stages of convolutions, a head, and how to train them."""
+"""The space of classifiers: a stem, stages of convolutions, a head and a recipe."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def classifier_space(
     max_dropout: float = 0.9,
     recipe: Sequence[Parameter] | None = None,
 ) -> Space:
-    """Classifiers of up to `len(widths)` stages, each of 1 to `max_convs` convolutions of `widths[stage]` filters.
+    """Returns a space of classifiers of `min_stages` to `len(widths)` stages with 1 to `max_convs` convolutions each.
 
-    `pixels` is how images are standardized before the first of them. For images that are large, `stems` are ways to
-    make them smaller at first: none, pooled (means of 2 x 2), strided (a 5x5 convolution with stride 2), or twice
-    one of these (pooled_4, strided_4). With `residual`, a stage may have a skip around its convolutions.
+    `widths[stage]` is the range (low, high) of a stage's filters. `pixels` standardizes the images. For large images,
+    `stems` are ways to shrink them first: none, pooled (means of 2x2), strided (a 5x5 convolution with stride 2), or
+    one of these twice (pooled_4, strided_4). With `residual`, a stage may have a skip around its convolutions.
     """
     return Space(
         (
@@ -75,7 +75,7 @@ def _network_parameters(
         parameters.append(Parameter("stem", CategoricalDistribution(stems)))
         parameters.append(Parameter("stem_width", IntDistribution(4, 32, log=True), _has_strided_stem))
     if residual:
-        # A skip needs an image of the same size on both of its ends
+        # A skip needs images of the same size at both ends
         parameters.append(
             Parameter("residual", CategoricalDistribution([False, True]), lambda p: p["padding"] == "same")
         )
@@ -125,7 +125,7 @@ def _stem(params: Params) -> list[Layer]:
 
 
 def _stage(params: Params, stage: int) -> list[Layer]:
-    """Convolutions, then a halving of the image; before a global average, the last stage keeps its size."""
+    """Returns a stage: convolutions, then a halving of the image, except in the last stage before a global average."""
     convs, kernel = int(params[f"convs_{stage}"]), int(params[f"kernel_{stage}"])
     halves = stage < int(params["stages"]) or params["head"] == "flatten"
     width = int(params[f"width_{stage}_{convs}"])

@@ -1,4 +1,4 @@
-"""Goal: what a network is trained for, and the metric that a search goes by. trainables/goals.py does the work."""
+"""Goals: what a network is trained for, and the metric that a search optimizes. trainables/goals.py computes them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from spaces.layers import Shape
 
 @dataclass(frozen=True)
 class Metric:
-    """What a search improves: a name for people, and in which direction better lies."""
+    """The score that a search optimizes: its name for people and its direction."""
 
     name: str
     direction: Literal["maximize", "minimize"]
 
     def signed(self, score: float) -> float:
-        """The score as one to be maximized."""
+        """Returns the score with the sign that makes larger better."""
         return score if self.direction == "maximize" else -score
 
 
 class Goal:
-    """What a network is trained for: a small frozen record, which round-trips through JSON."""
+    """What a network is trained for: a small frozen dataclass, which round-trips through JSON.
+
+    Each kind must declare its `metric`. Its computations are a class of trainables/goals.py.
+    """
 
     kinds: ClassVar[dict[str, type[Goal]]] = {}
     metric: ClassVar[Metric]
 
     def __init_subclass__(cls) -> None:
         if "metric" not in vars(cls):
-            raise TypeError(f"goal {cls.__name__}: does not say its `metric`, which each must")
+            raise TypeError(f"goal {cls.__name__}: declare its `metric`")
         Goal.kinds[cls.__name__] = cls
 
     def num_examples(self, shapes: Sequence[Shape]) -> int:
-        """How many examples an epoch has, of images of these shapes."""
+        """Returns the number of examples in an epoch, for images of these shapes."""
         return len(shapes)
 
     def to_json(self) -> dict[str, Any]:
@@ -44,7 +47,7 @@ class Goal:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Goal:
-        """The inverse of `to_json`. Raises ValueError for a goal that is not known."""
+        """Inverts `to_json`. Raises ValueError for an unknown goal."""
         fields = dict(value)
         name = fields.pop("goal", None)
         if name not in cls.kinds:
@@ -54,17 +57,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Classify(Goal):
-    """Tell an image's label. Trained on cross-entropy; the score is the share of labels that are right."""
+    """Predict an image's label. The loss is the cross-entropy; the score is the share of correct labels."""
 
     metric = Metric("validation accuracy", "maximize")
 
 
 @dataclass(frozen=True)
 class Reconstruct(Goal):
-    """Give an image back, through a network that is too narrow for it.
+    """Reproduce an image through a narrow network.
 
-    Trained on binary cross-entropy in nats a pixel. Since pixels are no bits, it cannot fall below the entropy of the
-    pixels themselves, so the score is what lies above that. Further metric: mse.
+    The loss is the binary cross-entropy in nats per pixel. It cannot fall below the entropy of the pixels, which are
+    not bits, so the score is the excess over that. Further metric: mse.
     """
 
     metric = Metric("validation excess cross-entropy", "minimize")
@@ -72,9 +75,9 @@ class Reconstruct(Goal):
 
 @dataclass(frozen=True)
 class Denoise(Goal):
-    """Take Gaussian noise of standard deviation `sigma` off an image from 0 to 1; noisy pixels are clipped to that.
+    """Remove Gaussian noise of standard deviation `sigma` from an image; pixels are 0 to 1, noisy ones are clipped.
 
-    Trained on the mean squared error, which is also the score. Further metrics: psnr in dB, ssim.
+    The loss and the score are the mean squared error. Further metrics: psnr in dB, ssim.
     """
 
     sigma: float = 0.5
@@ -84,10 +87,10 @@ class Denoise(Goal):
 
 @dataclass(frozen=True)
 class Restore(Goal):
-    """Turn an image into its target image, whatever its size.
+    """Turn an image of any size into its target image.
 
-    Trained on the mean squared error of random patches of `patch` x `patch` pixels, or of the smallest image's side, as
-    many in an epoch as cover all images; the score is the root mean squared error over all pixels of whole images.
+    The loss is the mean squared error of random patches of `patch` x `patch` pixels, or of the smallest image's side;
+    an epoch has as many patches as cover all images. The score is the root mean squared error over all pixels.
     """
 
     patch: int = 64
@@ -95,11 +98,11 @@ class Restore(Goal):
     metric = Metric("validation RMSE", "minimize")
 
     def side(self, shapes: Sequence[Shape]) -> int:
-        """Of the patches from images of these shapes [..., height, width]."""
+        """Returns the side of patches in pixels, for images of these shapes [..., height, width]."""
         return min([self.patch, *(min(shape[-2:]) for shape in shapes)])
 
     def patches(self, shapes: Sequence[Shape]) -> list[int]:
-        """How many patches each image gives in an epoch."""
+        """Returns the number of patches of each image in an epoch."""
         return [math.ceil(shape[-2] * shape[-1] / self.side(shapes) ** 2) for shape in shapes]
 
     def num_examples(self, shapes: Sequence[Shape]) -> int:

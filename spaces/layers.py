@@ -41,8 +41,8 @@ DECLARATIONS = ("is_local", "is_fixed", "ends_stage", "choices")
 class Layer:
     """A step of a network: a small frozen dataclass with one rule, `cost`, or `cost_with` if it `needs` a saved value.
 
-    Each kind must declare the attributes below; a kind that omits one cannot be defined. Its module is built in
-    trainables/build.py, and tests/contracts/test_kinds.py checks every kind.
+    Each kind must declare the attributes below; a kind that omits one cannot be defined. It also needs a builder in
+    trainables/build.py, an example in tests/contracts/test_kinds.py and a strategy in tests/spaces/strategies.py.
     """
 
     kinds: ClassVar[dict[str, type[Layer]]] = {}

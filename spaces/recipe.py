@@ -1,4 +1,4 @@
-"""Recipe: how a network is trained. Candidate: a network with its recipe, which is what a trial is."""
+"""Recipes, which say how to train, and candidates: a network with its recipe."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ScheduleName = Literal["constant", "cosine", "one_cycle"]
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Each image of a batch is turned, moved and zoomed at random, up to these strengths; 0 everywhere is none."""
+    """The largest random rotation, shift and zoom of each training image; all 0 means no augmentation."""
 
     rotation_degrees: float = 0.0
     shift_pixels: float = 0.0
     zoom: float = 0.0
-    """As a share of the size: 0.1 is from 10% smaller to 10% larger."""
+    """A share of the size: 0.1 means from 10% smaller to 10% larger."""
 
     def __bool__(self) -> bool:
         return bool(self.rotation_degrees or self.shift_pixels or self.zoom)
@@ -29,10 +29,10 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train: `sgd` has Nesterov momentum 0.9; the other optimizers keep PyTorch's defaults.
+    """How to train. `sgd` has Nesterov momentum 0.9; the other optimizers keep PyTorch's defaults.
 
-    `ema_decay` is the decay for each step of the average of weights that is validated and kept instead of the last
-    weights; `patience` ends training after so many epochs without a better validation score.
+    With `ema_decay`, the moving average of the weights, with this decay per step, is validated and kept instead of the
+    last weights. `patience` ends training after this number of epochs without a better validation score.
     """
 
     optimizer: OptimizerName = "adam"
@@ -48,29 +48,29 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a trial is. Two candidates are the same trial if their JSON is equal."""
+    """A network with its recipe. Two candidates are the same trial if their JSON is equal."""
 
     network: Network
     recipe: Recipe
 
     def to_json(self) -> str:
-        """One line with sorted keys: equal candidates give equal text."""
+        """Returns one line of JSON with sorted keys, so that equal candidates give equal text."""
         value = {"network": self.network.to_json(), "recipe": dataclasses.asdict(self.recipe)}
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Candidate:
-        """The inverse of `to_json`. Raises ValueError where the text is not a candidate's."""
+        """Inverts `to_json`. Raises ValueError if the text is not a candidate."""
         try:
             value: dict[str, Any] = json.loads(text)
             recipe = dict(value["recipe"], augmentation=Augmentation(**value["recipe"]["augmentation"]))
             return cls(Network.from_json(value["network"]), Recipe(**recipe))
         except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a candidate as this version of Frugal writes them: {error!r}") from None
+            raise ValueError(f"not a candidate of this version of Frugal: {error!r}") from None
 
 
 def with_weights(candidate: Candidate, weights: Literal["imagenet", "random"]) -> Candidate:
-    """The same candidate with these weights in its backbones."""
+    """Returns the same candidate with these weights in its backbones."""
     layers = [
         dataclasses.replace(layer, weights=weights) if isinstance(layer, Backbone) else layer
         for layer in candidate.network.layers

@@ -1,4 +1,4 @@
-"""The part of every space that says how to train."""
+"""The parameters of a space that determine the recipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spaces.space import Parameter, Params
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta")
 LEARNING_RATES = {"sgd": "sgd_learning_rate", "adadelta": "adadelta_learning_rate"}
-"""The optimizers whose useful learning rates lie elsewhere than Adam's have a parameter of their own."""
+"""The optimizers with a learning rate parameter of their own, since their useful range differs from Adam's."""
 
 
 def recipe_parameters(
@@ -24,9 +24,9 @@ def recipe_parameters(
     augmentation: bool = True,
     label_smoothing: bool = True,
 ) -> list[Parameter]:
-    """Optimizer, learning rate and so on; the last two only where a task can do with them.
+    """Returns the parameters of a recipe, with augmentation and label smoothing only if the task can use them.
 
-    `learning_rates` holds for all optimizers but SGD and Adadelta, which have ranges of their own.
+    `learning_rates` (low, high) applies to all optimizers except SGD and Adadelta, which have their own ranges.
     """
     ranges = {"sgd": (2e-2, 0.3), "adadelta": (0.3, 3.0)}
     rates = [
@@ -63,7 +63,7 @@ def recipe_parameters(
 
 
 def recipe_of(params: Params) -> Recipe:
-    """The recipe of a draw of these parameters."""
+    """Returns the recipe of a draw of `recipe_parameters`."""
     rate = params[LEARNING_RATES.get(str(params["optimizer"]), "learning_rate")]
     strengths = {name: float(params.get(name, 0)) for name in ("rotation_degrees", "shift_pixels", "zoom")}
     return Recipe(

@@ -1,4 +1,4 @@
-"""Space: what may be tried, as a list of typed parameters, some of them conditional."""
+"""Spaces: lists of typed parameters, some of them conditional, from which candidates are drawn."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Params = dict[str, Value]
 
 
 class Suggest(Protocol):
-    """Gives a value of a parameter: a sampler, or a test."""
+    """A function that chooses a value for a parameter, such as a sampler's."""
 
     def __call__(self, name: str, distribution: BaseDistribution) -> Any: ...
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A named choice, which a candidate has only `when` the choices before it say so."""
+    """A named choice. If `when` is given, a candidate has it only if `when` is true of the choices before it."""
 
     name: str
     distribution: BaseDistribution
@@ -44,7 +44,7 @@ class Space:
     build: Callable[[Params], Candidate]
 
     def draw(self, suggest: Suggest) -> Params:
-        """A value for each parameter that applies."""
+        """Returns a value for each parameter that applies."""
         params: Params = {}
         for parameter in self.parameters:
             if parameter.applies(params):
@@ -52,13 +52,13 @@ class Space:
         return params
 
     def distributions(self, params: Params) -> dict[str, BaseDistribution]:
-        """The distribution of each parameter that a draw has."""
+        """Returns the distribution of each parameter in a draw."""
         return {p.name: p.distribution for p in self.parameters if p.name in params}
 
     def pinned(self, values: Mapping[str, Any]) -> Space:
-        """The same space with some parameters pinned to one value; None leaves one as it is.
+        """Returns the same space with some parameters pinned to one value; None leaves a parameter unchanged.
 
-        Raises ValueError for what lies outside.
+        Raises ValueError for an unknown parameter or a value outside the space.
         """
         self._distributions_of(values, "fix.")
         values = {name: value for name, value in values.items() if value is not None}
@@ -67,26 +67,28 @@ class Space:
         return replace(self, parameters=pinned)
 
     def check_drawn(self, params: Params) -> None:
-        """Raises ValueError unless these are a whole draw of this space: each parameter that applies, and no other."""
+        """Raises ValueError unless these are a complete draw: a value for each parameter that applies and no other."""
         self.check(params)
 
-        def held(name: str, distribution: BaseDistribution) -> Any:
+        def take(name: str, distribution: BaseDistribution) -> Any:
             if name not in params:
                 raise ValueError(f"{name} is missing")
             return params[name]
 
-        if surplus := params.keys() - self.draw(held).keys():
-            raise ValueError(f"{', '.join(sorted(surplus))}: not a parameter that applies beside the others")
+        if surplus := params.keys() - self.draw(take).keys():
+            raise ValueError(
+                f"{', '.join(sorted(surplus))}: not a parameter that applies with these values of the others"
+            )
 
     def check(self, values: Mapping[str, Any], prefix: str = "") -> None:
-        """Raises ValueError for a value that lies outside, or a name that the space does not have."""
+        """Raises ValueError for a value outside the space or an unknown name. Messages start with `prefix`."""
         for name, distribution in self._distributions_of(values, prefix).items():
             if not _contains(distribution, values[name]):
                 value = values[name]
                 raise ValueError(f"{prefix}{name}={value}: outside the space, which has {describe(distribution)}")
 
     def _distributions_of(self, names: Iterable[str], prefix: str) -> dict[str, BaseDistribution]:
-        """Raises ValueError for a name that the space does not have."""
+        """Returns the distributions of these parameters. Raises ValueError for an unknown name."""
         known = {parameter.name: parameter.distribution for parameter in self.parameters}
         for name in names:
             if name not in known:
@@ -95,7 +97,7 @@ class Space:
 
 
 def describe(distribution: BaseDistribution) -> str:
-    """A distribution in a few words, for people: '4 to 12', '0.0001 to 0.03 (log)', 'max, average, strided'."""
+    """Returns a distribution as text: '4 to 12', '0.0001 to 0.03 (log)' or 'max, average, strided'."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return ", ".join(str(choice) for choice in choices)

@@ -1,4 +1,7 @@
-"""What a trial does: PyTorch modules, the training loop, and the loop as a Ray Trainable."""
+"""What a worker runs: PyTorch modules, the training loop, the loop as a Ray Trainable, and trained models as files.
+
+It may import spaces and data, but neither search nor results. Only trainable.py imports Ray.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -11,10 +14,10 @@ PACKAGES = ("data", "results", "search", "spaces", "trainables")
 
 
 class FoundBeside:
-    """Has the five packages find each other, whatever files of such names stand first on sys.path.
+    """Makes the five packages find each other even if sys.path first has other files with their names.
 
-    Their names are common ones, and a command puts the current folder first, which is the user's. This stands here
-    since `trainables` is what a worker imports first; `search` imports it before all else.
+    The names are common, and a command puts the user's current folder first on sys.path. This finder is here because a
+    worker imports `trainables` first; `search` imports it before anything else.
     """
 
     @staticmethod
@@ -22,13 +25,13 @@ class FoundBeside:
         return PathFinder.find_spec(name, [HERE]) if name in PACKAGES else None
 
 
-def _check_none_was_taken() -> None:
-    """Raises ImportError if a module of the user's has been imported by a package's name."""
+def _check_names_are_free() -> None:
+    """Raises ImportError if one of the user's files has been imported under a package's name."""
     for name in PACKAGES:
         found = getattr(sys.modules.get(name), "__file__", HERE) or ""
         if not Path(found).is_relative_to(HERE):
             raise ImportError(f"{found} was imported as {name}, a name of Frugal's own packages: rename that file")
 
 
-_check_none_was_taken()
+_check_names_are_free()
 sys.meta_path.insert(0, FoundBeside)

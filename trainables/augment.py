@@ -1,4 +1,4 @@
-"""Random turns, shifts and zooms of a batch, on its device."""
+"""Random rotations, shifts and zooms of a batch, on its device."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from spaces.recipe import Augmentation
 
 
 def augment(x_NCHW: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Each image turned, moved and zoomed by amounts drawn uniformly within the strengths; black comes in from outside.
+    """Returns the images [N, C, H, W] rotated, shifted and zoomed at random (uniformly), with black around them.
 
-    One bilinear resampling for all three (Jaderberg et al. 2015, section 3). Returns the batch itself where the
-    strengths are 0.
+    All three take one bilinear resampling (Jaderberg et al. 2015, section 3). If all strengths are 0, the batch itself
+    is returned.
     """
     if not augmentation:
         return x_NCHW
@@ -24,7 +24,7 @@ def augment(x_NCHW: Tensor, augmentation: Augmentation, generator: torch.Generat
 
 
 def grid_of(theta: Tensor, shape: torch.Size) -> Tensor:
-    """Input positions [N, H, W, 2] of each output pixel: functional.affine_grid's, in a tenth of its time on a CPU."""
+    """Returns the input position [N, H, W, 2] of each output pixel, as functional.affine_grid, ten times as fast."""
     n, _, height, width = shape
     x, y = ((2 * torch.arange(side, device=theta.device) + 1) / side - 1 for side in (width, height))
     pixels = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones_like(x).repeat(height)])
@@ -32,7 +32,7 @@ def grid_of(theta: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _affine(shape: torch.Size, augmentation: Augmentation, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Matrices [N, 2, 3] that map output to input positions, in units of half the image, as affine_grid takes them."""
+    """Returns matrices [N, 2, 3] from output to input positions, in units of half the image, as for affine_grid."""
     n, _, height, width = shape
     uniform = torch.rand((4, n), generator=generator, device=device) * 2 - 1
     angle = uniform[0] * math.radians(augmentation.rotation_degrees)
@@ -40,6 +40,6 @@ def _affine(shape: torch.Size, augmentation: Augmentation, generator: torch.Gene
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     shift_x = uniform[2] * (2 * augmentation.shift_pixels / width)
     shift_y = uniform[3] * (2 * augmentation.shift_pixels / height)
-    # Sides of different length: a turn in pixels is not one in units of half the image
+    # If the sides differ, a rotation in pixels is not one in units of half the image
     rows = [cos, -sin * (height / width), shift_x, sin * (width / height), cos, shift_y]
     return torch.stack(rows, dim=1).view(n, 2, 3)

@@ -1,4 +1,4 @@
-"""What comes out of a network's fixed layers, computed once: a frozen backbone costs no more than its head."""
+"""Features: the outputs of a network's fixed layers, computed once, so that a frozen backbone costs only its head."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from trainables.build import Module
 from trainables.goals import DeviceSplit
 from trainables.inference import batches, predict
 
-DTYPE = torch.float16  # half of the memory and disk, and finer than what the backbones' own rounding leaves
+DTYPE = torch.float16  # half of the memory and disk, and finer than the backbones' own rounding
 
 
 def num_fixed_layers(candidate: Candidate, goal: Goal) -> int:
-    """How many of the first layers are computed once: none where images change each time, or are the targets."""
-    is_same = isinstance(goal, Classify) and not candidate.recipe.augmentation
-    return candidate.network.num_fixed_layers if is_same else 0
+    """Returns the number of first layers to compute once: 0 if images change each epoch or are the targets."""
+    is_repeated = isinstance(goal, Classify) and not candidate.recipe.augmentation
+    return candidate.network.num_fixed_layers if is_repeated else 0
 
 
 def through_fixed_layers(
@@ -38,10 +38,10 @@ def through_fixed_layers(
     precision: torch.dtype,
     data_dir: Path | None = None,
 ) -> DeviceSplit:
-    """The split as the network's first `num_layers`, which are fixed, leave it; itself where there are none.
+    """Returns the split after the network's first `num_layers`, which are fixed; for 0 layers, the split itself.
 
-    If the weights are published ones, from the file that an earlier trial left in `data_dir`, the run's folder of data
-    files, or, where this machine cannot write there, in its own one.
+    With published weights, features are read from or cached in the run's `data_dir`, or in the machine's own folder of
+    data files if `data_dir` is not writable here.
     """
     if not num_layers:
         return split
@@ -49,7 +49,7 @@ def through_fixed_layers(
     backbone = candidate.network.layers[num_layers - 1]
     assert isinstance(backbone, Backbone)
     module.eval()
-    if backbone.weights == "random":  # each trial's own
+    if backbone.weights == "random":  # drawn for each trial
         return DeviceSplit(_features(module, split.x, num_layers, precision), split.y)
     layers = json.dumps(candidate.network.to_json()["layers"][:num_layers])
     name = f"{backbone.name}-{_key(split.x, layers, str(precision))}.npy"
@@ -63,15 +63,15 @@ def through_fixed_layers(
 
 
 def _folders(data_dir: Path | None) -> list[Path]:
-    """The run's folder of data files, and then this machine's own: a node may not have the first, or only to read."""
+    """Returns the run's folder of data files, then the machine's own: a node may lack the first or only read it."""
     folders = [] if data_dir is None else [data_dir]
-    with suppress(RuntimeError):  # without a home there is none
+    with suppress(RuntimeError):  # raised if there is no home folder
         folders.append(default_data_dir())
     return folders
 
 
 def _keep(features: np.ndarray, paths: Sequence[Path]) -> None:
-    """Writes them to the first of the paths that takes them; what cannot be kept is computed again."""
+    """Writes features to the first path that is writable. If there is none, they are computed again next time."""
     for path in paths:
         with suppress(OSError):
             with replacing(path, make_folder=True) as file:
@@ -93,6 +93,6 @@ def _read(path: Path, shape: tuple[int, ...]) -> Tensor | None:
     try:
         with path.open("rb") as file:
             found = read_npy(file, path.stat().st_size)
-    except (OSError, ValueError):  # not there, or damaged
+    except (OSError, ValueError):  # missing or damaged
         return None
     return torch.from_numpy(found) if (found.shape, found.dtype) == (shape, np.float16) else None

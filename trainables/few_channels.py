@@ -1,7 +1,7 @@
-"""Layers for images of few channels: torch's own are slow there on a CPU.
+"""CPU layers for images with few channels, where torch's own are slow.
 
-They take one pixel's channels at a time, which fill no register. Channels-last images lie in memory as [N, H, W, C]:
-here several pixels side by side are taken at once, as if they were one of as many times the channels.
+torch vectorizes over one pixel's channels, which do not fill a register. Channels-last images are [N, H, W, C] in
+memory, so these layers treat several neighbouring pixels as one pixel with that many times the channels.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from torch.nn import functional
 
 EVEN, ODD = 0, 1
 ROWS, COLUMNS = 1, 2
-PIXELS = 16
-"""So many neighbours are taken for one pixel of as many times the channels."""
-BYTES = 40
-"""Of a pixel's channels: from here on, torch's own is as fast."""
-FEW = 2**16
-"""With fewer values, it is soon done all the same."""
+MAX_WIDE_PIXELS = 16
+"""The maximum number of neighbouring pixels to treat as one."""
+WIDE_ENOUGH_BYTES = 40
+"""The size of a pixel's channels from which torch's own layers are as fast."""
+MIN_VALUES = 2**16
+"""The number of values below which torch's own layers are fast enough."""
 
 
 class MaxPool2x2(nn.MaxPool2d):
-    """Windows of 2 by 2, side by side; a last odd row or column is left out.
+    """Max pooling of adjacent 2x2 windows; a last odd row or column is dropped.
 
-    On a CPU torch's own goes through each window by itself, and notes for each where its maximum was: slow for a number
-    of channels that fills no register. Here the maximum of whole rows is taken, then of neighbours in a row, and where
-    it was is seen again when it is needed. Of equal values the left column's counts, and in it the upper one (torch's
-    own: the upper row's).
+    torch's own visits each window and stores the position of its maximum, which is slow on a CPU if the channels do not
+    fill a register. This one takes the maximum of whole rows, then of neighbours in a row, and recomputes the position
+    in the backward pass. Among equal values the left column wins, then the upper row (in torch's own, the upper row).
     """
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class MaxPool2x2(nn.MaxPool2d):
 
 
 class _MaxByHalves(torch.autograd.Function):
-    """Computes on [N, H, W, C], as channels-last images lie in memory; others are copied."""
+    """Computes on [N, H, W, C], the memory layout of channels-last images; others are copied."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -56,17 +55,17 @@ class _MaxByHalves(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         image, left, right = ctx.saved_tensors
-        gradient = _to_larger(gradients[0].permute(0, 2, 3, 1), left, right, COLUMNS, image.shape[COLUMNS])
+        gradient = _route_to_larger(gradients[0].permute(0, 2, 3, 1), left, right, COLUMNS, image.shape[COLUMNS])
         top, bottom = _half(image, ROWS, EVEN), _half(image, ROWS, ODD)
-        gradient = _to_larger(gradient, top, bottom, ROWS, image.shape[ROWS])
+        gradient = _route_to_larger(gradient, top, bottom, ROWS, image.shape[ROWS])
         return gradient.permute(0, 3, 1, 2)
 
 
 class AvgPool2x2(nn.AvgPool2d):
-    """Windows of 2 by 2, side by side; a last odd row or column is left out.
+    """Average pooling of adjacent 2x2 windows; a last odd row or column is dropped.
 
-    On a CPU torch's own goes through each window by itself. Here whole rows are added, then neighbours in a row by a
-    product with quarters and zeros, which is exact, and spreads what is infinite to all channels of its pixel.
+    torch's own visits each window, which is slow on a CPU. This one adds whole rows, then neighbours in a row by a
+    product with a matrix of quarters and zeros. That is exact, but spreads infinities to all channels of a pixel.
     """
 
     def __init__(self) -> None:
@@ -79,7 +78,7 @@ class AvgPool2x2(nn.AvgPool2d):
 
 
 class _MeanByHalves(torch.autograd.Function):
-    """Computes on [N, H, W, C], as channels-last images lie in memory; others are copied."""
+    """Computes on [N, H, W, C], the memory layout of channels-last images; others are copied."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -102,33 +101,33 @@ class _MeanByHalves(torch.autograd.Function):
 
 
 def _quarters(channels: int, dtype: torch.dtype) -> Tensor:
-    """[2C, C]: takes two neighbours' channels to a quarter of their sum."""
+    """Returns the matrix [2C, C] that maps two neighbours' channels to a quarter of their sum."""
     return torch.eye(channels, dtype=dtype).div_(4).repeat(2, 1)
 
 
 def _half(image: Tensor, dim: int, first: int) -> Tensor:
-    """Each second row or column, as many of even as of odd ones."""
+    """Returns every second row or column, from `first` on; even and odd ones are equally many."""
     return _pairs(image, dim).select(dim + 1, first)
 
 
 def _pairs(image: Tensor, dim: int) -> Tensor:
-    """Rows or columns two by two, in a further dimension behind; a last odd one is left out."""
+    """Returns rows or columns in pairs along a new dimension after `dim`; a last odd one is dropped."""
     return image.narrow(dim, 0, image.shape[dim] // 2 * 2).unflatten(dim, (-1, 2))
 
 
 def _image(like: Tensor, shape: list[int]) -> Tensor:
-    """An image [N, H, W, C] whose pairs are still to be written; the odd row and column, which are in none, are 0."""
+    """Returns an image [N, H, W, C] with undefined pairs; a last odd row or column, in no pair, is 0."""
     is_even = shape[ROWS] % 2 == shape[COLUMNS] % 2 == 0
     return like.new_empty(shape) if is_even else like.new_zeros(shape)
 
 
-def _to_larger(gradient: Tensor, first: Tensor, second: Tensor, dim: int, size: int) -> Tensor:
-    """Gives each gradient to the larger one of two neighbours, to the first of equal ones, and 0 to the other."""
+def _route_to_larger(gradient: Tensor, first: Tensor, second: Tensor, dim: int, size: int) -> Tensor:
+    """Assigns each gradient to the larger of two neighbours (the first if they are equal), and 0 to the other."""
     shape = [*gradient.shape]
     shape[dim] = size
     full = gradient.new_empty(shape) if size % 2 == 0 else gradient.new_zeros(shape)
     even, odd = _half(full, dim, EVEN), _half(full, dim, ODD)
-    if dim == ROWS:  # long enough to be written where they belong
+    if dim == ROWS:  # rows are long enough to be written in place
         torch.ops.aten.threshold_backward.grad_input(gradient, second - first, 0, grad_input=odd)
         torch.sub(gradient, odd, out=even)
     else:
@@ -139,14 +138,14 @@ def _to_larger(gradient: Tensor, first: Tensor, second: Tensor, dim: int, size: 
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Ioffe & Szegedy 2015, as torch has it: the same statistics, running statistics and gradients.
+    """Batch normalization (Ioffe & Szegedy 2015) with torch's statistics, running statistics and gradients.
 
-    On a CPU torch's own takes one pixel's channels at a time, which are few here. Seen as wide pixels, neighbours
-    together, images have many: each gets a mean and a variance of its own, and those of one channel are put together.
+    torch's own handles one pixel's few channels at a time on a CPU. This one joins neighbours into wide pixels,
+    computes a mean and a variance for each of their channels, and combines those of one image channel.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if not _is_slow(input) or (pixels := math.gcd(input.numel() // input.shape[1], PIXELS)) == 1:
+        if not _is_slow(input) or (pixels := math.gcd(input.numel() // input.shape[1], MAX_WIDE_PIXELS)) == 1:
             return super().forward(input)
         image = input.permute(0, 2, 3, 1)
         wide = image.reshape(-1, pixels * input.shape[1], 1, 1)
@@ -159,11 +158,11 @@ class BatchNorm2d(nn.BatchNorm2d):
         return normalized.view(image.shape).permute(0, 3, 1, 2)
 
     def _statistics(self, wide: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance [C] of the batch, which the running ones follow."""
+        """Returns the mean and variance [C] of the batch, and updates the running ones."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        # Of bfloat16 too it computes in float32, if only it is given such running statistics, which are not used
+        # float32 running statistics, otherwise unused, make it compute in float32 for bfloat16 too
         unused = torch.zeros(2, wide.shape[1], dtype=self.running_mean.dtype)
         means, variances = (
             each.view(pixels, -1) for each in torch.batch_norm_update_stats(wide, unused[0], unused[1], 1.0)
@@ -177,7 +176,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class _Normalize(torch.autograd.Function):
-    """Wide pixels [N, pixels * C, 1, 1] by their channels' statistics [C], which the gradient goes through too."""
+    """Normalizes wide pixels [N, pixels * C, 1, 1] by statistics [C]; gradients flow through these too."""
 
     @staticmethod
     def forward(ctx: Any, wide: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
@@ -196,24 +195,24 @@ class _Normalize(torch.autograd.Function):
         )
         to_weight, to_bias = to_weights.view(pixels, -1).sum(0), to_biases.view(pixels, -1).sum(0)
         scale = weight * torch.rsqrt(var + ctx.eps)
-        # What moves the mean or the variance changes nothing, and is taken off
+        # Subtract the part of the gradient that only moves the mean or the variance, which has no effect
         to_wide = _scaled(wide, to_weight * scale / -num, to_bias * scale / -num, mean, var, ctx.eps)
         to_wide.addcmul_(gradient, scale.to(gradient.dtype).repeat(pixels).view(1, -1, 1, 1))
         return to_wide, to_weight, to_bias, None, None, None
 
 
 def _scaled(wide: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
-    """weight * (wide - mean) / sqrt(var + eps) + bias, in one go."""
+    """Returns weight * (wide - mean) / sqrt(var + eps) + bias, computed in one operation."""
     pixels = wide.shape[1] // len(mean)
     mean, var, weight, bias = (each.repeat(pixels) for each in (mean, var, weight, bias))
     return functional.batch_norm(wide, mean, var, weight, bias, training=False, eps=eps)
 
 
 class ChannelsLastGradient(nn.Module):
-    """Gives back what it gets, and the layers before it a gradient that lies in memory as their images do.
+    """The identity, whose backward pass returns the gradient of an image in channels-last memory format.
 
-    Where an image ends as a vector, its gradient would come back channels first, and each operation on both takes up to
-    ten times as long.
+    Where an image becomes a vector, its gradient would be channels first, and operations on images and gradients of
+    different formats take up to ten times as long.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -232,7 +231,7 @@ class _ChannelsLastGradient(torch.autograd.Function):
 
 
 def _is_slow(images: Tensor) -> bool:
-    """Whether torch's own layers take their time over these images."""
+    """Whether torch's own layers are slow for these images."""
     if torch.compiler.is_exporting() or images.device.type != "cpu":
         return False
-    return images.numel() >= FEW and images.shape[1] * images.element_size() < BYTES
+    return images.numel() >= MIN_VALUES and images.shape[1] * images.element_size() < WIDE_ENOUGH_BYTES

@@ -1,4 +1,4 @@
-"""What each goal means at work: which examples a batch holds, the loss on them, and how a split is scored."""
+"""The computations of each goal: the examples of a batch, the loss on them, and the scores of a split."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from trainables.augment import augment
 from trainables.inference import batches, to_float
 from trainables.ssim import ssim
 
-NOISE_SEED = 0  # of the noise that validation and test images carry; changing it makes rows incomparable
+NOISE_SEED = 0  # for the noise of validation and test images; changing it makes rows incomparable
 
 Predict = Callable[[Tensor], Tensor]
-"""A batch of images, uint8 or from 0 to 1, to the outputs, float32."""
+"""Maps a batch of images, uint8 or float from 0 to 1, to the network's outputs, float32."""
 
 Answer = tuple[Tensor, Tensor, Tensor]
-"""What went in for a batch, what came out, and what would have been right."""
+"""The inputs, outputs and targets of a batch."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How good a network is on a split: its mean loss, the goal's metric, and further ones."""
+    """A network's mean loss, its goal's metric and further metrics on a split."""
 
     loss: float
     score: float
@@ -39,7 +39,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class DeviceSplit:
-    """Images uint8 [N, C, H, W] with labels int64 [N] or target images, on one device; lists where sizes differ."""
+    """Images uint8 [N, C, H, W] with labels int64 [N] or target images, on one device; lists if sizes differ."""
 
     x: Tensor | list[Tensor]
     y: Tensor | list[Tensor]
@@ -58,14 +58,14 @@ class DeviceSplit:
 
 
 def work_for(goal: Goal, split: DeviceSplit) -> Work:
-    """The goal at work on a split."""
+    """Returns the computations of a goal on a split. Raises TypeError for a goal without any."""
     if (work := _WORKS.get(type(goal))) is None:
-        raise TypeError(f"goal {type(goal).__name__}: has no work; _WORKS in trainables/goals.py is to have it")
+        raise TypeError(f"goal {type(goal).__name__}: has no work; add it to _WORKS in trainables/goals.py")
     return work(goal, split)
 
 
 class Work(ABC):
-    """A goal on one split: `len` is the number of examples in an epoch."""
+    """The computations of a goal on one split. `len` is the number of examples in an epoch."""
 
     def __init__(self, split: DeviceSplit) -> None:
         self.split = split
@@ -75,29 +75,29 @@ class Work(ABC):
 
     @abstractmethod
     def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Inputs, float32 [B, C, H, W], and targets of the examples at `places` [B], drawn anew each time."""
+        """Returns inputs, float32 [B, C, H, W], and targets of the examples at `places` [B], drawn anew each time."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
-        """What training lowers, for float32 outputs."""
+        """Returns the loss that training minimizes, for float32 outputs."""
 
     @abstractmethod
     def answers(self, predict: Predict) -> Iterator[Answer]:
-        """All images of the split in their order, in batches; the same for the same network whenever it is asked.
+        """Yields the answers for all images of the split in their order, in batches; equal for equal networks.
 
-        Inputs are uint8 or from 0 to 1; outputs are logits [B, classes] with labels int64 [B] beside them, or images
-        [B, C, H, W] with images from 0 to 1.
+        Inputs are uint8 or float from 0 to 1. Outputs are logits [B, classes] with labels int64 [B] as targets, or
+        images [B, C, H, W] with images from 0 to 1 as targets.
         """
 
     @abstractmethod
     def scores(self, predict: Predict) -> Scores:
-        """What the answers are worth."""
+        """Returns the scores of a network's answers."""
 
     @abstractmethod
     def image_scores(self, answers: Sequence[Answer]) -> Tensor:
-        """What each image contributes to the score, float64 [N]: the score is the mean of these, and varies as it does.
+        """Returns each image's contribution to the score, float64 [N]; their mean is the score and varies like it.
 
-        `answers` are all of the split's, in their order.
+        `answers` are those of the whole split, in its order.
         """
 
 
@@ -171,7 +171,7 @@ class _Denoise(Work):
         return functional.mse_loss(outputs, targets)
 
     def answers(self, predict: Predict) -> Iterator[Answer]:
-        generator = torch.Generator().manual_seed(NOISE_SEED)  # on the CPU: the same noise on every device
+        generator = torch.Generator().manual_seed(NOISE_SEED)  # on the CPU, for the same noise on every device
         for (x,) in batches(self.x):
             clean = to_float(x)
             noisy = add_noise(clean, self.sigma, generator)
@@ -222,7 +222,7 @@ class _Restore(Work):
         return Scores(mse, math.sqrt(mse))
 
     def image_scores(self, answers: Sequence[Answer]) -> Tensor:
-        """The root's linear part around the score (the delta method); a page counts by its pixels."""
+        """Linearizes the root around the score (the delta method). Pages are weighted by their pixels."""
         squares = torch.stack([(cleaned - clean).square().sum(dtype=torch.float64) for _, cleaned, clean in answers])
         pixels = torch.tensor([clean.numel() for *_, clean in answers], dtype=torch.float64, device=squares.device)
         mse = squares.sum() / pixels.sum()
@@ -231,7 +231,7 @@ class _Restore(Work):
 
 
 class _Patches:
-    """Random patches of pages of any sizes and of their target pages: all pixels in one row, taken by their places."""
+    """Draws random patches of pages of any sizes and of their targets, from one row that holds all pixels."""
 
     def __init__(self, x: list[Tensor], y: list[Tensor], side: int, num_patches: list[int]) -> None:
         device, sizes = x[0].device, torch.tensor([page.shape[-2:] for page in x])
@@ -239,12 +239,12 @@ class _Patches:
         self.starts = (sizes.prod(1).cumsum(0) - sizes.prod(1)).to(device)
         self.widths = sizes[:, 1].to(device)
         self.corners = (sizes - side + 1).double().to(device)
-        """How many rows and columns a patch's corner may lie in."""
+        """The number of rows and columns where a patch's corner may be, for each page."""
         self.ends = torch.tensor(num_patches).cumsum(0).to(device)
         self.within = torch.arange(side, device=device)
 
     def draw(self, places: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Patches uint8 [B, 1, side, side]; a place stands for a page, which has a place for each of its patches."""
+        """Returns patches uint8 [B, 1, side, side] and their targets. A page has one place for each patch."""
         pages = torch.searchsorted(self.ends, places, right=True)
         uniform = torch.rand((len(places), 2), generator=generator, device=places.device)
         top, left = (uniform * self.corners[pages]).long().unbind(1)
@@ -264,40 +264,40 @@ _WORKS: dict[type[Goal], Callable[..., Work]] = {
 
 
 def _augmented(x: Tensor, places: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """The images at `places`, as floats, shaken as the recipe asks for."""
+    """Returns the images at `places` as floats, augmented by the recipe."""
     return augment(to_float(x.index_select(0, places)), recipe.augmentation, generator)
 
 
 def pixel_entropy(x: Tensor) -> float:
-    """The mean binary entropy of pixels uint8, in nats: the least cross-entropy that a prediction of them can have."""
+    """Returns the mean binary entropy of pixels uint8 in nats, the minimum cross-entropy of any prediction of them."""
     counts = torch.bincount(x.flatten(), minlength=256).double().cpu()
     values = torch.arange(256, dtype=torch.float64) / 255
     return float(counts @ entropies(values) / counts.sum())
 
 
 def entropies(values: Tensor) -> Tensor:
-    """Binary entropies in nats of values from 0 to 1."""
+    """Returns the binary entropies in nats of values from 0 to 1."""
     return -torch.special.xlogy(values, values) - torch.special.xlogy(1 - values, 1 - values)
 
 
 def cross_entropies(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropies in nats of outputs and targets from 0 to 1; NaN where an output is.
+    """Returns the binary cross-entropies in nats of outputs and targets from 0 to 1; NaN outputs give NaN.
 
-    There torch's own raises, which on a GPU is the end of the process. Outputs of exactly 0 and 1 are moved to the
-    next float32 that is neither.
+    torch's own raises for NaN, which ends the process on a GPU. Outputs of exactly 0 and 1 are moved to the nearest
+    float32 in between.
     """
     inside = outputs.clamp(torch.finfo(torch.float32).tiny, 1 - 2**-24)
     return -(targets * inside.log() + (1 - targets) * (-inside).log1p())
 
 
 def add_noise(clean: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    """Pixels from 0 to 1 with Gaussian noise, clipped to 0 to 1."""
+    """Adds Gaussian noise to pixels from 0 to 1, and clips the result to 0 to 1."""
     noise = torch.randn(clean.shape, generator=generator, device=generator.device).to(clean.device)
     return (clean + sigma * noise).clamp_(0, 1)
 
 
 def psnr(errors: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, for mean squared errors of pixels from 0 to 1; at most 100."""
+    """Returns the peak signal-to-noise ratios in dB, at most 100, of mean squared errors of pixels from 0 to 1."""
     return -10 * torch.log10(errors.clamp_min(1e-10))
 
 
@@ -311,7 +311,7 @@ def _images(values: Images, device: torch.device) -> Tensor | list[Tensor]:
 
 
 def _one(values: Tensor | list[Tensor]) -> Tensor:
-    assert isinstance(values, Tensor), "images of one size are needed"
+    assert isinstance(values, Tensor), "this goal needs images of one size"
     return values
 
 

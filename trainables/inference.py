@@ -1,4 +1,4 @@
-"""A module applied to images: without gradients, in batches, in the precision that was asked for."""
+"""Applies a module to images, without gradients, in batches and in a given precision."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def predict(
     start: int = 0,
     stop: int | None = None,
 ) -> Tensor:
-    """Outputs, float32, for a batch [N, ...], uint8 or float, with `weights` in the module's place if given.
+    """Returns the outputs, float32, for a batch [N, ...], uint8 or float, of the layers from `start` to before `stop`.
 
-    Through the layers from `start` to before `stop` only, if these are given.
+    If `weights` are given, they replace the module's own.
     """
     inputs = to_float(x)
     if inputs.dim() == 4:
@@ -34,15 +34,16 @@ def predict(
 
 
 def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The tensors [N, ...] side by side in batches that fit into memory, by the size of the first one's images."""
+    """Yields the tensors [N, ...] together, in batches that fit into memory given the first one's image size."""
     size = max(1, EVALUATION_PIXELS // max(1, tensors[0][0].numel())) if len(tensors[0]) else 1
     return zip(*(tensor.split(size) for tensor in tensors), strict=True)
 
 
 def to_float(x: Tensor) -> Tensor:
-    """uint8 pixels as float32 from 0 to 1; other numbers as they are, in float32."""
+    """Returns uint8 pixels as float32 from 0 to 1, and other numbers unchanged as float32."""
     return x / 255 if x.dtype == torch.uint8 else x.to(torch.float32)
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[Any]:
+    """Returns a context in which layers compute in `precision`."""
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)

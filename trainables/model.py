@@ -1,9 +1,9 @@
-"""A trained network as a file: its weights with the candidate they belong to.
+"""Trained networks as files: weights with their candidate.
 
 from trainables.model import load_model
 model = load_model("results/runs/NAME/models/best.pt")
-labels = model(images).argmax(1)   # of a classifier; images: uint8 [N, 28, 28]
-cleaned = model([page])[0]         # of a network that gives images; page: uint8 [H, W], cleaned: float32 [1, H, W]
+labels = model(images).argmax(1)   # for a classifier; images: uint8 [N, 28, 28]
+cleaned = model([page])[0]         # for a network that gives images; page: uint8 [H, W], cleaned: float32 [1, H, W]
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network: called with images uint8 [N, H, W] or [N, C, H, W], it gives outputs float32 [N, ...].
+    """A trained network: call it with images uint8 [N, H, W] or [N, C, H, W] for outputs float32 [N, ...].
 
-    Outputs are a classifier's logits [N, classes], or images [N, C, H, W] from 0 to 1. `facts` says where the model
-    comes from: run, task, trial, dataset, fingerprint, score; and `classes`, the names of what it tells apart, if any.
+    Outputs are a classifier's logits [N, classes], or images [N, C, H, W] from 0 to 1. `facts` holds the model's origin
+    (run, task, trial, dataset, fingerprint, score) and `classes`, the names of the labels, if they have names.
     """
 
     candidate: Candidate
@@ -39,12 +39,12 @@ class Model:
 
     @property
     def input_shape(self) -> Shape:
-        """Of the images it was trained on; those of another size are taken too if `takes_any_size`."""
+        """The shape of the training images. Other sizes work too if `takes_any_size`."""
         return self.candidate.network.input_shape
 
     @property
     def output_shape(self) -> Shape:
-        """What comes out for one image of `input_shape`."""
+        """The shape of the output for one image of `input_shape`."""
         return self.candidate.network.output_shape
 
     @property
@@ -58,16 +58,16 @@ class Model:
 
     @property
     def classes(self) -> list[str] | None:
-        """The names of the labels, in their order, where they have names."""
+        """The names of the labels in order, or None if they have no names."""
         return self.facts.get("classes")
 
     def output_shape_for(self, shape: Shape) -> Shape:
-        """What comes out for one image of this shape. Raises ValueError if it takes no such image."""
+        """Returns the shape of the output for one image of `shape`. Raises ValueError if it takes no such image."""
         if shape == self.input_shape:
             return self.output_shape
         if self.takes_any_size and len(shape) == 3 and shape[0] == self.input_shape[0]:
             return self.candidate.network.resized(*shape[1:]).output_shape
-        raise ValueError(f"the model takes {shown_shape(self.input_shape, self.takes_any_size)}, not {list(shape)}")
+        raise ValueError(f"the model takes {format_shape(self.input_shape, self.takes_any_size)}, not {list(shape)}")
 
     @overload
     def __call__(self, images: np.ndarray | Tensor) -> Tensor: ...
@@ -76,16 +76,16 @@ class Model:
     def __call__(self, images: list[np.ndarray]) -> list[Tensor]: ...
 
     def __call__(self, images: np.ndarray | Tensor | list[np.ndarray]) -> Tensor | list[Tensor]:
-        """A list of images [H, W] or [C, H, W], whose sizes may differ, gives a list of outputs, one for each.
+        """Returns the outputs; for a list of images [H, W] or [C, H, W], whose sizes may differ, a list of outputs.
 
-        Raises ValueError for images of another shape or type, naming both.
+        Raises ValueError for images of another shape or type, with the expected and the given one.
         """
         if isinstance(images, list):
             return [self(image[None])[0] for image in images]
-        given = images if isinstance(images, Tensor) else torch.tensor(images)  # a copy: arrays may be read-only
+        given = images if isinstance(images, Tensor) else torch.tensor(images)  # a copy, since arrays may be read-only
         x = given.unsqueeze(1) if given.dim() == 3 else given
         if x.dtype != torch.uint8 or x.dim() != 4 or not self._takes(tuple(x.shape[1:])):
-            expected = shown_shape(self.input_shape, self.takes_any_size, "N")
+            expected = format_shape(self.input_shape, self.takes_any_size, "N")
             raise ValueError(f"the model takes uint8 {expected}, not {given.dtype} {list(given.shape)}")
         output_shape = self.output_shape_for(tuple(x.shape[1:]))
         outputs = [predict(self.module, part, torch.float32) for (part,) in batches(x)]
@@ -96,15 +96,15 @@ class Model:
         return shape == self.input_shape or (self.takes_any_size and shape[0] == self.input_shape[0])
 
 
-def shown_shape(shape: Shape, any_size: bool, *first: str) -> str:
-    """The shape of images (channels, height, width) as text, without the channel of grey ones: [N, 28, 28]."""
+def format_shape(shape: Shape, any_size: bool, *first: str) -> str:
+    """Returns the shape of images (channels, height, width) as text; grey ones have no channel: [N, 28, 28]."""
     channels, *sides = shape
     sides = ["height", "width"] if any_size else sides
     return f"[{', '.join(map(str, [*first, *([] if channels == 1 else [channels]), *sides]))}]"
 
 
 def model_bytes(candidate: Candidate, weights: dict[str, Tensor], facts: dict[str, Any]) -> bytes:
-    """What a model file holds."""
+    """Returns the content of a model file."""
     file = io.BytesIO()
     weights = {name: value.cpu() for name, value in weights.items()}
     torch.save({"format": FORMAT, "candidate": candidate.to_json(), "weights": weights, "facts": facts}, file)
@@ -112,6 +112,6 @@ def model_bytes(candidate: Candidate, weights: dict[str, Tensor], facts: dict[st
 
 
 def load_model(path: str | Path) -> Model:
-    """The model of a file. Raises ValueError, which names the file, where it is none, or one that does not fit."""
+    """Reads a model file. Raises ValueError, with the path, if it is missing, damaged or inconsistent."""
     candidate, module, facts = read_model_file(path)
     return Model(candidate, module.to(memory_format=torch.channels_last).eval(), facts)

@@ -1,4 +1,4 @@
-"""A model as an ONNX file: one file that ONNX's runtimes apply to images as they are, without PyTorch or Frugal."""
+"""Writes a model as one ONNX file, which ONNX runtimes apply to raw images without PyTorch or Frugal."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 MAX_BYTES = 2_000_000_000
-"""Of weights: protobuf, which ONNX is written in, counts to 2**31 - 1, and the graph takes its share."""
+"""The maximum size of the weights: a protobuf file, as ONNX uses, ends at 2**31 - 1 bytes, with the graph."""
 TOLERANCE = 2e-5
-"""Largest difference from PyTorch, as a share of the largest output, or of 1 if that is larger.
+"""The maximum difference from PyTorch, as a share of the largest output, or of 1 if that is larger.
 
-Sums of float32 in another order differ by up to 2e-6 of it, measured on the tasks' networks, drawn and trained; images
-padded a pixel off, by 0.2 and more; GELU by its approximation, mostly by 1e-4 and more.
+On the tasks' networks, drawn and trained, float32 sums in another order differ by up to 2e-6 of it, padding that is off
+by a pixel by at least 0.2, and an approximated GELU mostly by at least 1e-4.
 """
 OTHER_SIZES = ((37, 45), (48, 32))
-"""Heights and widths to try: odd ones, and some that every network takes which halves images up to four times."""
+"""Heights and widths to try: odd ones, and some for any network that halves images up to four times."""
 
 
 class ExportFailed(RuntimeError):
-    """A model that could not be written as ONNX, or whose ONNX file computes something else; the message says which."""
+    """Raised if a model cannot be written as ONNX, or if its ONNX file computes something else."""
 
 
 def check_export_possible() -> None:
-    """Raises ValueError, with the command that brings them, if packages that the export needs are not installed."""
+    """Raises ValueError, with the command that installs them, if packages for the export are missing."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise ValueError(
             f"ONNX files need {', '.join(missing)}, which this environment does not have;"
@@ -45,17 +45,17 @@ def check_export_possible() -> None:
 
 
 def write_onnx(model: Model, path: Path) -> None:
-    """Writes the model, whose weights are on the CPU, to an ONNX file: there whole and checked, or not at all.
+    """Writes a model with weights on the CPU to an ONNX file, which is checked first. No file is left after an error.
 
     Its input `images` is uint8 [N, C, H, W], its output `outputs` float32: logits [N, classes], or images [N, C, H, W]
-    from 0 to 1. N may be any number; so may H and W where the model takes any size. The file's metadata hold run,
-    trial, dataset, classes (a JSON list) and parameters, as far as they are known. Raises ExportFailed, OSError if the
-    disk does not take it, and ValueError as `check_export_possible`.
+    from 0 to 1. N is free, and so are H and W if the model takes any size. The metadata hold run, trial, dataset,
+    classes (a JSON list) and parameters, if known. Raises ExportFailed, OSError if the file cannot be written, and
+    ValueError as `check_export_possible` does.
     """
     check_export_possible()
     _check_size(model)
     exported = _exported(model)
-    _remove_traces(exported)
+    _remove_source_paths(exported)
     _add_facts(exported, model)
     content = exported.SerializeToString()
     _check(exported, content, model)
@@ -64,7 +64,7 @@ def write_onnx(model: Model, path: Path) -> None:
 
 
 class _Whole(nn.Module):
-    """From pixels as they are stored to outputs as Model.__call__ gives them."""
+    """The computation of Model.__call__, from raw pixels to outputs."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -86,21 +86,23 @@ def _exported(model: Model) -> ModelProto:
     try:
         program = torch.onnx.export(
             _Whole(model).eval(),
-            (torch.zeros(2, *model.input_shape, dtype=torch.uint8),),  # of 0 or 1 image it would be made for those
+            (
+                torch.zeros(2, *model.input_shape, dtype=torch.uint8),
+            ),  # with 0 or 1 image, it would only take that number
             dynamo=True,
             input_names=["images"],
             output_names=["outputs"],
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC, **sides},),
             verbose=False,
         )
-    except Exception as error:  # what the exporter raises for a network that it cannot do is not documented
+    except Exception as error:  # the exporter's errors are not documented
         raise ExportFailed(f"PyTorch cannot export the network: {_in_one_line(error)}") from error
     assert program is not None
     return program.model_proto
 
 
-def _remove_traces(exported: ModelProto) -> None:
-    """The exporter notes at each node the lines of code it comes from, with the paths of this machine."""
+def _remove_source_paths(exported: ModelProto) -> None:
+    """Removes the lines of code that the exporter notes at each node, with the paths of this machine."""
     graph = exported.graph
     for parts in (graph.node, graph.value_info, graph.initializer, graph.input, graph.output, [graph]):
         for part in parts:
@@ -117,7 +119,7 @@ def _add_facts(exported: ModelProto, model: Model) -> None:
 
 
 def _check(exported: ModelProto, content: bytes, model: Model) -> None:
-    """Raises ExportFailed unless the file's content is valid ONNX and gives what the model gives for random images."""
+    """Raises ExportFailed unless the content is valid ONNX and its outputs for random images equal the model's."""
     import onnx
     import onnxruntime
 
@@ -131,7 +133,7 @@ def _check(exported: ModelProto, content: bytes, model: Model) -> None:
             _compare(np.asarray(outputs), model(images).numpy(), shape)
     except ExportFailed:
         raise
-    except Exception as error:  # the two packages have error types of their own, with no base in common
+    except Exception as error:  # the two packages have their own error types without a common base
         raise ExportFailed(f"the exported file does not run: {_in_one_line(error)}") from error
 
 
@@ -150,7 +152,7 @@ def _other_shape(model: Model) -> Shape:
         except ValueError:
             continue
         return channels, *sides
-    return channels, 2 * height, 2 * width  # where a network takes the one, it takes the other
+    return channels, 2 * height, 2 * width  # any network that takes the one takes the other
 
 
 def _compare(outputs: np.ndarray, expected: np.ndarray, shape: Shape) -> None:
@@ -159,7 +161,7 @@ def _compare(outputs: np.ndarray, expected: np.ndarray, shape: Shape) -> None:
         raise ExportFailed(f"for images {list(shape)} the exported file gives {kinds[0]}, PyTorch {kinds[1]}")
     difference = np.abs(outputs - expected).max()
     allowed = TOLERANCE * max(1.0, np.abs(expected).max())
-    if not difference <= allowed:  # nor if it is NaN
+    if not difference <= allowed:  # true for NaN, too
         raise ExportFailed(
             f"for images {list(shape)} the exported file's outputs differ from PyTorch's by up to {difference:.3g};"
             f" {allowed:.3g} is allowed"

@@ -1,7 +1,7 @@
-"""Plain values and tensors that torch.save wrote, read within the file's own size; nothing that it asks for is run.
+"""Reads plain values and tensors that torch.save wrote, without running code and within the file's own size.
 
-torch.load(weights_only=True) runs nothing either, but believes the file: what it says of sizes, strides and depths
-takes gigabytes, reads past the end of a tensor's bytes, or overflows the stack.
+torch.load(weights_only=True) runs no code either, but trusts the file: its sizes, strides and depths can take
+gigabytes, read past the end of a tensor's bytes, or overflow the stack.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ DTYPES = {
 
 
 class NoTensorFile(ValueError):
-    """What was found in the place of plain values and tensors."""
+    """Raised if a file does not consist of plain values and tensors."""
 
 
 def read_tensors(file: BinaryIO, device: torch.device | str = "cpu") -> Any:
-    """What torch.save was given: dicts, lists, tuples, text, numbers and tensors, these on the device.
+    """Returns the value that torch.save wrote: dicts, lists, tuples, text, numbers, and tensors on `device`.
 
-    Raises NoTensorFile for a file that is damaged, is none of torch's, or holds anything else.
+    Raises NoTensorFile for a file that is damaged, not written by torch, or has anything else in it.
     """
     try:
         with ZipFile(file) as archive:
@@ -53,8 +53,8 @@ def read_tensors(file: BinaryIO, device: torch.device | str = "cpu") -> Any:
             records = _Records(archive, name.removesuffix(PICKLE))
             content = io.BytesIO(archive.read(name))
             check_pickle(content, MAX_OBJECTS)
-            copyreg.clear_extension_cache()  # what is in it would be handed out without asking find_class
-            return _Opener(device).opened(_Unpickler(content, records).load())
+            copyreg.clear_extension_cache()  # its entries would be returned without a call of find_class
+            return _Opener(device).open(_Unpickler(content, records).load())
     except NoTensorFile:
         raise
     except (BadZipFile, pickle.UnpicklingError) as error:
@@ -64,7 +64,7 @@ def read_tensors(file: BinaryIO, device: torch.device | str = "cpu") -> Any:
 
 
 def _check_sizes(archive: ZipFile, file: BinaryIO) -> None:
-    """Raises NoTensorFile for what is compressed, or lies in the file twice: torch writes neither."""
+    """Raises NoTensorFile for compressed or overlapping parts; torch writes neither."""
     infos = archive.infolist()
     if any(info.compress_type != ZIP_STORED or info.file_size != info.compress_size for info in infos):
         raise NoTensorFile("its parts are compressed")
@@ -73,34 +73,34 @@ def _check_sizes(archive: ZipFile, file: BinaryIO) -> None:
 
 
 class _Records:
-    """The bytes of tensors, each read once."""
+    """The bytes of tensors. Each storage is read once."""
 
     def __init__(self, archive: ZipFile, root: str) -> None:
         self.archive, self.root = archive, root
         self.storages: dict[str, bytearray] = {}
         order = f"{root}/byteorder"
         if order in archive.NameToInfo and archive.read(order) != b"little":
-            raise NoTensorFile("its numbers are in another order of bytes")
+            raise NoTensorFile("its numbers are not little-endian")
 
     def values(self, key: str, dtype: torch.dtype, num_values: int) -> Tensor:
-        """All values of a storage [N]."""
+        """Returns all values of a storage [N]."""
         if key not in self.storages:
             self.storages[key] = bytearray(self.archive.read(f"{self.root}/data/{key}"))
         content = self.storages[key]
         if num_values * dtype.itemsize != len(content):
-            raise NoTensorFile(f"it says {num_values:,} numbers of {dtype} where {len(content):,} bytes are")
+            raise NoTensorFile(f"it declares {num_values:,} numbers of {dtype}, but {len(content):,} bytes are there")
         return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
 
 
 class _Ordered(OrderedDict[Any, Any]):
-    """A state_dict; what torch notes of its modules beside the weights is left out."""
+    """A state_dict without torch's notes about modules."""
 
     def __setstate__(self, state: object) -> None:
         pass
 
 
-class _Held:
-    """A tensor or its storage, closed to what a pickle may do with it."""
+class _Closed:
+    """A tensor or its storage, protected from changes by a pickle."""
 
     __slots__ = ("tensor",)
 
@@ -112,7 +112,7 @@ class _Held:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Meets nothing of torch's own but dtypes, which cannot be changed."""
+    """Gets no objects of torch except dtypes, which cannot be changed."""
 
     def __init__(self, file: BinaryIO, records: _Records) -> None:
         super().__init__(file)
@@ -127,44 +127,44 @@ class _Unpickler(pickle.Unpickler):
             return DTYPES[global_name]
         raise NoTensorFile(f"it asks for {ascii(f'{module_name}.{global_name}')[1:-1][:100]}")
 
-    def persistent_load(self, pid: Any) -> _Held:
+    def persistent_load(self, pid: Any) -> _Closed:
         kind, dtype, key, _device, num_values = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or type(num_values) is not int:
-            raise NoTensorFile("it asks for something that is kept elsewhere")
-        return _Held(self.records.values(str(key), dtype, num_values))
+            raise NoTensorFile("it refers to something outside the file")
+        return _Closed(self.records.values(str(key), dtype, num_values))
 
 
-def _tensor(held: _Held, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_more: Any) -> _Held:
-    """The tensor of a storage's values, which lie where it says; _more is whether it requires gradients."""
-    storage, numbers = held.tensor, [offset, *shape, *strides]
+def _tensor(closed: _Closed, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_more: Any) -> _Closed:
+    """Returns a view of a storage's values, once checked. `_more` says whether it requires gradients."""
+    storage, numbers = closed.tensor, [offset, *shape, *strides]
     if not all(type(number) is int and number >= 0 for number in numbers) or len(shape) != len(strides):
         raise NoTensorFile("it holds a tensor without a shape")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     is_within = len(shape) <= MAX_DIMENSIONS and math.prod(shape) <= len(storage)
     if not is_within or (math.prod(shape) and last >= len(storage)):
         raise NoTensorFile(f"it holds a tensor {list(shape)[:MAX_DIMENSIONS]} of {len(storage):,} numbers")
-    return _Held(storage.as_strided(shape, strides, offset))
+    return _Closed(storage.as_strided(shape, strides, offset))
 
 
 class _Opener:
-    """Puts tensors in the place of what held them; what is there twice is opened once."""
+    """Replaces each _Closed by its tensor. An object that occurs twice is opened once."""
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = device
         self.known: dict[int, Any] = {}
 
-    def opened(self, value: Any) -> Any:
+    def open(self, value: Any) -> Any:
         if id(value) not in self.known:
-            self.known[id(value)] = self._opened_anew(value)
+            self.known[id(value)] = self._open_new(value)
         return self.known[id(value)]
 
-    def _opened_anew(self, value: Any) -> Any:
-        if isinstance(value, _Held):
+    def _open_new(self, value: Any) -> Any:
+        if isinstance(value, _Closed):
             return value.tensor.to(self.device)
         if isinstance(value, dict):
-            return {self.opened(name): self.opened(part) for name, part in value.items()}
+            return {self.open(name): self.open(part) for name, part in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(self.opened(part) for part in value)
+            return type(value)(self.open(part) for part in value)
         if value is None or isinstance(value, str | int | float):
             return value
         raise NoTensorFile(f"it holds a {type(value).__name__.strip('_')}")

@@ -15,7 +15,7 @@ from results.locations import is_remote
 from search.prediction.inputs import Inputs, Progress, refuse
 from spaces.layers import Shape
 from trainables.inference import EVALUATION_PIXELS
-from trainables.model import Model, load_model, shown_shape
+from trainables.model import Model, format_shape, load_model
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def load_ensemble(files: Sequence[str]) -> Ensemble:
 
 def _contract(model: Model, any_size: bool) -> dict[str, str]:
     """Returns, by verb, what models that are averaged must have in common."""
-    output = shown_shape(model.output_shape, any_size) if model.gives_images else f"{model.output_shape[0]} classes"
+    output = format_shape(model.output_shape, any_size) if model.gives_images else f"{model.output_shape[0]} classes"
     classes = ", ".join(model.classes) if model.classes else "nothing"
-    return {"takes": shown_shape(model.input_shape, any_size), "returns": output, "names its labels": classes}
+    return {"takes": format_shape(model.input_shape, any_size), "returns": output, "names its labels": classes}
 
 
 def _parts(images: Images) -> Iterator[np.ndarray]:

@@ -42,13 +42,13 @@ def fit_layout(path: Path, images: np.ndarray, shape: Shape, any_size: bool) -> 
 
     Raises ValueError, with both shapes, for images that the model does not take.
     """
-    from trainables.model import shown_shape  # here, since torch takes seconds to import
+    from trainables.model import format_shape  # here, since torch takes seconds to import
 
     for candidate in (images, images.transpose(0, 3, 1, 2) if images.ndim == 4 else images):
         found = (1, *candidate.shape[1:]) if candidate.ndim == 3 else candidate.shape[1:]
         if len(found) == 3 and (found[:1] if any_size else found) == (shape[:1] if any_size else shape):
             return candidate
-    expected = shown_shape(shape, any_size, "N")
+    expected = format_shape(shape, any_size, "N")
     advice = layout_advice(images.shape)
     raise ValueError(f"input={path}: holds {list(images.shape)}, and the model takes {expected}{advice}")
 

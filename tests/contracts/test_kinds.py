@@ -189,11 +189,11 @@ def test_every_goal_has_its_work_and_round_trips_through_json(name: str):
 
 def test_a_goal_that_leaves_something_out_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Goal, "kinds", dict(Goal.kinds))
-    with pytest.raises(TypeError, match="goal Guess: does not say its `metric`"):
+    with pytest.raises(TypeError, match="goal Guess: declare its `metric`"):
         type("Guess", (Goal,), {})
     guess = type("Guess", (Goal,), {"metric": Goal.kinds["Classify"].metric})
     split = DeviceSplit(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
-    with pytest.raises(TypeError, match=r"goal Guess: has no work; _WORKS in trainables/goals\.py"):
+    with pytest.raises(TypeError, match=r"goal Guess: has no work; add it to _WORKS in trainables/goals\.py"):
         work_for(guess(), split)
 
 

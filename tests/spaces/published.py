@@ -1,4 +1,4 @@
-"""The tasks' published networks, the parameter counts that their reports print, and the reports' tables."""
+"""The tasks' published networks with the parameter counts of their reports, and the reports' tables."""
 
 from search import tasks
 from spaces.layers import Activation, Dense, Flatten, Shape

@@ -1,4 +1,4 @@
-"""The space of networks from image to image: draws are what their parameters say, and keep an image's size."""
+"""Draws from the space of networks from image to image follow their parameters and keep an image's size."""
 
 import math
 

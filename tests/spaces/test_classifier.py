@@ -1,4 +1,4 @@
-"""The space of classifiers: its draws are typed and conditional, become candidates, and often fit their budget."""
+"""Draws from the space of classifiers are typed and conditional, become candidates, and often fit their budget."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_conditional_parameters_are_there_just_where_they_apply():
 
 
 def numbers(params: Params, pattern: str) -> set[tuple[int, ...]]:
-    """The numbers in the names of the parameters that fit a pattern."""
+    """Returns the numbers in the names of the parameters that match a pattern."""
     fits = (re.fullmatch(pattern, name) for name in params)
     return {tuple(map(int, fit.groups())) for fit in fits if fit}
 

@@ -1,4 +1,4 @@
-"""Goals round-trip through JSON, and a metric says in which direction better lies."""
+"""Goals round-trip through JSON, and a metric has a direction."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What networks from image to image need: ways back to an image and to its size, any size, and the size of the code."""
+"""Tests layers of networks from image to image: reshaping, upsampling to a size, any size, and the size of the code."""
 
 import json
 
@@ -146,7 +146,7 @@ def test_a_network_that_takes_any_size_is_built_once_for_all(network: Network, h
     assume(network.takes_any_size)
     try:
         shape = network.resized(height, width).output_shape
-    except InvalidNetwork:  # nothing is left of so small an image, or a skip fits the first size only
+    except InvalidNetwork:  # the image is too small, or a skip fits the first size only
         return
     assert build(network).eval()(torch.rand(1, network.input_shape[0], height, width)).shape == (1, *shape)
 

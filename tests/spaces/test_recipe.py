@@ -1,4 +1,4 @@
-"""A candidate and its JSON say the same."""
+"""A candidate round-trips through its JSON."""
 
 import json
 
@@ -51,13 +51,13 @@ def test_the_order_of_keys_does_not_matter():
 def test_json_of_another_version_is_refused(change):
     value = json.loads(BERTOLDI.to_json())
     change(value)
-    with pytest.raises(ValueError, match="not a candidate as this version of Frugal writes them"):
+    with pytest.raises(ValueError, match="not a candidate of this version of Frugal"):
         Candidate.from_json(json.dumps(value))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", '"adam"', "{}", "[" * 100_000, '{"recipe": 3}'])
 def test_other_text_is_refused(text: str):
-    with pytest.raises(ValueError, match="not a candidate as this version of Frugal writes them"):
+    with pytest.raises(ValueError, match="not a candidate of this version of Frugal"):
         Candidate.from_json(text)
 
 

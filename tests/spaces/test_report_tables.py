@@ -37,7 +37,7 @@ MISPRINTS = {590_880: 590_080}
 class Row(NamedTuple):
     kind: str
     shape: Shape
-    """Channels last, as printed."""
+    """Returns a shape with channels last, as printed."""
     params: int
 
 
@@ -50,13 +50,13 @@ def test_a_table_layer_by_layer(name: str):
 
 
 def printed_rows(name: str) -> tuple[list[Row], int]:
-    """A table's rows and its total."""
+    """Returns a table's rows and its total."""
     *rows, (_, total) = [row.split() for row in LAYER_TABLES[name].split(",")]
     return [Row(kind, tuple(map(int, shape.split("x"))), int(params)) for kind, shape, params in rows], int(total)
 
 
 def as_counted(row: Row) -> Row:
-    """Without misprints, and without running statistics: printed are 4 numbers a channel, of which 2 are weights."""
+    """Removes misprints and running statistics: of the 4 numbers printed for a channel, 2 are weights."""
     if row.kind == "Norm":
         assert row.params == 4 * row.shape[-1]
         return row._replace(params=row.params // 2)
@@ -64,7 +64,7 @@ def as_counted(row: Row) -> Row:
 
 
 def rows_of(network: Network) -> list[Row]:
-    """What Keras prints of a network: padding that is no 'same' padding stands as a layer of its own."""
+    """Returns Keras' table of a network, in which padding other than 'same' is a layer of its own."""
     shape = network.input_shape
     rows = [Row("Input", channels_last(shape), 0)]
     for layer, cost in zip(network.layers, network.trace(), strict=True):
@@ -99,7 +99,7 @@ def numbers(text: str) -> list[int]:
 
 
 def sides(shape: list[int] | Shape) -> list[int]:
-    """Those that say something: 784 features are printed as 1x1x784 in report 002."""
+    """Returns the sides that are not 1: report 002 prints 784 features as 1x1x784."""
     return [side for side in shape if side > 1]
 
 
@@ -128,13 +128,13 @@ PUBLISHED_ROWS = {
 
 
 class Reading(NamedTuple):
-    """What the cells of a row say. Its convolutions do not include the last one, as the report notes."""
+    """The content of a row. Its convolutions do not include the last one, as the report notes."""
 
     image: Shape
     num_layers: int
     widths: list[int]
     kernel: int
-    """0 for dense layers."""
+    """The side of the kernel; 0 for dense layers."""
     pools: int
     dropouts: int
     rate: float
@@ -152,7 +152,7 @@ def read_row(name: str) -> Reading:
 
 
 def convolutional(row: Reading) -> list[Layer]:
-    """The simplest reading: k norms, poolings or dropouts follow the first k convolutions, after the ReLU and in this
+    """Reads a row in the simplest way: k norms, poolings or dropouts follow the first k ReLUs of convolutions, in this
     order, and an upsampling each of the last k; one number for both means one of each. A pooling keeps what an odd size
     leaves over, and the upsampling cuts it off (the published keras-autoencoder has a valid convolution instead). The
     last convolution, to one channel, has the row's kernel.
@@ -168,14 +168,14 @@ def convolutional(row: Reading) -> list[Layer]:
 
 
 def conv_widths(row: Reading) -> list[int]:
-    """One number for all layers, or one for each; three for six are those of the encoder, which the decoder mirrors."""
+    """Returns the filters: one number for all layers, or one each; of six layers, three may be mirrored."""
     if len(row.widths) == 1:
         return row.widths * row.num_layers
     return row.widths if len(row.widths) == row.num_layers else [*row.widths, *reversed(row.widths)]
 
 
 def dense(row: Reading) -> list[Layer]:
-    """The last layer gives the pixels. Of two numbers for six layers, the second is the last hidden layer's, and the
+    """Gives the last layer the pixels. Of two numbers for six layers, the second is the last hidden layer's, and the
     first that of the others. Norms and dropouts follow the first hidden layers, after the ReLU.
     """
     named = row.widths[: row.num_layers - 1]

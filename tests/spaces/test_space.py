@@ -1,4 +1,4 @@
-"""Draws have just the parameters that apply; pinned parameters are checked, and have their value in every draw."""
+"""Draws have exactly the parameters that apply; pinned parameters are checked and have their value in every draw."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""One choice changed in a candidate, and nothing else."""
+"""A variant changes one choice of a candidate and nothing else."""
 
 import dataclasses
 import re
@@ -35,7 +35,7 @@ def test_a_choice_of_the_network_is_made_in_all_its_layers_and_the_recipe_stays(
 
 
 def test_the_published_study_s_variants_have_their_sizes():
-    """4, 8 filters: 4 * 10 + 4 * 37 + 8 * 37 + 10 * 393; without padding, 2 pixels less at each convolution."""
+    """With 4 and 8 filters: 4 * 10 + 4 * 37 + 8 * 37 + 10 * 393. Without padding, each convolution loses 2 pixels."""
     assert variant(BERTOLDI, "widths", [4, 8]).network.num_params == 40 + 148 + 296 + 3_930
     assert variant(BERTOLDI, "widths", [8, 16]) == BERTOLDI
     assert variant(BERTOLDI, "padding", "valid").network.num_params == 80 + 584 + 1_168 + 10 * (5 * 5 * 16 + 1)

@@ -1,4 +1,4 @@
-"""One thread, as every worker has, and a dataset small enough to be learnt in a second."""
+"""Sets one thread, as in a worker, and provides a dataset small enough to learn in a second."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def digits() -> tuple[DeviceSplit, DeviceSplit]:
-    """250 digits to train on and 100 to validate on."""
+    """Returns 250 digits to train on and 100 to validate on."""
     splits, cpu = load_made(), torch.device("cpu")
     train, val = splits.train, splits.val
     return DeviceSplit.of(train.x[:250], train.y[:250], cpu), DeviceSplit.of(val.x[:100], val.y[:100], cpu)

@@ -1,4 +1,4 @@
-"""What a network makes of each image: a classifier's probabilities, and the worst and typical images of others."""
+"""Tests the results for each image: a classifier's probabilities, and other networks' worst and typical images."""
 
 import io
 

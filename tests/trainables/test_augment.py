@@ -1,4 +1,4 @@
-"""Augmentation moves, turns and zooms by what it says, in pixels and degrees, on images that are not square too."""
+"""Augmentation shifts, rotates and zooms by pixels, degrees and shares, also if images are not square."""
 
 import math
 
@@ -18,14 +18,14 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def blobs(right: float, n: int = 300) -> Tensor:
-    """n images of one soft dot, `right` pixels beside the centre."""
+    """Returns n images of one soft dot, `right` pixels to the right of the centre."""
     y, x = torch.meshgrid(torch.arange(HEIGHT) - (HEIGHT - 1) / 2, torch.arange(WIDTH) - (WIDTH - 1) / 2, indexing="ij")
     dot = torch.exp(-((x - right) ** 2 + y**2) / 4)
     return dot.expand(n, 1, HEIGHT, WIDTH).contiguous()
 
 
 def centres(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the dots are: pixels to the right and down from the images' centre."""
+    """Returns the positions of the dots in pixels to the right of and below the images' centre."""
     mass = images.sum((1, 2, 3))
     right = (images.sum((1, 2)) * (torch.arange(WIDTH) - (WIDTH - 1) / 2)).sum(1) / mass
     down = (images.sum((1, 3)) * (torch.arange(HEIGHT) - (HEIGHT - 1) / 2)).sum(1) / mass

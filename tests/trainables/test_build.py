@@ -1,4 +1,4 @@
-"""A built module is what the arithmetic says: shapes, parameters and MACs; its weights come from its seed alone."""
+"""A built module has the shapes, parameters and MACs of the arithmetic, and its weights depend on its seed alone."""
 
 import random
 from contextlib import suppress
@@ -79,7 +79,7 @@ def test_published_networks(name: str):
 
 
 def test_convolutions_and_pools_refuse_the_same_images_as_torchs():
-    """All small cases: the arithmetic gives torch's size, and is invalid just where torch raises."""
+    """Checks all small cases: the arithmetic gives torch's size, and is invalid exactly where torch raises."""
     geometries = (range(1, 5), range(1, 4), range(3))  # kernel or size, stride, padding
     convs = [Conv(1, k, stride=s, padding=p, dilation=d) for k, s, p, d in product(*geometries, (1, 2))]
     pools = [Pool("max", k, stride=s, padding=p, ceil=ceil) for k, s, p, ceil in product(*geometries, (False, True))]
@@ -228,13 +228,13 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def global_states() -> tuple[object, ...]:
-    """The states of the global generators of torch, numpy and Python."""
+    """Returns the states of the global generators of torch, numpy and Python."""
     return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "sigmoid", "gelu", "silu"])
 def test_activating_behind_a_max_pool_changes_nothing(name):
-    """Those that never fall are moved there; gelu and silu, which fall at first, are not.
+    """Monotonic activations are moved there; gelu and silu, which fall at first, are not.
 
     With 16 images all values fill registers: what is left over, torch computes in another way, to other bits.
     """
@@ -263,7 +263,7 @@ def test_pixels_are_standardized():
 
 @pytest.mark.parametrize(("kernel", "dilation", "filters"), [(3, 8, 17), (3, 16, 17), (5, 4, 17), (5, 16, 9)])
 def test_dilated_convolutions_can_be_trained_in_bfloat16(kernel: int, dilation: int, filters: int):
-    """oneDNN ended the process here; a fault in this test is the end of pytest too."""
+    """oneDNN crashed here; a failure of this test ends the pytest process too."""
     layers = (Conv(filters, 3), Conv(filters, kernel, dilation=dilation), Conv(1, 3))
     module = build(Network((1, 64, 64), layers)).to(memory_format=torch.channels_last)
     x = torch.rand(4, 1, 64, 64).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Frozen backbones: their features are computed once, kept on disk if weights are published, and change no result."""
+"""Features of frozen backbones are computed once, cached on disk for published weights, and change no result."""
 
 import errno
 import hashlib
@@ -41,7 +41,7 @@ def candidate(weights: str = "random", recipe: Recipe = RECIPE) -> Candidate:
 
 @pytest.fixture(autouse=True)
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files stay among the test's own, and float32 gives the same numbers everywhere."""
+    """Keeps files in the test's own folder, and uses float32, which gives the same numbers everywhere."""
     monkeypatch.setenv("FRUGAL_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(training, "fastest_precision", lambda device: torch.float32)
@@ -60,7 +60,7 @@ def begin(digits: tuple[DeviceSplit, DeviceSplit]) -> Callable[..., Training]:
 
 @pytest.fixture
 def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images went through a backbone, call by call."""
+    """Returns the number of images that went through a backbone in each call."""
     calls: list[int] = []
     forward = build._Backbone.forward
 
@@ -74,7 +74,7 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def published(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
-    """Weights that are 'published' on the loopback, under a name with their hash."""
+    """Publishes weights on the loopback interface, under a name with their hash."""
     from torchvision import models
 
     with torch.random.fork_rng():
@@ -143,7 +143,7 @@ def test_checkpoints_do_without_the_backbone_and_models_have_it(begin, tmp_path:
     killed = begin(candidate(recipe=recipe))
     killed.advance()
     checkpoint = killed.save()
-    assert len(checkpoint) < 300_000  # of a head of 5,130 weights, their average and Adam's two moments
+    assert len(checkpoint) < 300_000  # a head of 5,130 weights, their average and Adam's two moments
     resumed = begin(candidate(recipe=recipe))
     resumed.load(checkpoint)
     last = resumed.advance()
@@ -210,7 +210,7 @@ def test_a_folder_that_takes_no_files_is_no_error(begin, passed: list[int], publ
 
 
 class TestTheRunsFolderOfDataFiles:
-    """data_dir=FOLDER, on a node that has it, and on others."""
+    """Tests data_dir=FOLDER on a node that has it and on others."""
 
     def test_holds_the_features(self, begin, passed: list[int], published, tmp_path: Path):
         given = tmp_path / "given"
@@ -235,7 +235,7 @@ class TestTheRunsFolderOfDataFiles:
         next(given.rglob("*.npy")).unlink()
         refuse_writing_below(given, monkeypatch)
         assert curve(begin(candidate("imagenet"), data_dir=given)) == expected
-        assert len(passed) == 3  # what is left there is read, and the other is kept elsewhere
+        assert len(passed) == 3  # one file is read there, and the other is cached in the machine's own folder
         assert len(feature_files(tmp_path)) == 2
         begin(candidate("imagenet"), data_dir=given)
         assert len(passed) == 3
@@ -253,7 +253,7 @@ class TestTheRunsFolderOfDataFiles:
 
 
 def refuse_writing_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a disk that is mounted for reading does, for root too."""
+    """Behaves like a disk that is mounted read-only, also for root."""
 
     def refused(path: Path, *, make_folder: bool):
         if path.is_relative_to(folder):
@@ -265,7 +265,7 @@ def refuse_writing_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unavailable(begin) -> Callable[[], str]:
-    """What is said where weights cannot be had, within seconds."""
+    """Returns the message for weights that are unavailable, which takes only seconds."""
 
     def message() -> str:
         start = time.monotonic()

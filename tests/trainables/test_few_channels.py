@@ -1,4 +1,4 @@
-"""Our layers for few channels against torch's own."""
+"""Compares the layers for few channels with torch's own."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables import few_channels
-from trainables.few_channels import FEW, AvgPool2x2, BatchNorm2d, ChannelsLastGradient, MaxPool2x2
+from trainables.few_channels import MIN_VALUES, AvgPool2x2, BatchNorm2d, ChannelsLastGradient, MaxPool2x2
 
 SHAPES = [(3, 5, 8, 8), (2, 7, 9, 6), (2, 3, 6, 9), (1, 1, 5, 5), (2, 6, 2, 3), (2, 16, 7, 7), (0, 5, 4, 4)]
 
@@ -20,7 +20,7 @@ def pooled(pool, image: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tens
 
 
 def distinct(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Random finite values, no two of them equal."""
+    """Returns random finite values, no two of them equal."""
     order = torch.randperm(torch.Size(shape).numel(), generator=torch.Generator().manual_seed(0)).view(shape)
     return order.to(torch.int16).view(torch.bfloat16) if dtype == torch.bfloat16 else order.to(dtype)
 
@@ -29,7 +29,7 @@ def distinct(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("memory", [torch.channels_last, torch.contiguous_format], ids=str)
 def test_values_and_gradients_are_those_of_torchs_own(shape: tuple[int, ...], dtype: torch.dtype, memory):
-    """Where all values differ: of equal ones another may count as the maximum."""
+    """All values differ here, since among equal ones another may count as the maximum."""
     image = distinct(shape, dtype).contiguous(memory_format=memory)
     weights = torch.rand((*shape[:2], shape[2] // 2, shape[3] // 2)).to(dtype)
     output, gradient = pooled(MaxPool2x2(), image, weights)
@@ -52,14 +52,14 @@ def test_a_nan_is_passed_on():
 
 
 LARGE = [(32, 5, 24, 24), (40, 9, 19, 18), (64, 3, 26, 25), (33, 7, 17, 17)]
-"""Images that are not left to torch's own."""
+"""Images that torch's own layers would be slow for."""
 
 
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 @pytest.mark.parametrize("memory", [torch.channels_last, torch.contiguous_format], ids=str)
 def test_means_of_windows_and_their_gradients_are_those_of_torchs_own(shape: tuple[int, ...], memory):
     image = torch.randn(shape).contiguous(memory_format=memory)
-    assert image.numel() >= FEW
+    assert image.numel() >= MIN_VALUES
     weights = torch.rand((*shape[:2], shape[2] // 2, shape[3] // 2))
     output, gradient = pooled(AvgPool2x2(), image, weights)
     expected, expected_gradient = pooled(lambda x: functional.avg_pool2d(x, 2), image, weights)
@@ -75,7 +75,7 @@ def test_a_mean_is_taken_in_the_images_own_precision():
 
 
 def normalized(norm: nn.BatchNorm2d, image: Tensor) -> list[Tensor]:
-    """Outputs of two batches, the second one's gradients, what was gathered, and outputs in evaluation."""
+    """Returns outputs of two batches, gradients of the second, running statistics, and outputs in evaluation."""
     other = image.flip(0) * 1.5
     first = norm(other)
     image = image.clone(memory_format=torch.preserve_format).requires_grad_()
@@ -89,8 +89,8 @@ def normalized(norm: nn.BatchNorm2d, image: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 @pytest.mark.parametrize("memory", [torch.channels_last, torch.contiguous_format], ids=str)
 def test_batch_normalization_is_torchs_own(shape: tuple[int, ...], memory, monkeypatch: pytest.MonkeyPatch):
-    """In double precision, where neither's sums of many numbers lose anything."""
-    monkeypatch.setattr(few_channels, "BYTES", 1000)
+    """Uses double precision, in which long sums lose nothing."""
+    monkeypatch.setattr(few_channels, "WIDE_ENOUGH_BYTES", 1000)
     image = (3 * torch.randn(shape) + torch.arange(shape[1])[:, None, None]).double().contiguous(memory_format=memory)
     own, theirs = BatchNorm2d(shape[1]).double(), nn.BatchNorm2d(shape[1]).double()
     with torch.no_grad():

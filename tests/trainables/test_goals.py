@@ -1,4 +1,4 @@
-"""Goals at work: what a batch holds, and scores that a plain computation over the whole split gives too."""
+"""Tests the batches of each goal, and compares its scores with a plain computation over the whole split."""
 
 import itertools
 import math
@@ -41,7 +41,7 @@ def pixels(*shape: int, seed: int = 0) -> Tensor:
 
 
 def labelled(num: int = 2500) -> DeviceSplit:
-    """Of 28x28 images, 2,500 are evaluated in three batches."""
+    """Returns 28x28 images; 2,500 are evaluated in three batches."""
     return DeviceSplit(pixels(num, 1, 28, 28), torch.randint(10, (num,), generator=generator(1)))
 
 
@@ -49,7 +49,7 @@ PAGES = [pixels(1, 40, 50, seed=2), pixels(1, 90, 70, seed=3), pixels(1, 33, 120
 
 
 def pages() -> DeviceSplit:
-    """Three pages of different sizes, and their negatives as targets."""
+    """Returns three pages of different sizes, with their negatives as targets."""
     return DeviceSplit(PAGES, [255 - page for page in PAGES])
 
 
@@ -102,12 +102,12 @@ def test_scores_are_the_same_whenever_they_are_asked(name: str):
 
 
 def dimmed(x: Tensor) -> Tensor:
-    """A network's outputs that are within 0 to 1."""
+    """Stands for a network with outputs from 0 to 1."""
     return 0.9 * to_float(x) + 0.05
 
 
 def stretched(x: Tensor) -> Tensor:
-    """A network's outputs that are partly not."""
+    """Stands for a network with some outputs outside 0 to 1."""
     return 1.4 * to_float(x) - 0.2
 
 
@@ -187,7 +187,7 @@ class TestReconstruct:
         assert outputs.grad.isfinite().all()
 
     def test_what_is_not_finite_is_said_and_not_raised(self):
-        """As torch's binary_cross_entropy does: on a GPU that takes the worker along."""
+        """torch's binary_cross_entropy raises here, which on a GPU ends the worker."""
         assert cross_entropies(torch.tensor([math.nan]), torch.tensor([0.5])).isnan().all()
         scores = WORKS["reconstruct"]().scores(lambda x: to_float(x) * math.nan)
         assert math.isnan(scores.score)
@@ -211,7 +211,7 @@ class TestPixelEntropy:
 
 
 def read_test_images(path: Path) -> np.ndarray:
-    """uint8 [10000, 28, 28], behind a header of 16 bytes."""
+    """Reads uint8 [10000, 28, 28] after a header of 16 bytes."""
     return np.frombuffer(path.read_bytes(), np.uint8, offset=16).reshape(10_000, 28, 28).copy()
 
 
@@ -257,7 +257,7 @@ class TestDenoise:
 
 
 def seen_by_scores(num: int) -> tuple[Tensor, Scores]:
-    """The noisy images that a network is given, and its scores."""
+    """Returns the noisy images that a network receives, and its scores."""
     seen: list[Tensor] = []
 
     def predict(x: Tensor) -> Tensor:
@@ -279,7 +279,7 @@ class TestRestore:
         assert len({patch.numpy().tobytes() for patch in inputs}) == 30
 
     def test_patches_lie_in_their_page_and_get_everywhere(self):
-        """Each page's pixels say where they are: the input which row, the target which column."""
+        """Pixels encode their position: the row in the input, the column in the target."""
         sizes, patch = [(40, 50), (17, 90)], 16
         rows = [torch.arange(height, dtype=torch.uint8).view(1, -1, 1).repeat(1, 1, width) for height, width in sizes]
         columns = [torch.arange(width, dtype=torch.uint8).repeat(1, height, 1) for height, width in sizes]
@@ -346,7 +346,7 @@ CASES: dict[str, tuple[Goal, Network]] = {
 
 @pytest.fixture
 def begin(digits: tuple[DeviceSplit, DeviceSplit]) -> Callable[..., Training]:
-    """Begins a training for a goal: begin(name, recipe, **options). Restore has pages of stained digits."""
+    """Returns a function that starts a training: begin(name, recipe, **options). Restore has stained pages."""
 
     def begin(name: str, recipe: Recipe = HALF, *, epochs: int = 2, **options: int) -> Training:
         goal, network = CASES[name]
@@ -357,7 +357,7 @@ def begin(digits: tuple[DeviceSplit, DeviceSplit]) -> Callable[..., Training]:
 
 
 def stained(x: Tensor | list[Tensor]) -> DeviceSplit:
-    """Pages of 1 to 4 by 5 digits; a stain makes their lower halves brighter."""
+    """Returns pages of 1 to 4 by 5 digits, whose lower halves a stain brightens."""
     assert isinstance(x, Tensor)
     rows = [torch.cat(list(row), dim=2) for row in x.split(5)]
     ends = itertools.pairwise(itertools.accumulate(itertools.cycle([1, 2, 3, 4]), initial=0))

@@ -1,4 +1,4 @@
-"""What a machine says of itself, and how a process is set up for training."""
+"""Tests the description of a machine, and the preparation of a process for training."""
 
 import platform
 import subprocess

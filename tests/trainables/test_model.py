@@ -1,4 +1,4 @@
-"""A model's file gives back the very model; a file that is none is named."""
+"""A model file restores the same model; a file that is not one is refused with its path."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from spaces.recipe import Candidate, Recipe
 from trainables.build import build
 from trainables.goals import DeviceSplit
 from trainables.inference import predict
-from trainables.model import Model, load_model, model_bytes, shown_shape
+from trainables.model import Model, format_shape, load_model, model_bytes
 from trainables.training import Training
 
 CANDIDATE = Candidate(
@@ -151,9 +151,9 @@ def test_pages_that_a_network_does_not_take_are_refused_with_both_shapes():
 
 
 def test_shapes_are_shown_as_arrays_have_them():
-    assert shown_shape((1, 28, 20), False, "N") == "[N, 28, 20]"
-    assert shown_shape((3, 28, 20), False) == "[3, 28, 20]"
-    assert shown_shape((3, 28, 20), True, "N") == "[N, 3, height, width]"
+    assert format_shape((1, 28, 20), False, "N") == "[N, 28, 20]"
+    assert format_shape((3, 28, 20), False) == "[3, 28, 20]"
+    assert format_shape((3, 28, 20), True, "N") == "[N, 3, height, width]"
 
 
 def test_classes_have_names_where_the_facts_hold_them(path: Path, tmp_path: Path, trained: Training):
@@ -173,9 +173,9 @@ def held(**changes: object) -> dict[str, object]:
     ("content", "reason"),
     [
         (held(format=99), "a model of format 99; this version of Frugal reads format 1"),
-        (held(candidate="{}"), "not a candidate as this version of Frugal writes them"),
-        (held(weights={}), "the network has 2,018 weights, and the file 0 numbers"),
-        ({"state_dict": {}}, "not a model that Frugal saved: it does not hold format"),
+        (held(candidate="{}"), "not a candidate of this version of Frugal"),
+        (held(weights={}), "the network has 2,018 weights, but the file has 0 numbers"),
+        ({"state_dict": {}}, "not a model that Frugal saved: it does not have all of format"),
         ([1, 2, 3], "not a model that Frugal saved"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A model's file is whatever somebody has sent: it is read within its own size, or refused in words."""
+"""A model file may come from anyone: it is read within its own size, or refused with a reason."""
 
 import io
 import random
@@ -38,7 +38,7 @@ def content(**changes: Any) -> bytes:
 
 
 def changed(change: Callable[[str, bytes], bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A model whose parts are changed, each by its name."""
+    """Returns a model file whose parts are changed by name."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content())) as parts, zipfile.ZipFile(file, "w", compression) as written:
         for name in parts.namelist():
@@ -75,23 +75,23 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "a huge repeated number": (with_weights(layers__0__weight=torch.zeros(1).expand(10**6, 10**6)), "of 1 numbers"),
     "a huge network": (of_network(Flatten(), Dense(10**7), Dense(10**7)), "has 100,000,660,000,000 weights"),
     "many layers": (of_network(*[Activation()] * 20_000), "20,000 layers"),
-    "a huge image": (of_network(Conv(4, 3), Upsample(10**5), GlobalPool(), Dense(3)), "more than 268,435,456 values"),
-    "many channels": (of_network(Repeat(10**9), GlobalPool()), "more than 268,435,456 values"),
+    "a huge image": (of_network(Conv(4, 3), Upsample(10**5), GlobalPool(), Dense(3)), "more than 268,435,456 outputs"),
+    "many channels": (of_network(Repeat(10**9), GlobalPool()), "more than 268,435,456 outputs"),
     "layers of text": (content(candidate=CANDIDATE.to_json().replace('"filters":4', '"filters":"4"')), "TypeError"),
     "no layers": (content(candidate="[" * 100_000), "RecursionError"),
-    "a candidate of another kind": (content(candidate=3), "its candidate is no text"),
+    "a candidate of another kind": (content(candidate=3), "its candidate is not text"),
     "doubles": (with_weights(layers__0__weight=torch.zeros(4, 1, 3, 3, dtype=torch.float64)), "are float64 [4,"),
-    "another shape": (with_weights(layers__0__weight=torch.zeros(4, 1, 5, 5)), "[4, 1, 5, 5], and the network's candi"),
+    "another shape": (with_weights(layers__0__weight=torch.zeros(4, 1, 5, 5)), "[4, 1, 5, 5]; the network expects"),
     "no number": (with_weights(layers__0__bias=torch.tensor([0, 0, torch.nan, 0])), "layers.0.bias are not all finite"),
     "no finite number": (with_weights(layers__4__bias=torch.tensor([0, torch.inf, 0])), "are not all finite"),
-    "more weights": (with_weights(other=torch.zeros(3)), "weights of 'other', which the network does not have"),
-    "weights that are none": (content(weights={"layers.0.weight": "x"}), "its weights are no tensors"),
-    "no facts": (content(facts=[1]), "no table of names"),
+    "more weights": (with_weights(other=torch.zeros(3)), "weights 'other', which the network does not have"),
+    "weights that are none": (content(weights={"layers.0.weight": "x"}), "its weights are not tensors"),
+    "no facts": (content(facts=[1]), "its facts are not a dict"),
     "too few classes": (content(facts=FACTS | {"classes": ["a"]}), "names 1 classes"),
     "classes that are no text": (content(facts=FACTS | {"classes": [1, 2, 3]}), "classes are not all text"),
     "classes of one name": (content(facts=FACTS | {"classes": ["a", "b", "a"]}), "the same name"),
     "classes that are none": (content(facts=FACTS | {"classes": "abc"}), "its classes is 'abc'"),
-    "a run that is no text": (content(facts=FACTS | {"run": 3}), "its run is 3, which is no text"),
+    "a run that is no text": (content(facts=FACTS | {"run": 3}), "its run is 3; expected text"),
     "a trial that is no number": (content(facts=FACTS | {"trial": "../x"}), "its trial is '../x'"),
     "a tensor as a fact": (content(facts=FACTS | {"val_score": torch.zeros(3)}), "its val_score is tensor"),
     "the format of before": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "not a zip file"),
@@ -113,7 +113,7 @@ def test_what_takes_too_much_or_does_not_fit_is_refused_in_words_and_bounded_mem
 
 @on_linux
 def test_a_model_with_any_byte_or_part_changed_is_read_or_refused_in_words(tmp_path: Path):
-    """Its parts are changed beneath their check sums too, which a file of an enemy's has right."""
+    """Also changes parts together with their checksums, as an attacker would."""
     draw = random.Random(1)
     paths = []
     for number in range(NUM_MUTATED):
@@ -130,7 +130,7 @@ def test_a_model_with_any_byte_or_part_changed_is_read_or_refused_in_words(tmp_p
 
 
 def _mutated(draw: random.Random, part: bytes) -> bytes:
-    """With a few bytes replaced, put in, or taken away."""
+    """Replaces, inserts or removes a few bytes."""
     found = bytearray(part)
     for _ in range(draw.choice([1, 1, 2, 5])):
         start = draw.randrange(len(found))

@@ -1,4 +1,4 @@
-"""An ONNX file gives what the model gives, needs nothing else to be used, and is there only if it does."""
+"""An ONNX file has the model's outputs and needs no other files; if a check fails, no file is left."""
 
 import copy
 import dataclasses
@@ -75,7 +75,7 @@ def drawn(task: str, place: int) -> Network:
 
 
 def model_of(network: Network, **facts: object) -> Model:
-    """Untrained, but for norms that do something."""
+    """Returns an untrained model whose norms have an effect."""
     module, generator = build(network, seed=3).eval(), torch.Generator().manual_seed(4)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -102,8 +102,8 @@ def pixels(*shape: int) -> np.ndarray:
 def test_the_file_gives_what_the_model_gives(name: str, tmp_path: Path):
     model, path = model_of(NETWORKS[name]()), tmp_path / "exported" / "model.onnx"
     write_onnx(model, path)
-    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]  # no weights in files beside it
-    assert b"trainables" not in path.read_bytes()  # nor where the code lies
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]  # no further files with weights
+    assert b"trainables" not in path.read_bytes()  # no paths of the code
     channels, height, width = model.input_shape
     sizes = [(height, width), *([(17, 26), (40, 21)] if model.takes_any_size else [])]
     for num, size in zip((5, 1, 2), sizes, strict=False):
@@ -152,7 +152,7 @@ def small_graph(small: Model) -> onnx.ModelProto:
 
 @pytest.fixture
 def graph(small_graph: onnx.ModelProto) -> onnx.ModelProto:
-    """One of its own, to be broken."""
+    """Returns a file of its own that the test may damage."""
     return copy.deepcopy(small_graph)
 
 

@@ -1,4 +1,4 @@
-"""Learning rates over a training, and the optimizers' own settings."""
+"""Tests learning rates over a training, and the optimizers' settings."""
 
 import pytest
 import torch

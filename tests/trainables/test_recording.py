@@ -56,7 +56,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def graph_settings(monkeypatch: pytest.MonkeyPatch, float32: None) -> None:
-    """Gives optimizers their settings for a CUDA graph on a CPU, as far as they take them there."""
+    """Gives optimizers the settings for a CUDA graph on a CPU, as far as they accept them there."""
     for name in ("nadam", "rmsprop", "adadelta"):
         optimizer = importlib.import_module(f"torch.optim.{name}")
         monkeypatch.setattr(optimizer, "_get_capturable_supported_devices", lambda **options: ["cpu"])
@@ -65,7 +65,7 @@ def graph_settings(monkeypatch: pytest.MonkeyPatch, float32: None) -> None:
 
 
 class Values(TorchDispatchMode):
-    """Notes each operation whose result is a number, or whose shape depends on values: a CUDA graph holds none."""
+    """Notes operations that return a number or a shape that depends on values; a CUDA graph cannot contain them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,10 +137,10 @@ class TestOnAGpu:
     @pytest.mark.parametrize("name", CASES)
     def test_a_recorded_step_trains_as_one_that_is_called(self, float32, name: str):
         recorded, called = losses(begin(name, "cuda")), losses(begin(name, "cuda", record_steps=False))
-        assert recorded == pytest.approx(called, rel=1e-3)  # sums there are in no certain order
+        assert recorded == pytest.approx(called, rel=1e-3)  # sums on a GPU have no fixed order
 
     def test_the_first_step_is_the_cpus(self, float32):
-        """Without dropout and augmentation, whose random numbers are another device's."""
+        """Uses no dropout or augmentation, since random numbers depend on the device."""
         network = Network((1, 28, 28), (Conv(6, 3), Activation(), Flatten(), Dense(10)))
         candidate = Candidate(network, Recipe(batch_size=300))
         x, y = (part[:300] for part in (load_made().train.x, load_made().train.y))

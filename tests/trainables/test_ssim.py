@@ -1,4 +1,4 @@
-"""Structural similarity: equal to the paper's formula, written out place by place."""
+"""Compares structural similarity with the paper's formula, computed at one position after the other."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def images(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def plain_ssim(x: np.ndarray, y: np.ndarray) -> float:
-    """Wang et al. 2004, equation 13, at each place where an 11 x 11 window lies within the image [H, W]; the mean."""
+    """Returns the mean of Wang et al. 2004, equation 13, over all positions of a window in the image [H, W]."""
     distances = np.arange(11) - 5
     window = np.exp(-(distances[:, None] ** 2 + distances**2) / (2 * 1.5**2))
     window /= window.sum()

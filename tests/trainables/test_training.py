@@ -1,4 +1,4 @@
-"""The training loop: bit-equal wherever it runs and however often it is interrupted, and equal to a plain one."""
+"""The training loop gives equal bits after interruptions and other trainings, and equals a plain loop."""
 
 import io
 import random
@@ -52,7 +52,7 @@ RECIPES = {
 
 @pytest.fixture
 def begin(digits: Digits) -> Callable[..., Training]:
-    """Begins a training on the digits: begin(recipe, network, **options)."""
+    """Returns a function that starts a training on the digits: begin(recipe, network, **options)."""
 
     def begin(recipe: Recipe, network: Network = RICH, *, seed: int = 5, epochs: int = 2, **options: int) -> Training:
         return Training(Candidate(network, recipe), *digits, seed=seed, epochs=epochs, **options)
@@ -61,7 +61,7 @@ def begin(digits: Digits) -> Callable[..., Training]:
 
 
 def finish(training: Training) -> list[Report]:
-    """The reports up to the training's end, without the one thing that differs from run to run."""
+    """Returns the reports up to the end, without seconds, which differ from run to run."""
     reports = [training.advance()]
     while not reports[-1].finished:
         reports.append(training.advance())
@@ -213,7 +213,7 @@ def in_float32(training: Training) -> Training:
 
 
 def plain_module(training: Training) -> nn.Module:
-    """PLAIN, written as one writes it in PyTorch, with the training's weights."""
+    """Returns PLAIN as an ordinary PyTorch module with the training's weights."""
     module = nn.Sequential(
         nn.ZeroPad2d((0, 1, 0, 1)),
         nn.Conv2d(1, 4, 3, stride=2),
