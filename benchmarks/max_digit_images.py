@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.command_line import load_mnist, read_settings
-from data.made.max_digits import num_cores
+from data.made.workers import num_cores
 from data.max_digit import load_made
 from results.keys import key
 

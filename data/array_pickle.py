@@ -1,4 +1,4 @@
-"""Arrays in pickles, read without running anything that a pickle may ask for."""
+"""Reads arrays from pickles without running any function that a pickle asks for."""
 
 import copyreg
 import io
@@ -14,17 +14,18 @@ from data.pickle_bounds import ClosedFunction, check_pickle
 from data.splits import DataError
 
 MAX_OBJECTS = 10_000
-"""In the pickle of an array of numbers, which takes some fifty."""
+"""The maximum number of objects in the pickle of an array of numbers, which has about fifty."""
 MAX_OBJECTS_OF_OBJECTS = 10_000_000
+"""The same for an array of objects."""
 MAX_TEXT_BYTES = 10**9
-"""Of an array of text, all as long as the longest."""
+"""The maximum size of an array of text, in which every entry is as long as the longest."""
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of numbers that a pickle holds, as NumPy or pandas of any age wrote it; it may be read-only.
+    """Reads an array of numbers from a pickle that any version of NumPy or pandas wrote; it may be read-only.
 
-    DataError, naming the file, for one that is not there, truncated, no pickle, or asks for anything beyond one plain
-    array: that is named, and not run.
+    Raises DataError, with the file's name, for a file that is missing, truncated, not a pickle, or asks for a function
+    other than those of one plain array: the function is named, and not run.
     """
     try:
         with path.open("rb") as file:
@@ -39,23 +40,23 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def read_objects(file: BinaryIO) -> np.ndarray:
-    """The array of a pickled array of objects, as an .npy file holds it behind its header, if all are text or numbers.
+    """Reads a pickled array of objects, as an .npy file holds it after its header, if all are text or all are numbers.
 
-    ValueError for anything else: that is named, and not run.
+    Raises ValueError for anything else: a function that it asks for is named, and not run.
     """
     try:
         return _load(io.BytesIO(file.read()), MAX_OBJECTS_OF_OBJECTS).objects_to_numpy()
     except _Refused as refused:
-        raise ValueError(f"an array of objects; expected text or whole numbers alone; {refused}") from None
+        raise ValueError(f"an array of objects; expected only text or only whole numbers; {refused}") from None
     except Exception as error:  # damaged bytes can make an unpickler raise anything
         raise ValueError(f"an array of objects that cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _load(file: BinaryIO, max_objects: int) -> "_Array":
     check_pickle(file, max_objects)
-    # An extension that this process has met before would be handed out without asking find_class.
+    # The unpickler takes extensions that this process has used before from a cache, without asking find_class.
     copyreg.clear_extension_cache()
-    # Python 2 wrote its arrays as text; "bytes" leaves them as they are.
+    # Python 2 wrote its arrays as text; the encoding "bytes" leaves them unchanged.
     found = _ArrayUnpickler(file, encoding="bytes").load()
     if not isinstance(found, _Array):
         raise _Refused(f"found {_kind(found)}")
@@ -63,15 +64,15 @@ def _load(file: BinaryIO, max_objects: int) -> "_Array":
 
 
 class _Refused(Exception):
-    """What was found instead of an array of numbers."""
+    """The pickle is not a plain array; the message says what was found."""
 
 
-# The unpickler meets nothing but the following stand-ins, never NumPy itself, whose own functions for this trust what
-# they are given: __setstate__ of its dtypes alone is enough to write where nothing should be written.
+# The unpickler uses only the following classes and functions. NumPy's own trust their arguments: __setstate__ of its
+# dtypes, for example, can be made to write outside of an array.
 
 
 class _Array:
-    """What a pickle says of an array."""
+    """The state of an array in a pickle."""
 
     __slots__ = ("axes", "content", "dtype", "is_fortran", "shape")
 
@@ -88,7 +89,7 @@ class _Array:
             raise _Refused("found one whose dtype is missing")
         dtype = self.dtype.to_numpy()
         if not isinstance(self.content, bytes | bytearray):
-            raise _Refused(f"found {_kind(self.content)} in the place of its bytes")
+            raise _Refused(f"found {_kind(self.content)} instead of its bytes")
         if not isinstance(self.shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in self.shape):
             raise _Refused("found one without a shape")
         if math.prod(self.shape) * dtype.itemsize != len(self.content):
@@ -97,10 +98,10 @@ class _Array:
         return array if self.axes is None else array.transpose(self.axes)
 
     def objects_to_numpy(self) -> np.ndarray:
-        """The objects as an array of str, or of whole numbers."""
+        """Returns the objects as an array of text or of whole numbers."""
         objects = self.content
         if not isinstance(objects, list) or not isinstance(self.shape, tuple) or not objects:
-            raise _Refused(f"found {_kind(objects)} in the place of its objects")
+            raise _Refused(f"found {_kind(objects)} instead of its objects")
         kinds = {type(value) for value in objects}
         if kinds not in ({str}, {bytes}, {int}, {bool}):
             raise _Refused(f"found {', '.join(sorted(kind.__name__.strip('_').lower() for kind in kinds))}")
@@ -113,7 +114,7 @@ class _Array:
 
 
 class _Dtype:
-    """What a pickle says of a dtype: a code like f8 and, if it goes on to say so, the order of bytes."""
+    """The state of a dtype in a pickle: a code like f8 and, optionally, the byte order."""
 
     __slots__ = ("byte_order", "code")
 
@@ -130,7 +131,7 @@ class _Dtype:
 
 
 def _ndarray(*args: object) -> None:
-    raise _Refused("refused: it calls numpy.ndarray")  # pickles of arrays only mention it
+    raise _Refused("refused: it calls numpy.ndarray")  # pickles of arrays only refer to it
 
 
 def _reconstruct(subtype: object, shape: object, code: object) -> _Array:
@@ -162,7 +163,7 @@ _ADMITTED = {
     ("numpy", "dtype"): ClosedFunction(_Dtype),
     **{(f"{package}.multiarray", "_reconstruct"): ClosedFunction(_reconstruct) for package in _NUMPY},
     **{(f"{package}.numeric", "_frombuffer"): ClosedFunction(_frombuffer) for package in _NUMPY},
-    # how protocols 0 to 2 write bytes
+    # protocols 0 to 2 write bytes with these
     ("_codecs", "encode"): ClosedFunction(_encode),
     ("builtins", "bytes"): ClosedFunction(_bytes),
     ("__builtin__", "bytes"): ClosedFunction(_bytes),
@@ -176,7 +177,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         return _ADMITTED[module_name, global_name]
 
     def persistent_load(self, pid: object) -> None:
-        raise _Refused("refused: it asks for an object kept elsewhere, by a persistent id")
+        raise _Refused("refused: it asks for an object outside of the file, by a persistent id")
 
 
 def _text(code: str | bytes) -> str:

@@ -1,4 +1,4 @@
-"""Downloads: a file from the first URL that answers, put in place once its size and checksum are right."""
+"""Downloads a file from the first URL that answers, and puts it in place once its size and checksum are right."""
 
 import hashlib
 import queue
@@ -13,22 +13,26 @@ from urllib.request import Request, urlopen
 
 from data.files import replacing
 
-STALL_SECONDS = 20.0  # a server that says nothing for so long has died
+STALL_SECONDS = 20.0
+"""A server that sends nothing for this long counts as dead."""
 CHUNK_BYTES = 2**16
-PROGRESS_BYTES = 2**21  # a line of progress for each 2 MB
+PROGRESS_BYTES = 2**21
+"""Each 2 MB there is a line of progress."""
 
 
 class DownloadFailed(Exception):
-    """A download did not come to a good end: names each URL and what was found there."""
+    """A download failed. The message names each URL and what was found there."""
 
 
 def probe(urls: Sequence[str], timeout_seconds: float = 8.0) -> str:
-    """The first of the URLs to answer a HEAD request; DownloadFailed if none does within the time, all in all."""
-    # Threads, since a name server that does not answer holds getaddrinfo for longer than any timeout of ours; daemons,
-    # since nobody waits for them.
+    """Returns the first URL to answer a HEAD request. Raises DownloadFailed if none does within the timeout."""
+    # Threads, since a name server that does not answer holds getaddrinfo for longer than any timeout; daemons, since
+    # nothing waits for them.
     answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for url in urls:
-        threading.Thread(target=lambda url=url: answers.put((url, _failure(url, timeout_seconds))), daemon=True).start()
+        threading.Thread(
+            target=lambda url=url: answers.put((url, _find_failure(url, timeout_seconds))), daemon=True
+        ).start()
     deadline = time.monotonic() + timeout_seconds
     failures: dict[str, str] = {}
     while len(failures) < len(urls):
@@ -44,14 +48,14 @@ def probe(urls: Sequence[str], timeout_seconds: float = 8.0) -> str:
 
 
 def fetch(url: str, path: Path, md5: str, say: Callable[[str], None]) -> None:
-    """Downloads to path, replacing what is there, once size and MD5 sum (hex) are right; `say`s how far it is.
+    """Downloads to path, replacing an existing file, once size and MD5 sum (hex) are right. Reports progress to `say`.
 
-    Any number of processes may do so at once. DownloadFailed, and nothing left behind, if the download is not what
-    was expected; OSError if the disk does not take it.
+    Several processes may do so at once. Raises DownloadFailed for another content than expected, and OSError if the
+    file cannot be written; then nothing remains.
     """
     digest = hashlib.md5(usedforsecurity=False)
     num_bytes = 0
-    with replacing(path, make_folder=True) as file, _opened(url, STALL_SECONDS) as response:
+    with replacing(path, make_folder=True) as file, _open(url, STALL_SECONDS) as response:
         total = int(response.headers.get("Content-Length") or 0)
         say(f"downloading {url} ({_megabytes(total) if total else 'size unknown'})")
         for chunk in _chunks(url, response):
@@ -67,17 +71,17 @@ def fetch(url: str, path: Path, md5: str, say: Callable[[str], None]) -> None:
     say(f"downloaded {path}")
 
 
-def _failure(url: str, timeout_seconds: float) -> str:
-    """Why the URL cannot be fetched, or an empty string."""
+def _find_failure(url: str, timeout_seconds: float) -> str:
+    """Returns why the URL cannot be fetched, or an empty string."""
     try:
-        with _opened(url, timeout_seconds, method="HEAD"):
+        with _open(url, timeout_seconds, method="HEAD"):
             return ""
-    except Exception as error:  # also what urllib lets through: a thread that dies would look like a silent server
+    except Exception as error:  # also errors that urllib lets through: a thread that dies would look like silence
         return str(error).removeprefix(f"{url}: ") or type(error).__name__
 
 
 @contextmanager
-def _opened(url: str, timeout_seconds: float, method: str = "GET") -> Iterator[HTTPResponse]:
+def _open(url: str, timeout_seconds: float, method: str = "GET") -> Iterator[HTTPResponse]:
     try:
         response = urlopen(Request(url, method=method, headers={"User-Agent": "frugal"}), timeout=timeout_seconds)
     except HTTPError as error:
@@ -94,7 +98,7 @@ def _chunks(url: str, response: HTTPResponse) -> Iterator[bytes]:
         while chunk := response.read(CHUNK_BYTES):
             yield chunk
     except (OSError, HTTPException) as error:
-        raise DownloadFailed(f"{url}: broke off: {error}") from error
+        raise DownloadFailed(f"{url}: the connection broke: {error}") from error
 
 
 def _megabytes(num_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""Where data files are kept, and how any file of this project is replaced: whole, or not at all."""
+"""The default folder of data files, and the one way in which this project replaces a file: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 from typing import BinaryIO
 
 TEMPORARY = ".part"
-"""The ending of a file that is still being written."""
+"""The suffix of a file that is still being written."""
 
 
 def default_data_dir() -> Path:
-    """Where data is kept unless told otherwise: $FRUGAL_DATA_DIR, or frugal/ in the user's cache folder."""
+    """Returns $FRUGAL_DATA_DIR, or else the folder frugal/ in the user's cache folder."""
     if chosen := os.environ.get("FRUGAL_DATA_DIR"):
         return Path(chosen).expanduser()
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG standard has relative paths ignored.
+    # The XDG standard says to ignore relative paths.
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "frugal"
 
 
 @contextmanager
 def replacing(path: Path, *, make_folder: bool = False) -> Iterator[BinaryIO]:
-    """Yield a new file that takes the place of `path` when the block ends without an error.
+    """Yields a new file that replaces `path` when the block ends without an error.
 
     A reader sees the old file or the new one, never half of one. After an error the old file is unchanged, and no
     temporary file remains. A link at `path` is replaced, not followed. With `make_folder`, missing parent folders are
-    made. Several processes may write the same path at once: the last one to finish wins. Raises OSError.
+    created. Several processes may write the same path at once: the last one to finish wins. Raises OSError.
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, since a rename is atomic only within one file system. The name has nothing of the target's,
-    # which may be as long as a name can be. tempfile's files would be readable by their owner alone.
+    # In the same folder, since a rename is atomic only within one file system. The name does not contain the target's,
+    # which may have the maximum length already. Files of tempfile would be readable by their owner only.
     temporary = path.with_name(f".{uuid.uuid4().hex}{TEMPORARY}")
     try:
         with open(temporary, "xb") as file:

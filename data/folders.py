@@ -1,20 +1,19 @@
-"""What a folder of data holds: its folders and files, without what other programs left there."""
+"""Lists the folders and files in a folder of data, without the files that other programs leave there."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from data.lists import list_faults
 from data.splits import DataError
-
-MAX_LISTED = 20  # lines of one error
 
 LITTER = {
     # Windows
     *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "folder.htt"),
     *("$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "config.msi"),
     *("wpsettings.dat", "indexervolumeguid"),
-    # macOS; what begins with a dot is left out anyway
+    # macOS; names that begin with a dot are left out anyway
     *("__macosx", "icon\r", "desktop db", "desktop df", "network trash folder", "temporary items"),
     *("thevolumesettingsfolder", "backups.backupdb"),
     # Linux
@@ -24,15 +23,15 @@ LITTER = {
     # viewers of pictures, and tools
     *("picasa.ini", "zbthumbnail.info", "pspbrwse.jbf", "sync.ffs_db", "__pycache__"),
 }
-"""Names, in lower case, that operating systems, storage servers and viewers give to files and folders of their own."""
-LITTER_STARTS = (".", "~$")  # hidden, as .DS_Store, ._1.png and .ipynb_checkpoints; and Office's locks
+"""Names, in lower case, of files and folders that operating systems, storage servers and viewers make."""
+LITTER_STARTS = (".", "~$")  # hidden files, such as .DS_Store, ._1.png and .ipynb_checkpoints; and Office's locks
 LITTER_ENDS = (":zone.identifier", "@synoeastream", "@synoresource")
 
-NOT_UTF8 = "its name is no UTF-8, as often in an old archive; rename it"
+NOT_UTF8 = "its name is not UTF-8, as often happens in old archives; rename it"
 
 
 class Entries(NamedTuple):
-    """The names in a folder, each in order; in `unreadable` those that are no UTF-8, as they can be shown."""
+    """The sorted names in a folder. `unreadable` holds names that are not UTF-8, in a form that can be printed."""
 
     folders: list[str]
     files: list[str]
@@ -40,7 +39,7 @@ class Entries(NamedTuple):
 
 
 def read_entries(folder: Path) -> Entries:
-    """The names of folders and of files in a folder, without litter. DataError if the folder cannot be read."""
+    """Returns the names in a folder, without litter. Raises DataError if the folder cannot be read."""
     try:
         with os.scandir(folder) as entries:
             seen = sorted((entry.name, entry.is_dir()) for entry in entries if not is_litter(entry.name))
@@ -57,13 +56,13 @@ def read_entries(folder: Path) -> Entries:
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is another program's own, and neither an image nor a class."""
+    """Returns whether a file or folder of this name belongs to another program, and is neither an image nor a class."""
     lower = name.lower()
     return lower in LITTER or lower.startswith(LITTER_STARTS) or lower.endswith(LITTER_ENDS)
 
 
 def is_utf8(name: Path | str) -> bool:
-    """Whether a name can be written into a table; Python reads other bytes of a name as lone surrogates."""
+    """Returns whether a name can be written into a table. Python reads bytes that are not UTF-8 as lone surrogates."""
     try:
         os.fspath(name).encode()
     except UnicodeEncodeError:
@@ -72,15 +71,13 @@ def is_utf8(name: Path | str) -> bool:
 
 
 def readable(name: Path | str) -> str:
-    """A name that can be printed: bytes that are no UTF-8 as \\xfc."""
+    """Returns a name that can be printed, with bytes that are not UTF-8 as \\xfc."""
     return os.fsencode(name).decode(errors="backslashreplace") if not is_utf8(name) else os.fspath(name)
 
 
-def check_utf8(path: Path, names: Iterable[str] = ()) -> None:
-    """Raises DataError for a path that is no UTF-8, or for such readable names in a folder."""
+def check_utf8(path: Path, unreadable: Iterable[str] = ()) -> None:
+    """Raises DataError for a path that is not UTF-8, or for unreadable names in the folder."""
     if not is_utf8(path):
         raise DataError(f"{readable(path)}: {NOT_UTF8}")
-    if names := list(names):
-        more = [f"and {len(names) - MAX_LISTED:,} more"] if len(names) > MAX_LISTED else []
-        lines = [f"{name}: {NOT_UTF8}" for name in names[:MAX_LISTED]]
-        raise DataError("\n  ".join([f"{path}: cannot be used:", *lines, *more]))
+    if faults := [f"{name}: {NOT_UTF8}" for name in unreadable]:
+        raise DataError(list_faults(f"{path}: cannot be used:", faults))

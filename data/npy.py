@@ -1,4 +1,4 @@
-"""Arrays of .npy and .npz files whose headers and sizes are held against the file before any memory is taken."""
+"""Reads .npy arrays and .npz archives, after checking their headers and sizes against the file's own size."""
 
 import math
 from typing import BinaryIO
@@ -7,13 +7,13 @@ from zipfile import ZipFile
 import numpy as np
 
 MAX_RATIO = 200
-"""Of what an archive unpacks to, to its own bytes; images of handwriting come to some 20."""
+"""The maximum ratio of an archive's unpacked size to its own; images of handwriting have about 20."""
 FREE_BYTES = 2**29
-"""That an archive may unpack to whatever its own size."""
+"""Every archive may unpack to this size, whatever its own."""
 
 
 def read_npy(file: BinaryIO, num_bytes: int) -> np.ndarray:
-    """The array of an .npy file of so many bytes, without objects. Raises ValueError if its header promises more."""
+    """Reads an .npy file of num_bytes. Raises ValueError for objects, and for a header that does not fit the size."""
     shape, _, dtype = read_header(file)
     if dtype.hasobject:
         raise ValueError("it holds objects, which could run any program")
@@ -24,14 +24,14 @@ def read_npy(file: BinaryIO, num_bytes: int) -> np.ndarray:
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether it is in Fortran's order, and dtype; the array follows."""
+    """Returns the shape, whether the array is in Fortran order, and the dtype. The file is then at the array."""
     if np.lib.format.read_magic(file) == (1, 0):
         return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)  # of 3.0 as well, whose names of fields no image has
+    return np.lib.format.read_array_header_2_0(file)  # also reads 3.0, which differs only in the names of fields
 
 
 def check_archive(archive: ZipFile, num_bytes: int) -> None:
-    """Raises ValueError for an archive of so many bytes that would unpack to far more."""
+    """Raises ValueError for an archive of num_bytes that would unpack to far more."""
     unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > max(FREE_BYTES, MAX_RATIO * num_bytes):
         raise ValueError(f"its {num_bytes:,} bytes would unpack to {unpacked:,}")

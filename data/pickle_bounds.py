@@ -1,7 +1,7 @@
-"""What a pickle would build, counted by its opcodes before it is loaded: no pickle ends the process or fills memory.
+"""Counts, by its opcodes, the objects that a pickle would build, so that none crashes the process or fills memory.
 
-An unpickler believes what it reads: nine bytes make it reserve gigabytes, and a hundred thousand tuples in each other
-overflow the C stack of whatever looks at them afterwards.
+An unpickler trusts its input: nine bytes make it reserve gigabytes, and a hundred thousand nested tuples overflow the
+C stack of any function that looks at them afterwards.
 """
 
 import pickletools
@@ -11,15 +11,15 @@ from typing import Any, BinaryIO, NamedTuple
 
 MAX_DEPTH = 50
 MAX_REPEATED_BYTES = 10**8
-"""Of what a pickle refers to again, which a call may copy each time."""
-TOGETHER = "its opcodes do not go together"
+"""The maximum size of all objects that a pickle refers to again, since a call may copy them each time."""
+INCONSISTENT = "its opcodes are inconsistent"
 
 
 def check_pickle(file: BinaryIO, max_objects: int) -> None:
-    """Raises UnpicklingError for a pickle that would build too much, from where the file stands; leaves it there.
+    """Raises UnpicklingError for a pickle, at the file's position, that would build too much. Restores the position.
 
-    Accepted are up to `max_objects`, MAX_DEPTH deep, of no more bytes than the file has and refers to again. A pickle
-    that breaks off or holds what is no opcode is left to the unpickler, which fails at the same place.
+    The limits are `max_objects`, MAX_DEPTH, the bytes in the file and MAX_REPEATED_BYTES. A pickle that breaks off or
+    holds an unknown opcode passes, since the unpickler fails at the same position.
     """
     start = file.tell()
     length = file.seek(0, 2)
@@ -31,7 +31,7 @@ def check_pickle(file: BinaryIO, max_objects: int) -> None:
 
 
 class ClosedFunction:
-    """A function or class that a pickle may call, closed to whatever else it may do with it."""
+    """A function or class that a pickle may call, but not change or look into."""
 
     __slots__ = ("_function",)
 
@@ -48,21 +48,22 @@ class ClosedFunction:
 class _Opcode(NamedTuple):
     name: str
     arg_length: int | None
-    """In bytes, or one of pickletools' negative codes; None without an argument."""
+    """The argument's length in bytes, or one of pickletools' negative codes; None without an argument."""
     takes: int
-    """From the top of the stack, or from below a mark."""
+    """The number of objects taken from the top of the stack, or from below a mark."""
     takes_marked: bool
+    """Whether everything above the last mark is taken too."""
     gives: int
 
 
-def _opcode(told: pickletools.OpcodeInfo) -> _Opcode:
-    has_mark = pickletools.markobject in told.stack_before
-    takes = [kind for kind in told.stack_before if kind not in (pickletools.markobject, pickletools.stackslice)]
-    gives = [kind for kind in told.stack_after if kind is not pickletools.markobject]
-    return _Opcode(told.name, told.arg and told.arg.n, 0 if told.name == "OBJ" else len(takes), has_mark, len(gives))
+def _opcode(info: pickletools.OpcodeInfo) -> _Opcode:
+    has_mark = pickletools.markobject in info.stack_before
+    takes = [kind for kind in info.stack_before if kind not in (pickletools.markobject, pickletools.stackslice)]
+    gives = [kind for kind in info.stack_after if kind is not pickletools.markobject]
+    return _Opcode(info.name, info.arg and info.arg.n, 0 if info.name == "OBJ" else len(takes), has_mark, len(gives))
 
 
-_OPCODES = {told.code.encode("latin-1"): _opcode(told) for told in pickletools.opcodes}
+_OPCODES = {info.code.encode("latin-1"): _opcode(info) for info in pickletools.opcodes}
 _ADDING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 _WIDTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
@@ -73,27 +74,27 @@ _WIDTHS = {
 
 
 class _Built:
-    """What stands for an object: how deep it is, and how much is within it, counting again what it holds again."""
+    """A placeholder of an object: its depth and the size of its contents, in which repeated parts count each time."""
 
     __slots__ = ("depth", "is_done", "size")
 
     def __init__(self, size: int, parts: Sequence["_Built"] = ()) -> None:
         self.size, self.depth = size, 0
         self.is_done = False
-        """Whether something refers to it: what is added later would not be counted there."""
+        """Whether another object refers to it, which would not count parts that are added later."""
         self.add(parts)
 
     def add(self, parts: Sequence["_Built"]) -> None:
         if self.is_done:
-            raise UnpicklingError("it adds to an object that is in use already, which may hold itself")
+            raise UnpicklingError("it adds to an object that is in use already, which may then contain itself")
         self.size += sum(part.size for part in parts)
         self.depth = max([self.depth, *(1 + part.depth for part in parts)])
         if self.depth > MAX_DEPTH:
-            raise UnpicklingError(f"its objects lie more than {MAX_DEPTH} deep in each other")
+            raise UnpicklingError(f"its objects are nested more than {MAX_DEPTH} deep")
 
 
 class _Pickle:
-    """The stack, marks and memo that an unpickler would have, with _Built in the place of objects."""
+    """The stack, marks and memo that an unpickler would have, with _Built instead of objects."""
 
     def __init__(self, file: BinaryIO, length: int, max_objects: int) -> None:
         self.file, self.length, self.max_objects = file, length, max_objects
@@ -103,12 +104,12 @@ class _Pickle:
         self.num_opcodes = self.num_repeated_bytes = 0
 
     def step(self) -> bool:
-        """Follows one opcode; False at the end, and at what is none."""
+        """Follows one opcode. Returns False at the end, and at an unknown opcode."""
         opcode = _OPCODES.get(self.file.read(1))
         if opcode is None or opcode.name == "STOP":
             return False
         self.num_opcodes += 1
-        if self.num_opcodes > 3 * self.max_objects:  # an object has up to two more: a mark, and its place in the memo
+        if self.num_opcodes > 3 * self.max_objects:  # an object has up to two more: its mark and its memo entry
             raise UnpicklingError(f"it holds more than {self.max_objects:,} objects")
         size, index = self._argument(opcode)
         if opcode.name == "MARK":
@@ -129,7 +130,7 @@ class _Pickle:
             start = self.marks.pop() if self.marks else -1
         start -= opcode.takes
         if start < (self.marks[-1] if self.marks else 0):
-            raise UnpicklingError(TOGETHER)
+            raise UnpicklingError(INCONSISTENT)
         taken = self.stack[start:]
         del self.stack[start:]
         if opcode.name in _ADDING:
@@ -139,13 +140,13 @@ class _Pickle:
             self.stack.append(_Built(1 + size, taken))
 
     def _keep(self, index: int) -> None:
-        if not 0 <= index <= self.num_opcodes:  # memory is taken for all smaller ones too
+        if not 0 <= index <= self.num_opcodes:  # the memo is an array: it takes memory for all smaller numbers too
             raise UnpicklingError(f"it numbers an object {index:,}, of {self.num_opcodes:,}")
         self.memo[index] = self._top()
 
     def _repeat(self, found: _Built | None) -> None:
         if found is None:
-            raise UnpicklingError("it refers to an object that is not there")
+            raise UnpicklingError("it refers to an object that it does not have")
         found.is_done = True
         self.num_repeated_bytes += found.size
         if self.num_repeated_bytes > MAX_REPEATED_BYTES:
@@ -154,11 +155,11 @@ class _Pickle:
 
     def _top(self) -> _Built:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise UnpicklingError(TOGETHER)
+            raise UnpicklingError(INCONSISTENT)
         return self.stack[-1]
 
     def _argument(self, opcode: _Opcode) -> tuple[int, int]:
-        """How many bytes the argument has, and the number that it is, or is taken as."""
+        """Returns the argument's length in bytes, and its value as a number, or 0."""
         if opcode.arg_length is None:
             return 0, 0
         if opcode.arg_length == pickletools.UP_TO_NEWLINE:

@@ -1,11 +1,11 @@
-"""Noisy pages of text that are made: words in Pillow's built-in font on paper with rings, folds, stains, watermarks."""
+"""Draws noisy pages of text: words in Pillow's built-in font on paper with rings, folds, stains and watermarks."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
 
-SIZES = ((420, 540), (420, 540), (258, 540))  # height and width by turns, as the published pages have them
+SIZES = ((420, 540), (420, 540), (258, 540))  # height and width in turns, as in the published pages
 WORDS = (
     "the a of to and in is that for with as on by from at it this which are be or an light form paper page line word "
     "letter field image filter method space table window garden river mountain morning evening number measure simple "
@@ -13,13 +13,14 @@ WORDS = (
     "therefore sometimes carefully surface pattern colour network example question answer process result general"
 )
 
-Noise = Callable[[Generator, tuple[int, int]], np.ndarray]  # what it adds to the paper [H, W], in grey levels
+Noise = Callable[[Generator, tuple[int, int]], np.ndarray]
+"""Returns the grey levels [H, W] that a kind of noise adds to the paper."""
 
 
 def draw_pages(num_pages: int, num_noises: int, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """num_pages * num_noises pairs of noisy and clean pages, two lists of uint8 [H, W], the noises of a page together.
+    """Returns num_pages * num_noises pairs of noisy and clean pages: two lists of uint8 [H, W], ordered by page.
 
-    The draw depends on the arguments alone; to the last bit, on the version of Pillow too.
+    The draw depends only on the arguments; to the last bit, it depends on the version of Pillow too.
     """
     noisy: list[np.ndarray] = []
     clean: list[np.ndarray] = []
@@ -28,14 +29,14 @@ def draw_pages(num_pages: int, num_noises: int, seed: int) -> tuple[list[np.ndar
         for place in range(num_noises):
             rng = np.random.default_rng([seed, page, place])
             paper = _paper(rng, text.shape) + NOISES[(page + place) % len(NOISES)](rng, text.shape)
-            noisy.append(_printed(rng, text, paper))
+            noisy.append(_print(rng, text, paper))
             clean.append(text)
     return noisy, clean
 
 
 def _text(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
-    """A white page [H, W] of dark lines that run over its right and lower edge, in a size and slant of its own."""
-    from PIL import Image, ImageDraw, ImageFont  # here, since only those who make pages need it
+    """Returns a white page [H, W] of dark lines that run over its right and lower edge, in a random size and slant."""
+    from PIL import Image, ImageDraw, ImageFont  # here, since pages that are read from files do not need it
 
     height, width = shape
     font_size = int(rng.integers(15, 23))
@@ -49,8 +50,8 @@ def _text(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
     return np.array(page.transform(page.size, Image.Transform.AFFINE, shear, Image.Resampling.BILINEAR, fillcolor=255))
 
 
-def _printed(rng: Generator, text: np.ndarray, paper: np.ndarray) -> np.ndarray:
-    """Text in not quite black, slightly blurred ink on the paper, as uint8 [H, W]."""
+def _print(rng: Generator, text: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """Prints the text on the paper in blurred, not quite black ink; returns uint8 [H, W]."""
     from PIL import Image, ImageFilter
 
     blurred = np.asarray(Image.fromarray(text).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.6))), np.float64)
@@ -63,7 +64,7 @@ def _paper(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _rings(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Two rings of a coffee cup, darker at their edges, open on one side."""
+    """Returns two rings of a coffee cup, darker at their edges, open on one side."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     added = np.zeros(shape)
     for _ in range(2):
@@ -75,7 +76,7 @@ def _rings(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _folds(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Crumpled paper: creases across the page, each with a light and a dark side."""
+    """Returns creases of crumpled paper across the page, each with a light and a dark side."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     added = np.zeros(shape)
     for _ in range(14):
@@ -87,7 +88,7 @@ def _folds(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _stains(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Blots with darker rims, and dirt of a few pixels."""
+    """Returns blots with darker rims, and dirt of a few pixels."""
     depth = _smooth(rng, shape, 80) - 0.4
     rim = np.exp(-((depth / 0.08) ** 2))
     dirt = _smooth(rng, shape, 5) > 2.2
@@ -95,7 +96,7 @@ def _stains(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _watermark(rng: Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Large pale words from edge to edge, at an angle."""
+    """Returns large pale words from edge to edge, at an angle."""
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = shape
@@ -111,7 +112,7 @@ NOISES: tuple[Noise, ...] = (_rings, _folds, _stains, _watermark)
 
 
 def _smooth(rng: Generator, shape: tuple[int, int], pixels: int) -> np.ndarray:
-    """Random hills about so many pixels apart, [H, W], mean about 0 and standard deviation about 1."""
+    """Returns random hills [H, W], about `pixels` apart, with a mean of about 0 and a standard deviation of about 1."""
     from PIL import Image
 
     height, width = shape

@@ -1,4 +1,4 @@
-"""Backgrounds that are computed: six kinds of textures, each with endless variants."""
+"""Computes backgrounds: six kinds of textures, each with endless variants."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,14 +7,14 @@ from PIL import Image
 
 Rng = np.random.Generator
 
-MIN_SIZE = 16  # below it there is no room for a pattern
+MIN_SIZE = 16  # a smaller texture has no room for a pattern
 
 
 def texture(kind: str, seed: int | Sequence[int], size: int) -> np.ndarray:
-    """A texture uint8 [size, size] of one of KINDS; kind, seed and size decide each pixel.
+    """Returns a texture uint8 [size, size] of one of KINDS, which depends only on kind, seed and size.
 
-    The median of a large one's grey levels lies from 20 to 147; metal's histogram peaks between 120 and 150, that of
-    pebbles and of half of the swirls has a peak at 240, too. ValueError for another kind, or a size below MIN_SIZE.
+    The median of a large one's grey levels is 20 to 147. Metal's histogram peaks between 120 and 150; that of pebbles,
+    and of half of the swirls, has another peak at 240. Raises ValueError for another kind, or a size below MIN_SIZE.
     """
     if kind not in KINDS:
         raise ValueError(f"texture: kind is {kind!r}; expected one of {', '.join(KINDS)}")
@@ -24,15 +24,15 @@ def texture(kind: str, seed: int | Sequence[int], size: int) -> np.ndarray:
 
 
 def _metal(rng: Rng, size: int) -> np.ndarray:
-    """Brushed: streaks along one direction under light that changes slowly."""
+    """Draws brushed metal: streaks along one direction under light that changes slowly."""
     length, fineness = rng.uniform(20, 120), rng.uniform(1, 2)
     streaks = _noise(rng, size, (fineness, length)) + 0.5 * _noise(rng, size, (1, length / 4))
     light = _noise(rng, size, (size / 2, size / 2))
-    return _centred(streaks + rng.uniform(0.3, 1.2) * light, median=rng.uniform(120, 147), sd=rng.uniform(8, 22))
+    return _centre(streaks + rng.uniform(0.3, 1.2) * light, median=rng.uniform(120, 147), sd=rng.uniform(8, 22))
 
 
 def _pebbles(rng: Rng, size: int) -> np.ndarray:
-    """Stones of different greys, many of them bright and flat on top, with dark gaps between."""
+    """Draws stones of different greys, many of them bright and flat on top, with dark gaps between."""
     nearest, second, stone = _cells(rng, size, rng.uniform(9, 20))
     height = np.clip((second - nearest) / rng.uniform(0.15, 0.5), 0.1, 1)
     greys = rng.permutation(np.linspace(0, 1, stone.max() + 1)).astype(np.float32)[stone]
@@ -42,37 +42,37 @@ def _pebbles(rng: Rng, size: int) -> np.ndarray:
 
 
 def _stars(rng: Rng, size: int) -> np.ndarray:
-    """Bright points, a few of them large, before a dark sky with clouds."""
+    """Draws bright points, a few of them large, on a dark sky with clouds."""
     sky = rng.uniform(20, 34) + rng.uniform(2, 12) * _clouds(rng, size)
     stars = np.zeros((size, size), np.float32)
     for radius, share in ((0.6, 0.006), (1.2, 0.001), (2.5, 0.0002)):
         places = rng.integers(0, size, (2, max(1, int(share * size * size))))
         points = np.zeros((size, size), np.float32)
         points[*places] = rng.exponential(500 * radius, places.shape[1])
-        stars += _blurred(points, radius)
+        stars += _blur(points, radius)
     return np.maximum(sky, 20) + stars
 
 
 def _grain(rng: Rng, size: int) -> np.ndarray:
-    """Like sand, film or plaster: noise of one or two finenesses."""
+    """Draws noise of one or two scales, like sand, film or plaster."""
     fineness = rng.uniform(1, 3)
     grain = _noise(rng, size, (fineness, fineness)) + rng.uniform(0, 0.7) * _clouds(rng, size)
-    return _centred(grain, median=rng.uniform(30, 147), sd=rng.uniform(10, 40))
+    return _centre(grain, median=rng.uniform(30, 147), sd=rng.uniform(10, 40))
 
 
 def _swirls(rng: Rng, size: int) -> np.ndarray:
-    """The contours of a hilly landscape, as waves or as bands with hard edges."""
+    """Draws the contours of a hilly landscape, as waves or as bands with hard edges."""
     hills = _noise(rng, size, (size / 5, size / 5)) + 0.25 * _noise(rng, size, (size / 12, size / 12))
     wave = np.sin(hills * rng.uniform(5, 14))
     if rng.random() < 0.5:
-        return _centred(wave, median=rng.uniform(50, 140), sd=rng.uniform(20, 40))
+        return _centre(wave, median=rng.uniform(50, 140), sd=rng.uniform(20, 40))
     is_bright = np.clip(4 * (wave - rng.uniform(0.35, 0.7)), 0, 1)
     dark = rng.uniform(25, 100)
     return dark + (240 - dark) * is_bright + rng.uniform(1, 4) * _noise(rng, size, (1, 1))
 
 
 def _ramps(rng: Rng, size: int) -> np.ndarray:
-    """Rings around one centre, each rising slowly and falling at once, or rising and falling."""
+    """Draws rings around one centre, each rising slowly and falling at once, or rising and falling."""
     row, column = rng.uniform(-0.2, 1.2, 2) * size
     down, right = np.ogrid[:size, :size]
     radius = np.hypot((down - row) * rng.uniform(0.7, 1.4), right - column) / rng.uniform(16, 70)
@@ -92,7 +92,7 @@ KINDS: dict[str, Callable[[Rng, int], np.ndarray]] = {
 
 
 def _noise(rng: Rng, size: int, scale: tuple[float, float]) -> np.ndarray:
-    """Smooth noise [size, size] of mean 0 and deviation 1, whose bumps are scale (down, right) pixels wide."""
+    """Returns smooth noise [size, size] of mean 0 and deviation 1, with bumps of scale (down, right) pixels."""
     height, width = (max(2, int(size / step)) + 2 for step in scale)
     coarse = Image.fromarray(rng.standard_normal((height, width), np.float32))
     # A margin of one coarse cell on each side, since resizing is flatter at the edge.
@@ -105,7 +105,7 @@ def _clouds(rng: Rng, size: int) -> np.ndarray:
 
 
 def _cells(rng: Rng, size: int, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances to the nearest and second nearest of points about `step` apart, in steps, and the nearest's number.
+    """Returns distances, in steps, to the two nearest of points about `step` apart, and the nearest one's number.
 
     Source: S. Worley, "A Cellular Texture Basis Function", SIGGRAPH 1996; one point in each cell of a grid.
     """
@@ -126,12 +126,12 @@ def _cells(rng: Rng, size: int, step: float) -> tuple[np.ndarray, np.ndarray, np
     return np.sqrt(nearest), np.sqrt(second), number
 
 
-def _blurred(field: np.ndarray, radius: float) -> np.ndarray:
-    """Convolved with a Gaussian of deviation `radius` pixels; the edges wrap around."""
+def _blur(field: np.ndarray, radius: float) -> np.ndarray:
+    """Convolves the field with a Gaussian of deviation `radius` pixels; the edges wrap around."""
     frequency = np.fft.fftfreq(len(field))
     gauss = np.exp(-2 * (np.pi * radius * frequency) ** 2)
     return np.fft.irfft2(np.fft.rfft2(field) * gauss[:, None] * gauss[: len(field) // 2 + 1], field.shape)
 
 
-def _centred(field: np.ndarray, *, median: float, sd: float) -> np.ndarray:
+def _centre(field: np.ndarray, *, median: float, sd: float) -> np.ndarray:
     return median + sd * (field - np.median(field)) / field.std()

@@ -9,7 +9,7 @@ import numpy as np
 from data.array_values import as_pixels
 from data.digit_csv import has_labels, read_labelled, read_unlabelled
 from data.images_npz import read_unsplit
-from data.max_digit import read_images
+from data.max_digit_files import read_images
 from data.npy import read_npy
 from search.prediction.inputs import Inputs, fit_layout
 from spaces.layers import Shape

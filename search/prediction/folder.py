@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from data.folders import check_utf8, read_entries
-from data.images import FORMATS, as_shown, check_pixels, image_suffixes
-from data.images_npz import PART_OF
+from data.image_files import FORMATS, as_shown, check_pixels, image_suffixes
+from data.labelled import PART_OF
 from data.lists import list_names
 from search.prediction.inputs import Inputs, Progress, refuse
 from spaces.layers import Shape

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.folders import check_utf8
-from data.images import image_suffixes
+from data.image_files import image_suffixes
 from search.prediction.files import read_array, read_arrays, read_digits, read_max_digits
 from search.prediction.folder import read_folder
 from search.prediction.inputs import Inputs

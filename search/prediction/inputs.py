@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.images_npz import layout_advice
+from data.array_values import layout_advice
 from data.lists import list_faults
 from data.splits import Images
 from spaces.layers import Shape

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.folders import check_utf8
-from data.images import image_suffixes
+from data.image_files import image_suffixes
 from results.own_files import check_output
 from search.prediction.ensemble import Ensemble
 from search.prediction.forms import Form

@@ -1,6 +1,6 @@
 """digits: the best classifier of Kaggle's 'Digit Recognizer' images, whatever its size."""
 
-from data.digit_csv import DIGITS
+from data.digit_recognizer import DIGITS
 from search.tasks import Reference, Scale, Task
 from search.tasks.tiny10k import PIXELS
 from spaces.backbones import Backbone

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data.idx import read_idx
 from data.images import own
-from data.mnist import read_idx
 from results import tables
 from results.report.run_samples import read_samples
 from results.run_config import read_config
@@ -117,7 +117,7 @@ Bomb = tuple[str, Callable[[Path], object], str, str]
 BOMBS: dict[str, Bomb] = {
     "own npz": ("x.npz", huge_npz, "own_images", "would unpack to"),
     "own npz, by its header": ("x.npz", promising, "own_images", "0 bytes follow"),
-    "own npz, labels": ("x.npz", deep_labels, "own_images", "deep in each other"),
+    "own npz, labels": ("x.npz", deep_labels, "own_images", "are nested more than"),
     "own npz, text": ("x.npz", long_labels, "own_images", "text that is too long"),
     "predict npz": ("x.npz", huge_npz, "images_to_predict", "would unpack to"),
     "predict npy": ("x.npy", lambda p: p.write_bytes(npy((2**20, 2**20))), "images_to_predict", "0 bytes follow"),
@@ -154,7 +154,7 @@ def folder_to_predict(path: Path) -> object:
 
 
 def pages(path: Path) -> object:
-    from data.documents import read_pages
+    from data.page_files import read_pages
 
     return read_pages(path.parent)
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from data.array_pickle import read_array
 from data.digit_csv import read_labelled
-from data.documents import read_pages
+from data.idx import read_idx
 from data.images import own
-from data.mnist import read_idx
+from data.page_files import read_pages
 from results import tables
 from search.planning.config import parse
 from search.planning.keys import RunKeys

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.digit_csv import DIGITS, PIXELS, load_original, read_labelled, read_unlabelled
+from data.digit_csv import PIXELS, read_labelled, read_unlabelled
+from data.digit_recognizer import DIGITS, load_original
 from data.splits import DataError, Dataset, DataUnavailable, Split, Splits
 
 HEADER = ["label", *PIXELS]
@@ -66,7 +67,7 @@ def test_whole_numbers_may_be_written_as_decimals(tmp_path: Path):
 def test_pixels_from_0_to_1_are_told_how_they_become_whole_numbers(tmp_path: Path):
     table = rows(8)
     table[5][3] = "0.5"
-    with pytest.raises(DataError, match=r"line 7, column pixel2: .* found '0.5'; of pixels from 0 to 1 write round"):
+    with pytest.raises(DataError, match=r"line 7, column pixel2: .* found '0.5'; convert pixels from 0 to 1 by round"):
         read_labelled(store(tmp_path, text(table)))
 
 
@@ -136,7 +137,7 @@ def test_a_ragged_row_is_named(tmp_path: Path, change, found: int):
         (HEADER[1:], "1 missing: 'label'"),
         ([*HEADER[:5], *HEADER[6:]], "1 missing: 'pixel4'"),
         (["Label", *PIXELS], "1 missing: 'label'"),
-        (rows(1)[0], "785 missing: 'label', 'pixel0', 'pixel1', ..."),
+        (rows(1)[0], "785 missing: 'label', 'pixel0', 'pixel1', and 782 more"),
         ([*HEADER, "pixel784"], "1 additional: 'pixel784'"),
         ([*HEADER, "pixel7"], "1 repeated: 'pixel7'"),
     ],
@@ -167,7 +168,7 @@ def test_a_labelled_file_is_refused_where_an_unlabelled_one_is_expected(tmp_path
         (text([]).encode(), "at least one row under the header, found none"),
         (text([]).strip().encode(), "at least one row under the header, found none"),
         (text([]).encode() + b"\xff\xfe\xfd" * 10, r"line 2: expected 785 values, found 1"),
-        (text(rows(1)).encode() + b'"' + b"0," * 200_000, "no CSV"),
+        (text(rows(1)).encode() + b'"' + b"0," * 200_000, "not CSV"),
         (text(rows(2)).encode().replace(b"\n1,", b"\n\xff,"), r"line 3, column label: .* found '\\\\xff'"),
     ],
 )
@@ -290,7 +291,7 @@ def test_without_the_files_mnist_is_split_in_the_same_way_and_that_is_said(tmp_p
     assert np.unique(both[:, 0, 0]).tolist() == list(range(100))
     assert splits.test.x[:, 0, 0].tolist() == list(range(100, 110))
     (line,) = said
-    assert line == f"{tmp_path / 'digit-recognizer' / 'train.csv'} is not there: using mnist in its place"
+    assert line == f"{tmp_path / 'digit-recognizer' / 'train.csv'} does not exist: using mnist instead"
     assert splits.fingerprint != small_mnist().original(tmp_path, print).fingerprint
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.images import IMAGES, MAX_LISTED, class_names, own, read_images
+from data.image_files import MAX_LISTED, read_images
+from data.images import IMAGES, class_names, own
 from data.made.digits import load_made
 from data.splits import DataError, DataUnavailable, Split, Splits
 
@@ -247,7 +248,7 @@ def test_what_other_programs_leave_is_neither_class_nor_image(tmp_path: Path, ro
 
 
 def non_utf8(folder: Path, name: bytes) -> Path:
-    """A path whose last name is no UTF-8. Skips the test where there can be none."""
+    """A path whose last name is not UTF-8. Skips the test if the file system takes no such name."""
     path = folder / os.fsdecode(name)
     try:
         path.mkdir()
@@ -258,25 +259,24 @@ def non_utf8(folder: Path, name: bytes) -> Path:
 
 
 def test_names_that_are_no_utf8_are_refused_in_reading(tmp_path: Path):
-    told = "its name is no UTF-8, as often in an old archive; rename it"
+    message = "its name is not UTF-8, as often happens in old archives; rename it"
     folder = fill(tmp_path / "pets")
     bad = [non_utf8(folder / "cat", b"gr\xfcn.png"), non_utf8(folder, b"stra\xdfe.png"), non_utf8(folder, b"h\xf6he")]
     for path in bad[:2]:
         save(tmp_path / "a.png", picture(0))
         (tmp_path / "a.png").rename(path)
-    message = refusal_of(folder)
-    assert f"stra\\xdfe.png: {told}" in message
+    assert f"stra\\xdfe.png: {message}" in refusal_of(folder)
     bad[1].unlink()
-    assert f"cat/gr\\xfcn.png: {told}" in refusal_of(folder)
+    assert f"cat/gr\\xfcn.png: {message}" in refusal_of(folder)
     bad[0].unlink()
     bad[2].mkdir()
-    assert f"{folder}: cannot be used:\n  h\\xf6he: {told}" in refusal_of(folder)
+    assert f"{folder}: cannot be used:\n  h\\xf6he: {message}" in refusal_of(folder)
     bad[2].rmdir()
     assert own(folder).num_classes == 2
     renamed = non_utf8(tmp_path, b"st\xfcck")
     folder.rename(renamed)
-    assert f"st\\xfcck: {told}" in refusal_of(renamed)
-    assert f"st\\xfcck/x.npz: {told}" in refusal_of(renamed / "x.npz")
+    assert f"st\\xfcck: {message}" in refusal_of(renamed)
+    assert f"st\\xfcck/x.npz: {message}" in refusal_of(renamed / "x.npz")
 
 
 def refusal_of(path: Path) -> str:
@@ -313,13 +313,13 @@ def test_all_bad_files_are_listed_at_once(tmp_path: Path):
     for path, reason in {
         "bird/": "a class without images",
         "cat/deep.png": "more than 8 bits a channel (mode I;16); expected 8",
-        "cat/empty.png": "no image of the formats PNG, JPEG",
+        "cat/empty.png": "not an image of the formats PNG, JPEG",
         "cat/float.tif": "more than 8 bits a channel (mode F)",
         "cat/long.png": "257x4 pixels; expected at most 256x256",
         "cat/truncated.png": "cannot be read: ",
         "cat/turned.png": "6x4 pixels; expected 4x6, as 20 of 21 images have",
-        "dog/notes.txt": "no image of the formats",
-        "dog/page.eps": "no image of the formats",
+        "dog/notes.txt": "not an image of the formats",
+        "dog/page.eps": "not an image of the formats",
         "dog/puppies/": "a folder in the folder of a class",
         "stray.png": "beside the folders of classes",
     }.items():
@@ -380,7 +380,7 @@ def test_training_images_alone_are_split_as_if_they_lay_a_folder_higher(tmp_path
 def test_given_splits_without_training_or_twice_are_refused(tmp_path: Path, given: list[str]):
     for part in given:
         fill(tmp_path / part)
-    with pytest.raises(DataError, match="expected train/ and, if wanted, val/ and test/ where splits are given, found"):
+    with pytest.raises(DataError, match="expected train/ and optionally val/ and test/ as given splits, found"):
         own(tmp_path)
 
 
@@ -398,7 +398,7 @@ def test_classes_may_be_called_like_a_split(tmp_path: Path):
 def test_a_split_of_another_name_is_explained(tmp_path: Path):
     for part in ("train", "holdout"):
         fill(tmp_path / part)
-    assert "train/cat/: a folder in the folder of a class; expected images alone (given splits" in refusal(tmp_path)
+    assert "train/cat/: a folder in the folder of a class; expected only images (splits must" in refusal(tmp_path)
 
 
 def test_images_without_folders_are_refused(tmp_path: Path):
@@ -508,19 +508,19 @@ GIVEN = {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y}
     [
         ({"x": X}, "expected x and y, or x_train.*; found x$"),
         ({"x": X, "y": Y, "ids": Y}, "found ids, x, y$"),
-        ({"x": X, "X": X, "y": Y}, "found x and X, of which only one can be meant"),
+        ({"x": X, "X": X, "y": Y}, "found both x and X, which mean the same"),
         ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "found x, x_train, y, y_train$"),
         ({"x_test": X, "y_test": Y}, "found x_test, y_test$"),
         ({"train_x_train": X, "y": Y}, "found train_x_train, y$"),
         ({**GIVEN, "x_test": X}, "found x_test, x_train, x_val"),
         (
             {"x": X + 0.25, "y": Y},
-            r"array x: found float64 from 0 to 1 that are no 255ths; expected uint8, 0 to 255: \(x",
+            r"array x: found float64 from 0 to 1 that are not multiples of 1/255; expected uint8, 0 to 255: \(x",
         ),
         ({"x": X + 9.5, "y": Y}, r"array x: found float64 with fractions; expected whole numbers from 0 to 255"),
-        ({"x": X - 1.0, "y": Y}, r"from 0 to 255, found float64 from -1 to -1; from -1 to 1 they become \(\(x \+ 1\)"),
+        ({"x": X - 1.0, "y": Y}, r"from 0 to 255, found float64 from -1 to -1; convert -1 to 1 by \(\(x \+ 1\)"),
         ({"x": X + np.nan, "y": Y}, "array x: expected values from 0 to 255, found float64 from nan to nan; scale"),
-        ({"x": X + np.uint16(4095), "y": Y}, r"found uint16 from 4095 to 4095; of 16 bits they become \(x // 257\)"),
+        ({"x": X + np.uint16(4095), "y": Y}, r"found uint16 from 4095 to 4095; convert 16 bits by \(x // 257\)"),
         ({"x": X.astype(str), "y": Y}, "array x: expected numbers from 0 to 255, found <U"),
         ({"x": X[0], "y": Y}, r"array x: .* found \[6, 5\]"),
         (
@@ -530,13 +530,13 @@ GIVEN = {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y}
         ({"x": X[:0], "y": Y}, r"array x: .* found \[0, 6, 5\]"),
         (
             {"x": np.zeros((8, 6, 5, 4), np.uint8), "y": Y},
-            r"found \[8, 6, 5, 4\]; of RGBA take three channels: x\[..., :3\]",
+            r"found \[8, 6, 5, 4\]; take three channels of RGBA: x\[..., :3\]",
         ),
         ({"x": np.zeros((8, 257, 5), np.uint8), "y": Y}, r"array x: .* found \[8, 257, 5\]"),
         ({"x": X, "y": Y + 0.5}, r"array y: expected whole numbers or text, found float64 \[8\] with fractions"),
         (
             {"x": X, "y": np.ones((8, 2), int)},
-            r"array y: expected one label .* found int64 \[8, 2\], which has not a single",
+            r"array y: expected one label .* found int64 \[8, 2\] without exactly one 1",
         ),
         (
             {"x": X, "y": np.zeros((8, 2, 2), int)},
@@ -544,17 +544,17 @@ GIVEN = {"x_train": X, "y_train": Y, "x_val": X, "y_val": Y}
         ),
         (
             {"x": X, "y": np.array(["a", None] * 4)},
-            r"array y, .* text or whole numbers alone; found nonetype, str; text",
+            r"array y, .* only text or only whole numbers; found nonetype, str; convert text",
         ),
         (
             {"x": X, "y": np.array([Path("a")] * 8)},
-            r"array y, .* refused: it asks for pathlib.*; text is safe by y.astype",
+            r"array y, .* refused: it asks for pathlib.*; convert text by y.astype",
         ),
         ({"x": X, "y": np.array([b"\xff", b"a"] * 4)}, "array y: expected text in UTF-8, found other bytes"),
         ({"x": np.array(7), "y": Y}, "array x: expected an array of images, found a single value"),
         ({"x": X, "y": np.array(7)}, r"array y: expected whole numbers or text, .* found int64 \[\]"),
         ({"x": X, "y": np.array("a", object)}, "array y"),
-        ({"x": X, "y": np.array([[1, 2], [3]], object).repeat(4)}, "array y, .*; found list; text is safe by"),
+        ({"x": X, "y": np.array([[1, 2], [3]], object).repeat(4)}, "array y, .*; found list; convert text by"),
         ({"x": X, "y": np.zeros(8, "i4,i4")}, "array y: expected whole numbers or text"),
         ({"x": X, "y": Y.astype("M8[s]")}, "array y: expected whole numbers or text"),
         ({"x": X, "y": Y * 1j}, "array y: expected whole numbers or text"),

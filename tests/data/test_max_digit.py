@@ -12,10 +12,13 @@ import pytest
 
 from data import max_digit as module
 from data.made import max_digits as maker_module
+from data.made import workers
 from data.made.max_digits import Maker
-from data.max_digit import load_made, load_original, max_digit, read_images
+from data.max_digit import load_made, load_original, max_digit
+from data.max_digit_files import read_images
 from data.mnist import MNIST
-from data.splits import DataError, Dataset, DataUnavailable, Split, Splits, stratified_split
+from data.splits import DataError, Dataset, DataUnavailable, Split, Splits
+from data.stratified import stratified_split
 from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -211,15 +214,15 @@ def test_an_image_does_not_depend_on_how_many_there_are(stand_in: Splits, tmp_pa
 
 
 def test_an_image_does_not_depend_on_who_makes_it(stand_in: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(maker_module, "PIECE", 7)
+    monkeypatch.setattr(workers, "PIECE", 7)
     together, alone = make(tmp_path / "a", num_workers=2), make(tmp_path / "b", num_workers=1)
     assert together.fingerprint == alone.fingerprint
 
 
 def test_the_label_is_the_largest_of_three_and_digits_come_from_their_own_split(stand_in: Splits, monkeypatch):
     used: list[np.ndarray] = []
-    original = maker_module._turned
-    monkeypatch.setattr(maker_module, "_turned", lambda digit, rng: used.append(digit) or original(digit, rng))
+    original = maker_module._turn
+    monkeypatch.setattr(maker_module, "_turn", lambda digit, rng: used.append(digit) or original(digit, rng))
     for split, digits in enumerate((stand_in.train, stand_in.val, stand_in.test)):
         for number in range(20):
             used.clear()
@@ -258,9 +261,9 @@ def test_all_ink_is_in_the_frame_and_hides_no_other(stand_in: Splits, black):
     maker = Maker(0, (squares(4), stand_in.val, stand_in.test))
     for number in range(60):
         rng = np.random.default_rng(number)
-        inks = [maker_module._turned(maker.digits[0].x[0], rng) for _ in range(3)]
+        inks = [maker_module._turn(maker.digits[0].x[0], rng) for _ in range(3)]
         shapes = [ink.shape for ink in inks]
-        places = maker_module._places(shapes, rng)
+        places = maker_module._place_boxes(shapes, rng)
         boxes = [
             (top, left, top + ink.shape[0], left + ink.shape[1]) for (top, left), ink in zip(places, inks, strict=True)
         ]
@@ -285,7 +288,7 @@ def test_digits_are_added_and_clipped(stand_in: Splits, monkeypatch: pytest.Monk
 def test_digits_of_mnist_are_mostly_20_to_24_pixels_long(mnist_dir: Path):
     digits = MNIST.load("original", mnist_dir, quietly).train.x[:800]
     rng = np.random.default_rng(0)
-    longer = np.array([max(maker_module._turned(digit, rng).shape) for digit in digits])
+    longer = np.array([max(maker_module._turn(digit, rng).shape) for digit in digits])
     assert np.mean((longer >= 20) & (longer <= 24)) > 0.75
     assert longer.max() <= 32
 
@@ -299,7 +302,7 @@ def test_labels_are_distributed_as_published(mnist_dir: Path, monkeypatch: pytes
     assert chi_square(published, np.diff((np.arange(11) / 10) ** 3)) > 21.67  # classes of equal shares
 
     monkeypatch.setattr(maker_module, "_background", lambda *args: np.zeros((128, 128), np.uint8))
-    monkeypatch.setattr(maker_module, "_turned", lambda digit, rng: digit)
+    monkeypatch.setattr(maker_module, "_turn", lambda digit, rng: digit)
     labels = Maker(0, (digits.train, digits.val, digits.test)).piece(0, 0, 4000)[1]
     assert chi_square(np.bincount(labels, minlength=10), expected) < 21.67
 
@@ -364,8 +367,8 @@ def test_what_was_kept_and_is_damaged_is_made_anew(stand_in: Splits, tmp_path: P
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_ctrl_c_leaves_nothing_behind(stand_in: Splits, tmp_path: Path, monkeypatch, num_workers: int):
-    monkeypatch.setattr(maker_module, "PIECE", 5)
-    monkeypatch.setattr(maker_module, "SAY_SECONDS", 0)
+    monkeypatch.setattr(workers, "PIECE", 5)
+    monkeypatch.setattr(workers, "PROGRESS_SECONDS", 0)
 
     def interrupt(line: str) -> None:
         if "15 of 35" in line:
@@ -385,8 +388,8 @@ def test_a_folder_that_cannot_be_written_costs_the_keeping_alone(stand_in: Split
 
 
 def test_progress_is_said(stand_in: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(maker_module, "PIECE", 9)
-    monkeypatch.setattr(maker_module, "SAY_SECONDS", 0)
+    monkeypatch.setattr(workers, "PIECE", 9)
+    monkeypatch.setattr(workers, "PROGRESS_SECONDS", 0)
     said: list[str] = []
     make(tmp_path, said.append)
     assert said[:3] == [
@@ -401,13 +404,13 @@ import sys
 from pathlib import Path
 import numpy as np
 from data import max_digit
-from data.made import max_digits
+from data.made import workers
 from data.splits import Dataset, Split, Splits
 
 digits = Split(np.full((500, 28, 28), 200, np.uint8), np.arange(500) % 10)  # more than a pipe holds
 splits = Splits(name="mnist", origin="original", train=digits, val=digits, test=digits)
 max_digit.MNIST = Dataset(name="mnist", original=lambda *_: splits, made=lambda *_: splits)
-max_digits.SAY_SECONDS = 0
+workers.PROGRESS_SECONDS = 0
 {guard}max_digit.load_made(
     Path(sys.argv[1]), lambda line: print(line, flush=True), num_train={num_train}, num_test=10, num_workers=2
 )
@@ -432,7 +435,7 @@ def test_a_script_that_cannot_have_workers_makes_the_images_alone(tmp_path: Path
     process = script(tmp_path, "", 600)
     out, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0
-    assert "this one goes on alone" in out
+    assert "this process makes the others" in out
     assert len(list((tmp_path / "data" / "made").glob("*.npy"))) == 2
 
 

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.mnist import FILES, FINGERPRINT, MNIST, load_original, read_idx
+from data.idx import read_idx
+from data.mnist import FINGERPRINT, MNIST, load_original
+from data.mnist_download import FILES
 from data.splits import DataError, Dataset, DataUnavailable, Splits
 from tests.waiting import HANG_SECONDS
 
@@ -246,7 +248,7 @@ def test_files_of_the_right_form_that_are_not_mnist_are_refused(tmp_path: Path):
 
 
 def test_the_sources_are_those_that_torchvision_lists():
-    from data.mnist import _torchvision_sources
+    from data.mnist_download import _torchvision_sources
 
     mirrors, md5s = _torchvision_sources()
     assert set(md5s) == {f"{name}.gz" for name in FILES}

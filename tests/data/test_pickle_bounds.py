@@ -41,7 +41,7 @@ HOSTILE = {
     "tuples by marks": (b"(" * MANY + b"t" * MANY + END, "more than"),
     "lists in lists": (b"]" * 9000 + b"a" * 8999 + END, f"more than {MAX_DEPTH} deep"),
     "lists that are filled later": (chain_of_open_lists(), "in use already"),
-    "a list in itself": (b"]q\x00h\x00a.", "may hold itself"),
+    "a list in itself": (b"]q\x00h\x00a.", "contain itself"),
     "calls in calls": (b"c_codecs\nencode\n" * 1000 + b")" + b"R" * 999 + END, "deep"),
     "a place in the memo": (b"]r\xff\xff\xff\x0a.", "it numbers an object"),
     "a place in the memo, as text": (b"]p999999999\n.", "it numbers an object"),
@@ -54,10 +54,10 @@ HOSTILE = {
     "text that is not there": (b"X\xff\xff\xff\x7fabc.", "truncated"),
     "an integer that is not there": (b"\x8b\xff\xff\xff\x7fabc.", "truncated"),
     "digits": (b"L" + b"9" * MANY + b"L\n.", "read as one|digits"),
-    "nothing to take": (b"\x85.", "do not go together"),
-    "nothing below a mark": (b"]((a.", "do not go together"),
-    "nothing to keep": (b"\x94.", "do not go together"),
-    "an unknown place": (b"h\x07.", "not there"),
+    "nothing to take": (b"\x85.", "inconsistent"),
+    "nothing below a mark": (b"]((a.", "inconsistent"),
+    "nothing to keep": (b"\x94.", "inconsistent"),
+    "an unknown place": (b"h\x07.", "does not have"),
 }  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data.splits import DataError, Dataset, DataUnavailable, Split, Splits, stratified_split
+from data.splits import DataError, Dataset, DataUnavailable, Split, Splits
+from data.stratified import stratified_split
 
 ROOT = Path(__file__).parents[2]
 LABELS = arrays(np.int64, st.integers(0, 200), elements=st.integers(0, 12))

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 import results
-from data.documents import read_pages
 from data.images import own
 from data.made.digits import load_made
+from data.page_files import read_pages
 from search.predict import main as predict
 from tests.search.command import run
 

@@ -72,6 +72,6 @@ def test_names_that_are_not_utf8_are_refused_and_shown_readably(here, pets):
         config = PredictConfig(
             model=str(pets[0]), input=str(source), output=None if output is None else f"{output}/a.csv"
         )
-        with pytest.raises(ValueError, match=re.escape(name) + ".*: its name is no UTF-8") as refusal:
+        with pytest.raises(ValueError, match=re.escape(name) + ".*: its name is not UTF-8") as refusal:
             predict(config)
         str(refusal.value).encode()

@@ -53,7 +53,11 @@ def make_bad_input(tmp_path, model, kind):
         return model, path, r"holds [2, 14, 14], and the model takes [N, 28, 28]"
     if kind == "type":
         np.save(path, np.full((2, 28, 28), 0.3))
-        return model, path, "x.npy: found float64 from 0 to 1 that are no 255ths; expected uint8, 0 to 255: (x * 255)"
+        return (
+            model,
+            path,
+            "x.npy: found float64 from 0 to 1 that are not multiples of 1/255; expected uint8, 0 to",
+        )
     if kind == "text":
         path.write_text("not an array")
         return model, path, "not an .npy file"
@@ -126,9 +130,9 @@ def test_arrays_are_taken_in_each_type_and_layout_that_training_takes(here, pets
     ("array", "message"),
     [
         (np.zeros((2, 64), np.uint8), "holds [2, 64], and the model takes [N, 8, 8]; rows of pixels become images by"),
-        (np.zeros((2, 8, 8, 4), np.uint8), "of RGBA take three channels: x[..., :3]"),
-        (np.full((2, 8, 8), 300), "expected values from 0 to 255, found int64 from 300 to 300; of 16 bits they become"),
-        (np.full((2, 8, 8), -0.5), "from -1 to 1 they become ((x + 1) * 127.5).round().astype(np.uint8)"),
+        (np.zeros((2, 8, 8, 4), np.uint8), "take three channels of RGBA: x[..., :3]"),
+        (np.full((2, 8, 8), 300), "expected values from 0 to 255, found int64 from 300 to 300; convert 16 bits by"),
+        (np.full((2, 8, 8), -0.5), "convert -1 to 1 by ((x + 1) * 127.5).round().astype(np.uint8)"),
         (np.full((2, 8, 8), np.nan), "found float64 from nan to nan"),
     ],
 )
