@@ -1,4 +1,7 @@
-"""One file a task; each exports TASK. The file's name is the task's name: `find` and `names` look no further."""
+"""One file for each task, which exports TASK and has the task's name; `names` and `find` look the tasks up here.
+
+A task is data, search space and goal, as values. It imports spaces and data, and neither torch nor Ray.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ __all__ = ["Metric", "Reference", "Scale", "Task", "find", "names"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large a task's search is unless the command line says otherwise. None is all, or no limit."""
+    """The default size of a task's search. None means all examples, or no limit."""
 
     num_trials: int
     max_epochs: int
@@ -28,9 +31,9 @@ class Scale:
     train_examples: int | None = None
     val_examples: int | None = None
     dataset: Dataset | None = None
-    """In place of the task's, where data are made in another number."""
+    """Replaces the task's dataset, for made data of another size."""
     fix: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters of the space that are not searched at this scale."""
+    """Values of parameters that are not searched at this scale."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,9 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is searched for: on which data, to which end, in which space, under which budget, beside which networks.
+    """A search problem: data, goal, search space, budget and baselines.
 
-    `laptop` ends within about 15 minutes on 2 CPU cores; `full` is the real thing, on GPUs.
+    `laptop` is a search of about 15 minutes on 2 CPU cores; `full` is one for GPUs.
     """
 
     name: str
@@ -60,26 +63,26 @@ class Task:
     max_code: int | None = None
     references: Mapping[str, Reference] = field(default_factory=dict)
     gpus_per_trial: float = 1.0
-    """Share of a GPU that a trial takes where there are GPUs."""
+    """The share of a GPU that a trial takes, if there are GPUs."""
     tailor: Callable[[Path], Task] | None = None
-    """Makes the task for a user's own data, where it can be had for them."""
+    """Makes the task for a user's own data; None if the task cannot be applied to them."""
 
     @property
     def objective(self) -> Metric:
         return self.goal.metric
 
     def scale(self, name: str) -> Scale:
-        """The scale called laptop or full."""
+        """Returns the scale called laptop or full."""
         return {"laptop": self.laptop, "full": self.full}[name]
 
 
 def names() -> list[str]:
-    """All tasks' names, in alphabetical order."""
+    """Returns all tasks' names, in alphabetical order."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def find(name: str) -> Task:
-    """The task of a name. Raises ValueError with the names that there are."""
+    """Returns the task of this name. Raises ValueError, with all names, if there is none."""
     if name not in names():
         raise ValueError(f"task={name}: there is no such task; there are {', '.join(names())}")
     task: Task = import_module(f"{__name__}.{name}").TASK

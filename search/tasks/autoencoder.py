@@ -1,4 +1,4 @@
-"""autoencoder: the network that gives MNIST's digits back best through a narrow code."""
+"""autoencoder: the network that best reconstructs MNIST's digits from a narrow code."""
 
 from data.mnist import MNIST
 from search.tasks import Reference, Scale, Task
@@ -40,7 +40,7 @@ FLAT_AUTOENCODER = Candidate(
 
 TASK = Task(
     name="autoencoder",
-    sentence="the best reconstruction of MNIST digits through a code of at most 128 values",
+    sentence="the best autoencoder for MNIST digits with a code of at most 128 values",
     dataset=MNIST,
     space=autoencoder_space(
         input_shape=(1, 28, 28),

@@ -1,4 +1,4 @@
-"""denoiser: the network that takes Gaussian noise off MNIST's digits best."""
+"""denoiser: the network that best removes Gaussian noise from MNIST's digits."""
 
 from data.mnist import MNIST
 from search.tasks import Reference, Scale, Task
@@ -20,12 +20,12 @@ WIDE_DENOISER = Candidate(
 )
 """S. Shanmuhvel, 'Recognising MNIST', section 2.2: 103,073 parameters, a mean squared error of 0.0026 after 50 epochs.
 
-The report does not name its noise; it cannot have been 0.5. There, and at 0.2, this recipe falls to all black within 40
-steps and stays (0.11; seen for three seeds, also in float32); at 0.1 it reaches 0.0024 within 80 steps."""
+The report does not name its noise; it cannot have been 0.5. At 0.5 and at 0.2, this recipe's output turns black within
+40 steps and stays so (0.11; seen for three seeds, also in float32); at 0.1 it reaches 0.0024 within 80 steps."""
 
 TASK = Task(
     name="denoiser",
-    sentence="the best network that takes Gaussian noise off MNIST digits",
+    sentence="the network that best removes Gaussian noise from MNIST digits",
     dataset=MNIST,
     space=autoencoder_space(
         input_shape=(1, 28, 28),

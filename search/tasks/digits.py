@@ -1,4 +1,4 @@
-"""digits: the best classifier of Kaggle's 'Digit Recognizer' images, whatever its size."""
+"""digits: the best classifier of Kaggle's 'Digit Recognizer' images, of any size."""
 
 from data.digit_recognizer import DIGITS
 from search.tasks import Reference, Scale, Task
@@ -40,8 +40,8 @@ SHAN_BASE = Network(
         *(Flatten(), Dropout(0.5), Dense(256), RELU, Dropout(0.5), Dense(10)),
     ),
 )
-"""T. Shan, 'MNIST data deep learning', model 1: 85,386 parameters, 99.4% validation accuracy within 100 epochs. Dropout
-rates are not given: 0.25 after convolutions and 0.5 around dense layers are chosen, here and below."""
+"""T. Shan, 'MNIST data deep learning', model 1: 85,386 parameters, 99.4% validation accuracy within 100 epochs. The
+report gives no dropout rates: 0.25 after convolutions and 0.5 around dense layers are our choice, here and below."""
 
 SHAN_SMALL = Network(
     IMAGE,
@@ -53,7 +53,7 @@ SHAN_SMALL = Network(
 )
 """The same, model 2: 4,819 parameters (the report's 4,843 count 24 running statistics), 97.9% within 100 epochs."""
 
-# For a backbone: 56x56, in three equal channels, standardized by the means of ImageNet's three
+# Prepares images for a backbone: 56x56, in three equal channels, standardized by the means over ImageNet's channels.
 COLOURED = (Standardize(0.449, 0.226), Upsample(2), Repeat(3))
 
 SHAN_VGG16 = Network(
@@ -64,7 +64,7 @@ SHAN_VGG16 = Network(
 two of VGG16's layers: 590,080 each.)"""
 
 RESNET18_FROZEN = Network(IMAGE, (*COLOURED, Backbone("resnet18"), GlobalPool(), Dropout(0.5), Dense(10)))
-"""A wish of the same report: ResNet18 (He et al. 2016) in the place of VGG16, with a head of ours."""
+"""Proposed in the same report: ResNet18 (He et al. 2016) instead of VGG16; the head is our choice."""
 
 LENET5 = Network(
     IMAGE,
@@ -73,7 +73,7 @@ LENET5 = Network(
         *(Flatten(), Dense(120), RELU, Dense(84), RELU, Dense(10)),
     ),
 )
-"""Another one: LeNet-5 (LeCun et al. 1998), with today's ReLU and max pooling: 61,706 parameters."""
+"""Proposed there too: LeNet-5 (LeCun et al. 1998), with today's ReLU and max pooling: 61,706 parameters."""
 
 DIGITS_32_64 = Network(
     IMAGE,
@@ -82,8 +82,8 @@ DIGITS_32_64 = Network(
         *(Flatten(), Dropout(0.25), Dense(128), RELU, Dense(10)),
     ),
 )
-"""'Training CNN on MNIST Dataset': 98.9% validation accuracy after 10 epochs, 98.978% on Kaggle. Kernels, padding and
-the hidden width are not given: 3, same, and 128 are chosen."""
+"""'Training CNN on MNIST Dataset': 98.9% validation accuracy after 10 epochs, 98.978% on Kaggle. The article gives no
+kernel, padding and hidden width: 3, same and 128 are our choice."""
 
 TASK = Task(
     name="digits",

@@ -1,4 +1,4 @@
-"""documents: the network that takes stains, folds and watermarks off scanned text best."""
+"""documents: the network that best removes stains, folds and watermarks from scanned text."""
 
 from data.documents import DOCUMENTS
 from search.tasks import Reference, Scale, Task, denoiser
@@ -6,18 +6,18 @@ from spaces.autoencoder import autoencoder_space
 from spaces.goal import Restore
 from spaces.recipe import Candidate, Recipe
 
-HEIGHT, WIDTH = 420, 540  # what MACs are counted for; a network takes pages of every size
+HEIGHT, WIDTH = 420, 540  # the size that MACs are counted for; a network takes pages of any size
 
 WIDE_DENOISER = Candidate(
     denoiser.WIDE_DENOISER.network.resized(HEIGHT, WIDTH),
     Recipe(optimizer="adam", learning_rate=1e-3, batch_size=16),
 )
 """S. Shanmuhvel, 'Recognising MNIST', section 3.3: 103,073 parameters, a mean squared error of 0.0015 after 25 epochs
-of whole pages, of 4.54e-4 after 100 with a batch size of 8. Here it is trained on patches, as the others are."""
+of whole pages, and 4.54e-4 after 100 with a batch size of 8. Here it is trained on patches, like all candidates."""
 
 TASK = Task(
     name="documents",
-    sentence="the best network that cleans scanned pages of text",
+    sentence="the network that best cleans scanned pages of text",
     dataset=DOCUMENTS,
     space=autoencoder_space(
         input_shape=(1, HEIGHT, WIDTH),

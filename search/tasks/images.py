@@ -1,4 +1,4 @@
-"""images: a classifier of the user's own images, of whatever size and number."""
+"""images: a classifier of the user's own images, of any size and number."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from spaces.space import Space
 WIDTHS = ((8, 48), (12, 64), (16, 96), (24, 128), (32, 192))
 LAPTOP_EXAMPLES, LAPTOP_EPOCHS = 10_000, 10
 LAPTOP_MACS = 1e12
-"""Of a whole trial's forward passes: about a minute of training on a core."""
+"""The MACs of all forward passes of a trial: about a minute of training on a core."""
 MACS_PER_PIXEL = 400
-"""What the cheapest networks take; a limit below that would leave nothing."""
+"""The MACs of the cheapest networks; a lower limit would leave no network."""
 
 
 def task_for(splits: Splits) -> Task:
-    """The task of classifying these images."""
+    """Returns the task of classifying these images."""
     read = Dataset(name=splits.name, original=lambda *_: splits, made=lambda *_: splits, own=lambda _: splits)
     x = splits.train.x
     assert not isinstance(x, list)
@@ -55,11 +55,11 @@ def _laptop(shape: Shape, num_images: int) -> Scale:
     return Scale(num_trials=24, max_epochs=LAPTOP_EPOCHS, max_macs=round(macs), train_examples=limit)
 
 
-MADE_SHAPE, NUM_MADE = (1, 28, 28), 1_257  # of data/made/digits.py, which takes over a second to import
+MADE_SHAPE, NUM_MADE = (1, 28, 28), 1_257  # the digits of data.made.digits, which take over a second to load
 
 TASK = Task(
     name="images",
-    sentence="the best classifier of your own images, of which data=FOLDER or data=FILE.npz says where they are",
+    sentence="the best classifier of your own images (data=FOLDER or data=FILE.npz)",
     dataset=IMAGES,
     space=_space(MADE_SHAPE, 10, Standardize(0.1559, 0.2977)),
     laptop=_laptop(MADE_SHAPE, NUM_MADE),

@@ -14,13 +14,13 @@ RELU = Activation()
 
 
 def _keras_stage(filters: int, kernel: int) -> list[Layer]:
-    """Two convolutions without padding; the report names no dropout rate: 0.25 is chosen."""
+    """Returns two convolutions without padding. The report names no dropout rate: 0.25 is our choice."""
     convs = [layer for _ in range(2) for layer in (Conv(filters, kernel, padding="valid"), RELU)]
     return [*convs, Norm(), Pool("max", 2), Dropout(0.25)]
 
 
 def _torch_section(filters: int, pool: Pool) -> list[Layer]:
-    """The report names the widths between sections alone: within one, both convolutions are taken as wide."""
+    """Returns two convolutions of one width, since the report names only the widths between sections."""
     first, second = (Conv(filters, 3, padding="valid") for _ in range(2))
     return [first, RELU, second, Norm(), RELU, pool, Dropout(0.3)]
 
@@ -37,15 +37,16 @@ KERAS_MAX_DIGIT = Candidate(
     Recipe(optimizer="nadam", learning_rate=2e-3, batch_size=32, patience=3),
 )
 """B. Furtado, N. Krishna, H. Zhou, 'Modified MNIST Classification', figure 8: 1,912,010 parameters; 97.6% validation
-and 96.1% test accuracy after three fits of up to 20 epochs. Batch size and patience are not given: Keras' 32, and 3."""
+and 96.1% test accuracy after three fits of up to 20 epochs. The report gives no batch size and patience: Keras' 32 and
+3 are our choice."""
 
 RESNET18_MAX_DIGIT = Candidate(
     Network(IMAGE, (*resnet18_features(), GlobalPool(), Dense(10))),
     Recipe(optimizer="adadelta", learning_rate=1.0, batch_size=64),
 )
 """The same, section V.B: 11,175,370 parameters, 94.5% validation and 93.1% test accuracy after 25 epochs. There it was
-trained on outputs that went through a softmax before the loss's own, hence its loss of 1.52; here on logits. The batch
-size is not given: 64 is chosen."""
+trained on outputs that passed a softmax before the loss's own, hence its loss of 1.52; here it is trained on logits.
+The report gives no batch size: 64 is our choice."""
 
 TORCH_MAX_DIGIT = Candidate(
     Network(
@@ -59,7 +60,8 @@ TORCH_MAX_DIGIT = Candidate(
     ),
     Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64),
 )
-"""The same, section V.C: 471,210 parameters, 88.9% validation accuracy after 25 epochs. Batch size chosen: 64."""
+"""The same, section V.C: 471,210 parameters, 88.9% validation accuracy after 25 epochs. The batch size
+of 64 is our choice."""
 
 TASK = Task(
     name="max_digit",
@@ -77,8 +79,8 @@ TASK = Task(
         max_dropout=0.5,
         recipe=recipe_parameters(learning_rates=(5e-4, 1e-2), batch_sizes=(32, 64)),
     ),
-    # At first every network says 9, the commonest label, for hundreds of steps; without batch norm, for thousands. A
-    # rung while all still do so would draw lots
+    # Every network predicts 9, the commonest label, for its first hundreds of steps; without batch norm, for thousands.
+    # ASHA would choose at random at a rung in that phase.
     laptop=Scale(
         num_trials=16,
         max_epochs=8,

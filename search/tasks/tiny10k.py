@@ -8,7 +8,7 @@ from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 
 PIXELS = Standardize(0.1307, 0.3081)
-"""Mean and standard deviation of the pixels of MNIST's training images, 0 to 1."""
+"""The mean and standard deviation of MNIST's training pixels, from 0 to 1."""
 
 BERTOLDI = Candidate(
     Network(
