@@ -1,4 +1,4 @@
-"""A web server on the loopback that serves what a test gives it, well or badly."""
+"""A local web server that serves a test's files, well or badly, and a stand-in for MNIST."""
 
 import socket
 import threading
@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from data import max_digit
+from data.splits import Dataset, Splits
+from tests.data.toy_digits import squares
 
 Serve = Callable[[Mapping[str, bytes | str]], str]
 
@@ -61,3 +65,12 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Splits:
+    """Replaces MNIST by a few digits, so that nothing is downloaded."""
+    digits = Splits(name="mnist", origin="original", train=squares(*range(10)), val=squares(3, 4), test=squares(5, 6))
+    loaded = Dataset(name="mnist", original=lambda data_dir, say: digits, made=lambda data_dir, say: digits)
+    monkeypatch.setattr(max_digit, "MNIST", loaded)
+    return digits

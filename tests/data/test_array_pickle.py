@@ -186,7 +186,7 @@ def test_harm_within_something_harmless_is_refused(protocol: int, wrap, tmp_path
         (b"cnumpy\n\x1b[31mred\n.", r"asks for numpy\.\\x1b\[31mred"),  # a terminal must not obey it
     ],
 )
-def test_what_was_found_instead_is_said(content: bytes, found: str, tmp_path: Path):
+def test_the_message_names_what_was_found_instead(content: bytes, found: str, tmp_path: Path):
     with pytest.raises(DataError, match=found) as failure:
         read(content, tmp_path)
     assert str(tmp_path / "array") in str(failure.value)

@@ -1,4 +1,4 @@
-"""Kaggle's digits read from CSV files, refused with line and column, and replaced by MNIST where they are absent."""
+"""CSV files of digits are read, or refused with the line and column of the fault."""
 
 import csv
 import re
@@ -10,25 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.digit_csv import PIXELS, read_labelled, read_unlabelled
-from data.digit_recognizer import DIGITS, load_original
-from data.splits import DataError, Dataset, DataUnavailable, Split, Splits
-
-HEADER = ["label", *PIXELS]
-
-
-def rows(num: int) -> list[list[str]]:
-    """num rows of different values, their labels 0 to 9 in turn."""
-    return [[str(i % 10), *(str((i + 7 * j) % 256) for j in range(784))] for i in range(num)]
-
-
-def text(table: list[list[str]], header: list[str] = HEADER, end: str = "\n") -> str:
-    return "".join(",".join(row) + end for row in [header, *table])
-
-
-def store(folder: Path, content: str | bytes, name: str = "train.csv") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return folder / name
+from data.splits import DataError
+from tests.data.digit_rows import HEADER, rows, store, text
 
 
 def check(path: Path, table: list[list[str]]) -> None:
@@ -64,7 +47,7 @@ def test_whole_numbers_may_be_written_as_decimals(tmp_path: Path):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_pixels_from_0_to_1_are_told_how_they_become_whole_numbers(tmp_path: Path):
+def test_a_pixel_between_0_and_1_is_refused_with_the_conversion(tmp_path: Path):
     table = rows(8)
     table[5][3] = "0.5"
     with pytest.raises(DataError, match=r"line 7, column pixel2: .* found '0.5'; convert pixels from 0 to 1 by round"):
@@ -172,7 +155,7 @@ def test_a_labelled_file_is_refused_where_an_unlabelled_one_is_expected(tmp_path
         (text(rows(2)).encode().replace(b"\n1,", b"\n\xff,"), r"line 3, column label: .* found '\\\\xff'"),
     ],
 )
-def test_what_is_no_such_file_is_told_apart(tmp_path: Path, content: bytes, found: str):
+def test_other_files_are_refused_with_what_was_found(tmp_path: Path, content: bytes, found: str):
     path = store(tmp_path, content)
     with pytest.raises(DataError, match=f"^{re.escape(str(path))}: .*{found}"):
         read_labelled(path)
@@ -221,94 +204,3 @@ def test_a_cell_is_taken_exactly_if_it_is_a_whole_number_in_range(tmp_path_facto
     else:
         with pytest.raises(DataError, match="line 3, column pixel8: expected a whole number from 0 to 255"):
             read_labelled(path)
-
-
-def load(data_dir: Path, mnist: Dataset | None = None, say=lambda line: None) -> Splits:
-    return load_original(data_dir, say, mnist=mnist or no_mnist())
-
-
-def no_mnist() -> Dataset:
-    def original(data_dir, say):
-        raise DataUnavailable(f"no MNIST in {data_dir}")
-
-    return Dataset(name="mnist", original=original, made=DIGITS.made)
-
-
-def small_mnist() -> Dataset:
-    """100 training images in two splits of 85 and 15, and 10 test images; each is full of its number."""
-    x = np.arange(110, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
-    parts = [Split(x[part], np.arange(110)[part] % 10) for part in np.split(np.arange(110), [85, 100])]
-    splits = Splits(name="mnist", origin="original", train=parts[0], val=parts[1], test=parts[2])
-    return Dataset(name="mnist", original=lambda data_dir, say: splits, made=DIGITS.made)
-
-
-def test_the_labelled_rows_are_split_80_to_20_and_there_is_no_test_split(tmp_path: Path):
-    store(tmp_path / "digit-recognizer", text(rows(200)))
-    store(tmp_path / "digit-recognizer", b"not read at all", "test.csv")
-    said: list[str] = []
-    splits = load(tmp_path, say=said.append)
-
-    assert said == []
-    assert (splits.name, splits.origin, splits.num_classes) == ("digit-recognizer", "original", 10)
-    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [160, 40, 0]
-    assert splits.test.x.shape == (0, 28, 28)
-    assert np.bincount(splits.val.y).tolist() == [4] * 10
-    both = np.concatenate([splits.train.x, splits.val.x])
-    assert np.unique(both[:, 0, 0]).tolist() == list(range(200))  # the first pixel is the row's number
-    assert np.array_equal(splits.val.x[:, 0, 0] % 10, splits.val.y)
-    assert load(tmp_path).fingerprint == splits.fingerprint
-
-
-def test_too_few_rows_of_a_label_are_named(tmp_path: Path):
-    path = store(tmp_path / "digit-recognizer", text([row for row in rows(200) if row[0] != "4"]))
-    with pytest.raises(DataError, match=r"at least 10 rows of each label from 0 to 9, found 0 of label 4") as failure:
-        load(tmp_path)
-    assert str(path) in str(failure.value)
-
-
-def test_a_folder_without_the_file_is_an_error_that_no_fallback_hides(tmp_path: Path):
-    store(tmp_path / "digit-recognizer", b"", "test.csv")
-    for choice in ("auto", "original"):
-        with pytest.raises(
-            DataError, match=r"digit-recognizer: expected a folder with Kaggle's train\.csv, found none"
-        ):
-            DIGITS.load(choice, tmp_path, print)
-
-
-def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path):
-    (tmp_path / "digit-recognizer").write_text("")
-    with pytest.raises(DataError, match="digit-recognizer: expected a folder"):
-        load(tmp_path, small_mnist())
-
-
-def test_without_the_files_mnist_is_split_in_the_same_way_and_that_is_said(tmp_path: Path):
-    said: list[str] = []
-    splits = load(tmp_path, small_mnist(), said.append)
-
-    assert (splits.name, splits.origin) == ("mnist", "original")
-    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [80, 20, 10]
-    both = np.concatenate([splits.train.x, splits.val.x])
-    assert np.unique(both[:, 0, 0]).tolist() == list(range(100))
-    assert splits.test.x[:, 0, 0].tolist() == list(range(100, 110))
-    (line,) = said
-    assert line == f"{tmp_path / 'digit-recognizer' / 'train.csv'} does not exist: using mnist instead"
-    assert splits.fingerprint != small_mnist().original(tmp_path, print).fingerprint
-
-
-def test_without_both_the_message_says_where_each_was_looked_for(tmp_path: Path):
-    with pytest.raises(DataUnavailable) as failure:
-        load(tmp_path)
-    for part in (tmp_path / "digit-recognizer" / "train.csv", f"no MNIST in {tmp_path}"):
-        assert str(part) in str(failure.value)
-
-
-def test_the_published_mnist_takes_the_place_of_the_files(mnist_dir: Path):
-    splits = DIGITS.load("original", mnist_dir, lambda line: None)
-    assert (splits.name, splits.num_classes) == ("mnist", 10)
-    assert [len(split) for split in (splits.train, splits.val, splits.test)] == [48_000, 12_000, 10_000]
-    shares = [np.bincount(split.y) / len(split) for split in (splits.train, splits.val)]
-    assert np.allclose(*shares, atol=1e-3)
-
-
-def test_the_made_choice_needs_no_files(tmp_path: Path):
-    assert DIGITS.load("made", tmp_path / "absent", print).name == "sklearn-digits"

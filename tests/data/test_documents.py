@@ -111,7 +111,7 @@ def test_without_the_folder_auto_draws_pages_and_original_says_what_to_copy(tmp_
         (["documents"], r"documents: expected a folder, found none that can be read"),
     ],
 )
-def test_half_a_dataset_is_never_passed_over(choice: str, files: list[str], message: str, tmp_path: Path):
+def test_half_a_dataset_is_an_error(choice: str, files: list[str], message: str, tmp_path: Path):
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(page(1)).save(tmp_path / name, format="PNG")
@@ -191,7 +191,7 @@ def test_a_grey_page_in_any_8_bit_mode_is_read_without_loss(mode: str, tmp_path:
         (Image.fromarray(np.full((64, 64), 500, np.uint16)), r"16 bits \(mode I;16\)"),
     ],
 )
-def test_what_would_lose_something_is_refused_with_its_mode(image: Image.Image, found: str, tmp_path: Path):
+def test_a_lossy_conversion_is_refused_with_the_images_mode(image: Image.Image, found: str, tmp_path: Path):
     if image.mode == "P":
         image.putpalette([0, 0, 0, 200, 30, 30])
     store(tmp_path / "1.png", image)
@@ -199,7 +199,7 @@ def test_what_would_lose_something_is_refused_with_its_mode(image: Image.Image, 
         read_pages(tmp_path)
 
 
-def test_pages_are_read_in_natural_order_whatever_else_lies_there(tmp_path: Path):
+def test_pages_are_read_in_natural_order_among_other_files(tmp_path: Path):
     for value, name in enumerate(["2.png", "10.png", "a.png", "b2.PNG", "b10.png"]):
         store(tmp_path / name, page(value, 64 + value, 80))
     (tmp_path / "notes.txt").write_text("no page")
@@ -268,7 +268,7 @@ def test_the_published_documents_are_36_pages_split_in_the_one_way():
 
 
 @pytest.mark.skipif(not (REAL / "documents").is_dir(), reason="the scanned documents are not in ../shared/data")
-def test_the_pages_to_be_judged_are_read():
+def test_the_published_test_pages_are_read():
     images, names = read_pages(REAL / "documents" / "test")
     assert (len(images), names[:3], names[-1]) == (29, ["6.png", "8.png", "26.png"], "216.png")
     assert {image.shape for image in images} == {(420, 540), (258, 540)}
@@ -283,7 +283,7 @@ def test_importing_documents_brings_in_nothing_slow():
     assert done.stdout.strip() == "set()"
 
 
-def test_other_programs_files_are_no_pages_and_names_that_are_no_utf8_are_refused(tmp_path: Path):
+def test_litter_is_skipped_and_names_that_are_not_utf8_are_refused(tmp_path: Path):
     Image.fromarray(page(1)).save(tmp_path / "1.png")
     for name in ("._1.png", "~$1.png", "__MACOSX", "@eaDir"):
         (tmp_path / name).write_bytes(b"of another program")

@@ -17,23 +17,23 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 def test_a_file_is_fetched_whole_and_alone(serve, tmp_path: Path):
-    said: list[str] = []
+    lines: list[str] = []
     path = tmp_path / "new" / "folder" / "file.gz"
 
-    fetch(serve({"file.gz": CONTENT}) + "file.gz", path, MD5, said.append)
+    fetch(serve({"file.gz": CONTENT}) + "file.gz", path, MD5, lines.append)
 
     assert path.read_bytes() == CONTENT
     assert [file.name for file in path.parent.iterdir()] == ["file.gz"]
-    assert "file.gz" in said[0]
+    assert "file.gz" in lines[0]
 
 
 def test_a_large_download_says_how_far_it_is(serve, tmp_path: Path):
     content = bytes(5 * 10**6)
-    said: list[str] = []
+    lines: list[str] = []
 
-    fetch(serve({"big": content}) + "big", tmp_path / "big", hashlib.md5(content).hexdigest(), said.append)
+    fetch(serve({"big": content}) + "big", tmp_path / "big", hashlib.md5(content).hexdigest(), lines.append)
 
-    assert [line for line in said if "%" in line] == ["big: 42% of 5.0 MB", "big: 84% of 5.0 MB"]
+    assert [line for line in lines if "%" in line] == ["big: 42% of 5.0 MB", "big: 84% of 5.0 MB"]
 
 
 @pytest.mark.parametrize(

@@ -60,28 +60,28 @@ def check_small(splits: Splits) -> None:
     assert splits.test.y.tolist() == list(range(10))
 
 
-def test_files_that_are_there_are_read_without_network(tmp_path: Path):
+def test_existing_files_are_read_without_network(tmp_path: Path):
     store(tmp_path, CONTENTS)
     check_small(load(tmp_path))
 
 
-def test_gzipped_files_do_as_well(tmp_path: Path):
+def test_gzipped_files_are_read(tmp_path: Path):
     store(tmp_path, GZIPPED)
     check_small(load(tmp_path))
 
 
-def test_of_both_forms_the_plain_one_counts(tmp_path: Path):
+def test_the_plain_file_takes_precedence_over_the_gzipped_one(tmp_path: Path):
     store(tmp_path, CONTENTS | {f"{IMAGES}.gz": b"something else"})
     check_small(load(tmp_path))
 
 
 def test_a_download_leaves_the_files_as_torchvision_keeps_them(serve, tmp_path: Path):
-    said: list[str] = []
-    check_small(load(tmp_path / "new", serve(GZIPPED), say=said.append))
+    lines: list[str] = []
+    check_small(load(tmp_path / "new", serve(GZIPPED), say=lines.append))
 
     raw = tmp_path / "new" / "MNIST" / "raw"
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == CONTENTS | GZIPPED
-    assert any("t10k-labels" in line for line in said)
+    assert any("t10k-labels" in line for line in lines)
     check_small(load(tmp_path / "new"))
 
 
@@ -96,7 +96,7 @@ def test_the_next_mirror_is_tried_for_a_file_that_the_first_gets_wrong(serve, tm
     check_small(load(tmp_path, first, second))
 
 
-def test_a_mirror_that_does_not_answer_is_passed_over(serve, refused: str, tmp_path: Path):
+def test_a_mirror_that_does_not_answer_is_skipped(serve, refused: str, tmp_path: Path):
     check_small(load(tmp_path, refused, serve(GZIPPED)))
 
 
@@ -108,16 +108,16 @@ def test_without_files_and_network_the_message_says_where_and_what_to_do(refused
     assert list(tmp_path.iterdir()) == []
 
 
-def test_auto_without_files_and_network_gives_the_made_digits_and_says_so(refused: str, tmp_path: Path):
+def test_auto_without_files_and_network_gives_the_made_digits_with_a_notice(refused: str, tmp_path: Path):
     original = partial(load_original, files=SMALL, mirrors=[refused], md5s=MD5S, fingerprint=None)
-    said: list[str] = []
-    splits = Dataset(name="mnist", original=original, made=MNIST.made).load("auto", tmp_path, said.append)
+    lines: list[str] = []
+    splits = Dataset(name="mnist", original=original, made=MNIST.made).load("auto", tmp_path, lines.append)
     assert (splits.name, splits.origin) == ("sklearn-digits", "made")
     for part in (refused, "data_dir=", "Using sklearn-digits instead", "NOT results on mnist"):
-        assert part in said[-1]
+        assert part in lines[-1]
 
 
-def test_a_server_that_sends_something_else_is_as_good_as_no_network(serve, tmp_path: Path):
+def test_a_server_that_sends_something_else_counts_as_no_network(serve, tmp_path: Path):
     with pytest.raises(DataUnavailable, match="expected MD5"):
         load(tmp_path, serve(dict.fromkeys(GZIPPED, b"please log in")))
 
@@ -258,10 +258,10 @@ def test_the_sources_are_those_that_torchvision_lists():
 @pytest.mark.skipif(not (REAL / "MNIST" / "raw").is_dir(), reason="the files of MNIST are not here")
 @pytest.mark.parametrize("choice", ["auto", "original"])
 def test_the_published_mnist_is_split_in_the_one_way(choice: str):
-    said: list[str] = []
-    splits = MNIST.load(choice, REAL, said.append)
+    lines: list[str] = []
+    splits = MNIST.load(choice, REAL, lines.append)
 
-    assert said == []
+    assert lines == []
     assert splits.fingerprint == FINGERPRINT
     assert (splits.name, splits.origin, splits.num_classes) == ("mnist", "original", 10)
     assert [len(split) for split in (splits.train, splits.val, splits.test)] == [51_000, 9_000, 10_000]

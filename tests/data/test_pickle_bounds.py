@@ -67,10 +67,10 @@ def test_what_would_build_too_much_is_refused_in_bounded_memory(tmp_path: Path):
     for number, (content, _) in enumerate(HOSTILE.values()):
         paths.append(tmp_path / f"{number}.pkl")
         paths[-1].write_bytes(content)
-    told = outcomes("data.array_pickle:read_array", paths)
-    for (name, (_, reason)), path, said in zip(HOSTILE.items(), paths, told, strict=True):
-        assert said.startswith(f"ValueError: {path}: expected a pickle of one NumPy array"), name
-        assert any(part in said for part in reason.split("|")), f"{name}: {said}"
+    messages = outcomes("data.array_pickle:read_array", paths)
+    for (name, (_, reason)), path, message in zip(HOSTILE.items(), paths, messages, strict=True):
+        assert message.startswith(f"ValueError: {path}: expected a pickle of one NumPy array"), name
+        assert any(part in message for part in reason.split("|")), f"{name}: {message}"
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -90,19 +90,19 @@ def test_limited_keeps_each_label_and_leaves_validation_and_test_alone(num: int)
     assert splits.limited(num).fingerprint == limited.fingerprint
 
 
-def test_limited_to_nothing_in_particular_is_all():
+def test_limited_without_limits_keeps_all():
     splits = toy()
     assert splits.limited(None) is splits
 
 
 @pytest.mark.parametrize("num", [-1, 0, 1, 21])
-def test_limited_says_how_many_there_are(num: int):
+def test_limited_reports_the_number_of_examples(num: int):
     with pytest.raises(ValueError, match=rf"train_examples={num}: toy has 20 training examples of 2 classes"):
         toy().limited(num)
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(None, 20), (1, 2), (2, 2), (7, 7), (20, 20), (60, 20)])
-def test_at_most_takes_all_where_there_are_fewer_and_one_of_each_label_at_least(limit: int | None, kept: int):
+def test_at_most_keeps_all_if_there_are_fewer_and_at_least_one_of_each_label(limit: int | None, kept: int):
     splits = toy().at_most(limit, limit)
     assert len(splits.train) == len(splits.val) == kept
     assert set(splits.train.y) == set(splits.val.y) == {0, 1}
@@ -152,26 +152,26 @@ def dataset(error: Exception | None = None) -> Dataset:
 
 
 @pytest.mark.parametrize(("choice", "name"), [("auto", "original"), ("original", "original"), ("made", "stand-in")])
-def test_each_choice_gives_its_data_without_a_word(choice: str, name: str, tmp_path: Path):
-    said: list[str] = []
-    assert dataset().load(choice, tmp_path, said.append).name == name
-    assert said == []
+def test_each_choice_gives_its_data_silently(choice: str, name: str, tmp_path: Path):
+    lines: list[str] = []
+    assert dataset().load(choice, tmp_path, lines.append).name == name
+    assert lines == []
 
 
 def test_auto_falls_back_loudly_and_original_does_not(tmp_path: Path):
     nothing = dataset(DataUnavailable("no files, no network; copy them to HERE"))
-    said: list[str] = []
+    lines: list[str] = []
 
-    assert nothing.load("auto", tmp_path, said.append).name == "stand-in"
-    (notice,) = said
+    assert nothing.load("auto", tmp_path, lines.append).name == "stand-in"
+    (notice,) = lines
     for part in ("NOTICE", "copy them to HERE", "stand-in", "20 training images", "NOT results on toy"):
         assert part in notice
     with pytest.raises(DataUnavailable, match="no network"):
-        nothing.load("original", tmp_path, said.append)
+        nothing.load("original", tmp_path, lines.append)
 
 
 @pytest.mark.parametrize("choice", ["auto", "original"])
-def test_a_damaged_file_is_never_passed_over(choice: str, tmp_path: Path):
+def test_a_damaged_file_is_always_an_error(choice: str, tmp_path: Path):
     with pytest.raises(DataError, match="truncated"):
         dataset(DataError("truncated")).load(choice, tmp_path, print)
 
