@@ -14,14 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.analysis.comparable import differing, left_apart
+from results.analysis.comparable import describe_excluded, find_differences
 from results.bucket import Remote, explain_errors
 from results.conditions import BEGINNING_BYTES, Conditions
 from results.locations import is_remote
 from results.own_files import JOURNAL
 from results.runs_at import runs_at
 from results.schema import SCHEMAS
-from results.tables import beginning, completed, decoded, frame, named
+from results.tables import decode, fill_conditions, frame, read_beginning, set_run_name
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _found(root: str, remote: Remote | None, name: str, table: str) -> Found:
     own_name = os.path.basename(os.path.abspath(root))
     run = f"{own_name}/{name}" if name == own_name else name or own_name  # a run within one of the same name
     content, journal = _contents(place, remote, f"{name}/" if name else "", f"{table}.parquet")
-    read = decoded(content, f"{place}/{table}.parquet", table)
-    return Found(place, named(completed(read, journal), run), _first_line(journal) or _digest(read))
+    read = decode(content, f"{place}/{table}.parquet", table)
+    return Found(place, set_run_name(fill_conditions(read, journal), run), _first_line(journal) or _digest(read))
 
 
 def _contents(place: str, remote: Remote | None, prefix: str, file: str) -> tuple[bytes, bytes]:
@@ -121,7 +121,7 @@ def _contents(place: str, remote: Remote | None, prefix: str, file: str) -> tupl
         content = Path(place, file).read_bytes()  # at once: a writer may replace the file meanwhile
     except OSError as error:
         raise ValueError(f"{place}/{file}: cannot be read: {error.strerror}") from error
-    return content, beginning(Path(place, JOURNAL))
+    return content, read_beginning(Path(place, JOURNAL))
 
 
 def _first_line(journal: bytes) -> bytes:
@@ -157,9 +157,9 @@ def _warn_of_others(tables: list[pa.Table]) -> None:
     by_task = {row["task"]: [other for other in runs if other["task"] == row["task"]] for row in runs}
     for task, (*others, last) in by_task.items():
         theirs = ((row["run"], Conditions.of_row(row)) for row in others)
-        if apart := differing(theirs, Conditions.of_row(last)):
+        if apart := find_differences(theirs, Conditions.of_row(last)):
             warnings.warn(
-                f"not all scores of task {task} compare. Beside run {last['run']}, {left_apart(apart)}. "
+                f"not all scores of task {task} compare. Beside run {last['run']}, {describe_excluded(apart)}. "
                 "results.comparable(table, run) gives the rows that compare with a run's",
                 stacklevel=3,
             )

@@ -69,7 +69,7 @@ def goal_text(goal: Any) -> str | None:
     return " ".join([kind, *(f"{name}={_setting(value)}" for name, value in goal.items() if name != "goal")])
 
 
-def began(journal: bytes) -> dict[str, Any]:
+def read_identity(journal: bytes) -> dict[str, Any]:
     """The settings that a run started with, from the first bytes of its journal; empty if they are not there."""
     for line in journal.split(b"\n")[:_FIRST_RECORDS]:
         try:

@@ -25,7 +25,7 @@ class Status(StrEnum):
         return self in (Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM)
 
     @property
-    def is_mendable(self) -> bool:
+    def is_retryable(self) -> bool:
         """Whether a fault of the machine may have ended the trial: a run that goes on trains its candidate again.
 
         Not so for FAILED_NAN, which the same candidate and seed would come to again. Memory is the machine's: another
@@ -237,7 +237,7 @@ def _with_columns(schema: pa.Schema, columns: list[pa.Field]) -> pa.Schema:
     return pa.schema([*fields, *columns, last], metadata=schema.metadata)
 
 
-def brought_up(found: pa.Table, table: str, path: Path | str) -> pa.Table:
+def upgrade(found: pa.Table, table: str, path: Path | str) -> pa.Table:
     """A table read from `path`, of this version or an older one, with all columns of its schema in their types.
 
     A column that the file does not have is null. Raises ValueError if the file is of a newer version, of another

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 
 from data.files import replacing
 from results.bucket import Remote, explain_errors
-from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, began
+from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, read_identity
 from results.locations import is_remote
 from results.own_files import JOURNAL
 from results.parquet_file import read_parquet
-from results.schema import Status, brought_up, curves_schema, finalists_schema, leaderboard_schema
+from results.schema import Status, curves_schema, finalists_schema, leaderboard_schema, upgrade
 
 BATCH_ROWS = 5_000
 
@@ -88,7 +88,7 @@ def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] 
     return pa.Table.from_pylist(flat, schema=schema)
 
 
-def of_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def from_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """The table of a schema that has neither parameters nor metrics; what is missing in a row is null."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
@@ -111,16 +111,16 @@ def read(path: Path | str, table: str) -> pa.Table:
         return _read_remote(Remote(str(path)), path, table)
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe may never end
         raise ValueError(f"{path} is no file")
-    return decoded(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
+    return decode(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
 
 
 def read_run(folder: Path, table: str) -> pa.Table:
     """A table of the run in a folder, under the folder's name. Raises ValueError as `read` does."""
-    found = completed(read(folder / f"{table}.parquet", table), beginning(folder / JOURNAL))
-    return named(found, os.path.basename(os.path.abspath(folder)))
+    found = fill_conditions(read(folder / f"{table}.parquet", table), read_beginning(folder / JOURNAL))
+    return set_run_name(found, os.path.basename(os.path.abspath(folder)))
 
 
-def beginning(journal: Path) -> bytes:
+def read_beginning(journal: Path) -> bytes:
     """The first records of a journal, empty where it cannot be read."""
     try:
         with journal.open("rb") as file:
@@ -129,12 +129,12 @@ def beginning(journal: Path) -> bytes:
         return b""
 
 
-def completed(table: pa.Table, journal: bytes) -> pa.Table:
+def fill_conditions(table: pa.Table, journal: bytes) -> pa.Table:
     """The table with its run's conditions from the beginning of the run's journal, where it has none of its own.
 
     Tables had no goal, epochs and numbers of images once. What the journal does not say stays null.
     """
-    known = Conditions.of_identity(began(journal))
+    known = Conditions.of_identity(read_identity(journal))
     for name in CONDITIONS:
         value = getattr(known, name)
         if value is not None and table[name].null_count == len(table):
@@ -145,7 +145,7 @@ def completed(table: pa.Table, journal: bytes) -> pa.Table:
     return table
 
 
-def decoded(content: bytes, path: Path | str, table: str) -> pa.Table:
+def decode(content: bytes, path: Path | str, table: str) -> pa.Table:
     """The table in the bytes of the file at a path, with all columns of its schema.
 
     Raises ValueError that names the file if it is not Parquet, damaged, or of a version that this code does not read.
@@ -155,10 +155,10 @@ def decoded(content: bytes, path: Path | str, table: str) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"{path} is not a Parquet file, or damaged: {reason}") from error
-    return brought_up(found, table, path)
+    return upgrade(found, table, path)
 
 
-def named(table: pa.Table, run: str) -> pa.Table:
+def set_run_name(table: pa.Table, run: str) -> pa.Table:
     """The table under a run's name: a run is called as its folder, which may have been renamed or copied."""
     place = table.schema.get_field_index("run")
     return table.set_column(place, table.schema.field(place), pa.array([run] * len(table), pa.string()))
@@ -169,7 +169,7 @@ def _read_remote(remote: Remote, path: Path | str, table: str) -> pa.Table:
         content = remote.read("")
     if content is None:
         raise ValueError(f"{path}: there is no such file")
-    return decoded(content, path, table)
+    return decode(content, path, table)
 
 
 def frame(table: pa.Table) -> pd.DataFrame:

@@ -11,7 +11,7 @@ CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 """What is shown in place of characters that would move a terminal's cursor or change its colours."""
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """A text of anyone's as it can be printed: it moves and colours nothing."""
     return text.translate(CONTROLS)
 
@@ -37,7 +37,7 @@ def span(epochs: np.ndarray) -> str:
     return in_epochs(low) if low == high else f"{low:g} to {in_epochs(high)}"
 
 
-def share(part: float, whole: float) -> str:
+def percentage(part: float, whole: float) -> str:
     return f"{min(part / whole, 1):.0%}" if whole else "none"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from results.analysis.ablation import Effect, effects, told
+from results.analysis.ablation import Effect, describe_gap, effects
 from results.analysis.statistics import bounds_of, mean
 from results.keys import entries_of, key, keys_help, parse_into, read_fields
 from results.locations import user_facing_path, working_folder
@@ -179,7 +179,7 @@ def _table(title: str, parameter: str, found: Sequence[Effect], objective: Metri
             number(stats.value),
             f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
             str(stats.n),
-            "the base" if each.is_base else told(each.gap),
+            "the base" if each.is_base else describe_gap(each.gap),
             f"{each.num_params:,}",
             style="cyan" if each.is_base else "",
         )

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from results.analysis.confirmed import Confirmed, what_is_covered
-from results.analysis.readings import how_often, marked
+from results.analysis.confirmed import Confirmed, describe_coverage
+from results.analysis.readings import describe_readings, mark_name
 from results.files import StorageError
 from results.keys import check_name, key, keys_help, parse_into
 from results.locations import user_facing_path
@@ -134,7 +134,7 @@ def confirm(session: Session) -> bool:
         job = confirmation.job(study)
         outcome = session.train(job, study, held_out)
     print_confirmed(terminal, confirmation, study)
-    if told := how_often(confirmation.rows(study)):
+    if told := describe_readings(confirmation.rows(study)):
         terminal.say(told)
     if not outcome.is_whole:
         terminal.say(f"Not all was trained. Resume with: {confirm_command(config)}")
@@ -169,7 +169,7 @@ def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study
     for finalist in asked.values():
         stats, network = found.means[finalist.name], finalist.trial.candidate.network
         table.add(
-            marked(rows, finalist.name),
+            mark_name(rows, finalist.name),
             number(stats.value),
             f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "",
             f"{stats.sd:.2g}" if stats.n > 1 else "",
@@ -180,7 +180,7 @@ def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study
             style="" if finalist.place else "cyan",
         )
     terminal.show(table)
-    covered = what_is_covered({name: found.means[name] for name in asked}, confirmation.scored_on)
+    covered = describe_coverage({name: found.means[name] for name in asked}, confirmation.scored_on)
     for line in [
         *_comparisons(found, list(asked)),
         *([covered] if covered else []),

@@ -14,7 +14,7 @@ from results.keys import check_name, key, keys_help, parse_into
 from results.locations import is_remote, user_facing_path, working_folder
 from results.own_files import check_output
 from results.report.compare import comparison
-from results.report.pages import REPORT, comparison_name, put, write_report
+from results.report.pages import REPORT, comparison_name, write_page, write_report
 from results.report.run_record import RunRecord, read_run
 from results.runs_at import RULE, runs_at
 from search.command_line.command import run_command
@@ -77,7 +77,7 @@ def _write(config: ReportConfig) -> Path:
     if len(folders) == 1:
         return write_report(folders[0], output)
     content = comparison(_readable(folders))
-    return put(content, output or folders[0].parent / comparison_name(config.run))
+    return write_page(content, output or folders[0].parent / comparison_name(config.run))
 
 
 def _readable(folders: Sequence[Path]) -> list[RunRecord]:

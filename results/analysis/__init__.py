@@ -1,29 +1,33 @@
-"""What tables say, as numbers: effects of choices, rungs, confusion, slot time, intervals, importances."""
+"""The numbers behind the figures and the report, computed from the tables of `results.load`.
+
+It may import results.schema, results.conditions and results.wording, and neither plots nor report. The functions that
+notebooks call are exported here; other code imports them from their modules.
+"""
 
 from results.analysis.trials import (
     at_equal_epochs,
     confusion,
-    direction_of,
     effects,
-    ended,
+    ended_trials,
+    find_direction,
     is_on_front,
-    most_mistaken,
-    num_side_by_side,
+    max_concurrent,
     param_columns,
     rungs,
+    select_most_mistaken,
     slot_time,
 )
 
 __all__ = [
     "at_equal_epochs",
     "confusion",
-    "direction_of",
     "effects",
-    "ended",
+    "ended_trials",
+    "find_direction",
     "is_on_front",
-    "most_mistaken",
-    "num_side_by_side",
+    "max_concurrent",
     "param_columns",
     "rungs",
+    "select_most_mistaken",
     "slot_time",
 ]

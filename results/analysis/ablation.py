@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from results.analysis.columns import distinct, known, records
-from results.analysis.comparable import listed
+from results.analysis.columns import distinct, has_value, records
+from results.analysis.comparable import list_some
 from results.analysis.statistics import Mean, paired_difference
 
 AS_THE_BASE = "as the base"
@@ -32,7 +32,7 @@ def effects(rows: pd.DataFrame) -> list[Effect]:
     """
     if len(runs := distinct(rows, "run")) > 1:
         raise ValueError(
-            f"rows of {len(runs)} ablations, {listed(runs)}: an effect is one ablation's; give its rows alone"
+            f"rows of {len(runs)} ablations, {list_some(runs)}: an effect is one ablation's; give its rows alone"
         )
     base = _scores(rows.loc[rows["is_base"].to_numpy(dtype=bool)])
     values = rows["value"].fillna(AS_THE_BASE)
@@ -45,7 +45,7 @@ def effects(rows: pd.DataFrame) -> list[Effect]:
     return found
 
 
-def told(gap: Mean | None) -> str:
+def describe_gap(gap: Mean | None) -> str:
     """A difference in words: its mean, its interval, and whether that leaves zero out."""
     if gap is None:
         return ""
@@ -56,4 +56,4 @@ def told(gap: Mean | None) -> str:
 
 
 def _scores(rows: pd.DataFrame) -> dict[int, float]:
-    return {int(row["seed"]): float(row["score"]) for row in records(rows, "seed", "score") if known(row["score"])}
+    return {int(row["seed"]): float(row["score"]) for row in records(rows, "seed", "score") if has_value(row["score"])}

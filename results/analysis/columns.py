@@ -12,7 +12,7 @@ def floats(table: pd.DataFrame, column: str) -> np.ndarray:
     return table[column].to_numpy(dtype=float, na_value=np.nan)
 
 
-def rows(table: pd.DataFrame, column: str, values: Sequence) -> pd.DataFrame:
+def select_rows(table: pd.DataFrame, column: str, values: Sequence) -> pd.DataFrame:
     """Those that have one of these values in a column."""
     return table.loc[table[column].isin(values).to_numpy(dtype=bool, na_value=False)]
 
@@ -22,13 +22,13 @@ def records(table: pd.DataFrame, *columns: str) -> list[dict[str, Any]]:
     return (table[list(columns)] if columns else table).to_dict("records")  # pyright: ignore
 
 
-def searched(leaderboard: pd.DataFrame) -> pd.DataFrame:
+def searched_trials(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """The trials that are points of the space, each candidate once: no references, and none that was trained again."""
     is_repeated = leaderboard["repeated_by"].notna() if "repeated_by" in leaderboard else False
     return leaderboard.loc[(leaderboard["reference"].isna() & ~np.asarray(is_repeated)).to_numpy()]
 
 
-def has(table: pd.DataFrame, column: str) -> bool:
+def has_any(table: pd.DataFrame, column: str) -> bool:
     """Whether any row has a value there."""
     return bool(table[column].notna().to_numpy().any())
 
@@ -40,8 +40,8 @@ def distinct(table: pd.DataFrame, column: str) -> list:
 
 def trial_name(row: Mapping[str, Any]) -> str:
     """The name of a row's trial: the published network's for a reference, else its number."""
-    return str(row["reference"]) if known(row["reference"]) else f"trial {row['trial']}"
+    return str(row["reference"]) if has_value(row["reference"]) else f"trial {row['trial']}"
 
 
-def known(value: Any) -> bool:
+def has_value(value: Any) -> bool:
     return bool(pd.notna(value))

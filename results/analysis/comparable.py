@@ -23,39 +23,36 @@ def comparable(table: pd.DataFrame, run: str) -> pd.DataFrame:
     found = _conditions(table)
     here = [conditions for name, conditions in found if name == run]
     if not here:
-        raise ValueError(f"run {run!r} has no row here; there are {listed(sorted({name for name, _ in found}))}")
+        raise ValueError(f"run {run!r} has no row here; there are {list_some(sorted({name for name, _ in found}))}")
     if differences := [text for other in here[1:] for text in other.differences(here[0])]:
-        raise ValueError(f"two different runs are called {run!r} here ({told(differences)}): load one of them")
-    if apart := differing([each for each in found if each[0] != run], here[0]):
-        warnings.warn(f"{left_apart(apart)}: their scores do not compare with those of {run}", stacklevel=2)
+        raise ValueError(f"two different runs are called {run!r} here ({'; '.join(differences)}): load one of them")
+    if apart := find_differences([each for each in found if each[0] != run], here[0]):
+        warnings.warn(f"{describe_excluded(apart)}: their scores do not compare with those of {run}", stacklevel=2)
     return table.loc[~table["run"].isin([*apart]).to_numpy(dtype=bool)]
 
 
 def check_comparable(table: pd.DataFrame) -> None:
     """Raises ValueError, with what differs, if a table has scores of several runs that do not compare."""
     (run, here), *others = _conditions(table) or [("", Conditions())]
-    if apart := differing(others, here):
+    if apart := find_differences(others, here):
         raise ValueError(
-            f"these scores do not compare. Beside run {run}, {left_apart(apart)}. "
+            f"these scores do not compare. Beside run {run}, {describe_excluded(apart)}. "
             "results.comparable(table, run) gives the rows that compare with a run's"
         )
 
 
-def differing(runs: Iterable[tuple[str, Conditions]], here: Conditions) -> dict[str, list[str]]:
+def find_differences(runs: Iterable[tuple[str, Conditions]], here: Conditions) -> dict[str, list[str]]:
     """What differs, by name, for each of these runs whose scores do not compare with those under `here`."""
     return {name: differences for name, conditions in runs if (differences := conditions.differences(here))}
 
 
-def left_apart(apart: Mapping[str, Sequence[str]]) -> str:
-    """A clause on the runs that are not compared, with what differs."""
-    return f"left apart: {listed([f'run {name} ({told(differences)})' for name, differences in apart.items()])}"
+def describe_excluded(apart: Mapping[str, Sequence[str]]) -> str:
+    """Returns a clause that names the runs that are not compared, each with what differs."""
+    named = [f"run {name} ({'; '.join(differences)})" for name, differences in apart.items()]
+    return f"left apart: {list_some(named)}"
 
 
-def told(differences: Sequence[str]) -> str:
-    return "; ".join(differences)
-
-
-def listed(texts: Sequence[str]) -> str:
+def list_some(texts: Sequence[str]) -> str:
     """The first few, and how many there are besides."""
     more = len(texts) - MAX_LISTED
     return ", ".join(texts[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -97,7 +97,7 @@ class Confirmed:
         return np.stack(found)
 
 
-def what_is_covered(means: Mapping[str, Mean], scored_on: str) -> str:
+def describe_coverage(means: Mapping[str, Mean], scored_on: str) -> str:
     """A sentence on what the intervals of these finalists and of their differences cover; empty without finalists."""
     if not means:
         return ""
@@ -114,7 +114,7 @@ def what_is_covered(means: Mapping[str, Mean], scored_on: str) -> str:
     return f"{told} They do not cover that the search has chosen by these very images."
 
 
-def seeds_and_images(stats: Mean) -> str:
+def describe_sample(stats: Mean) -> str:
     """What the interval is of: 3 seeds, 10,000 images."""
     return count(stats.n, "seed") + (f", {count(stats.num_images, 'image')}" if stats.num_images else "")
 

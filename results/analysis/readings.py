@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.analysis.columns import known, trial_name
+from results.analysis.columns import has_value, trial_name
 from results.wording import count
 
 MARK = " *"
@@ -17,16 +17,16 @@ Row = Mapping[str, Any]
 
 def is_chosen_after_test(rows: Sequence[Row], name: str) -> bool | None:
     """Whether a finalist was chosen after test images had been read for this run; None where the table is silent."""
-    told = [row["chosen_after_test"] for row in rows if trial_name(row) == name and known(row["chosen_after_test"])]
+    told = [row["chosen_after_test"] for row in rows if trial_name(row) == name and has_value(row["chosen_after_test"])]
     return any(told) if told else None
 
 
-def marked(rows: Sequence[Row], name: str) -> str:
+def mark_name(rows: Sequence[Row], name: str) -> str:
     """The name, with a mark if the finalist was chosen after test images had been read."""
     return name + MARK if is_chosen_after_test(rows, name) else name
 
 
-def how_chosen(rows: Sequence[Row], name: str) -> str:
+def describe_choice(rows: Sequence[Row], name: str) -> str:
     """How a finalist that was scored on test images was chosen: a sentence without its end."""
     match is_chosen_after_test(rows, name):
         case True:
@@ -37,12 +37,12 @@ def how_chosen(rows: Sequence[Row], name: str) -> str:
             return "It was chosen by validation scores"
 
 
-def how_often(rows: Sequence[Row]) -> str:
+def describe_readings(rows: Sequence[Row]) -> str:
     """How often test images have been read for this run, and who was chosen after that; "" where none were."""
-    reads = [row["test_read"] for row in rows if known(row["test_read"])]
+    reads = [row["test_read"] for row in rows if has_value(row["test_read"])]
     if not reads:
         return ""
-    rounds = len({row["round"] for row in rows if known(row["round"])})
+    rounds = len({row["round"] for row in rows if has_value(row["round"])})
     told = f"Test images have been read {count(max(reads), 'time')} for this run, once after each training, in "
     told += count(rounds, "round")
     names = [name for name in dict.fromkeys(map(trial_name, rows)) if is_chosen_after_test(rows, name)]

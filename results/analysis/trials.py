@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from results.analysis.columns import distinct, floats, known, rows, searched
+from results.analysis.columns import distinct, floats, has_value, searched_trials, select_rows
 from results.analysis.comparable import check_comparable
 from results.analysis.statistics import Bounds, bounds_of, mean
 from results.schema import Status
@@ -20,9 +20,11 @@ FEWEST = 6  # trials with a value, below which a parameter is left out
 LARGE = 40  # trials from which a numeric parameter is cut into four groups, not three
 
 
-def direction_of(leaderboard: pd.DataFrame) -> Direction:
+def find_direction(leaderboard: pd.DataFrame) -> Direction:
     """maximize or minimize, as the ranks have it; maximize where no two trials of a run tell."""
-    ranked = rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["rank", "score"]).sort_values(by="rank")
+    ranked = (
+        select_rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["rank", "score"]).sort_values(by="rank")
+    )
     for _, of_run in ranked.groupby("run"):  # each has ranks of its own
         scores = floats(of_run, "score")
         if scores[0] != scores[-1]:
@@ -52,7 +54,7 @@ def at_equal_epochs(leaderboard: pd.DataFrame, curves: pd.DataFrame, epochs: flo
     reached = reached.loc[floats(reached, "epoch") >= epochs - 1e-9].sort_values("step")
     first = reached.groupby(["run", "trial"], as_index=False).first()[["run", "trial", "val_score"]]
     first = first.rename(columns={"val_score": "score"})
-    joined = searched(leaderboard).drop(columns="score").merge(first, on=["run", "trial"])
+    joined = searched_trials(leaderboard).drop(columns="score").merge(first, on=["run", "trial"])
     return joined.loc[np.isfinite(floats(joined, "score"))]
 
 
@@ -80,17 +82,17 @@ def param_columns(leaderboard: pd.DataFrame) -> list[str]:
 
 def rungs(leaderboard: pd.DataFrame, epochs_of_rungs: Iterable[float], max_epochs: float) -> pd.DataFrame:
     """Returns how many searched trials reached each rung and were stopped there; the last row is for a whole trial."""
-    trials = searched(leaderboard)
+    trials = searched_trials(leaderboard)
     epochs, stopped = floats(trials, "epochs"), floats(trials, "stop_rung")
     found = []
     for rung in map(float, epochs_of_rungs):
         here = np.isclose(stopped, rung)
         found.append({"epochs": rung, "reached": int((epochs >= rung - 1e-9).sum()), "stopped": int(here.sum())})
-    complete = len(rows(trials, "status", [Status.COMPLETE]))
+    complete = len(select_rows(trials, "status", [Status.COMPLETE]))
     return pd.DataFrame([*found, {"epochs": float(max_epochs), "reached": complete, "stopped": 0}])
 
 
-def most_mistaken(predictions: pd.DataFrame, most: int) -> pd.DataFrame:
+def select_most_mistaken(predictions: pd.DataFrame, most: int) -> pd.DataFrame:
     """Those of so many labels: all, or the ones that are taken for others, or others for them, most often."""
     labels = distinct(predictions, "label")
     if len(labels) <= most:
@@ -114,7 +116,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     return counts.reindex(index=labels, columns=labels, fill_value=0.0)
 
 
-def ended(leaderboard: pd.DataFrame) -> pd.DataFrame:
+def ended_trials(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """The trials that have begun and ended, none before it began: clocks of machines differ, and are set."""
     found = leaderboard.dropna(subset=["started_at", "ended_at"])
     return found.assign(ended_at=found["ended_at"].where(found["ended_at"] >= found["started_at"], found["started_at"]))
@@ -122,7 +124,7 @@ def ended(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """Hours of slots by how trials ended: status, trials, training (steps and validation) and rest (all else)."""
-    timed = ended(leaderboard)
+    timed = ended_trials(leaderboard)
     held = (timed["ended_at"] - timed["started_at"]).dt.total_seconds().to_numpy(dtype=float) / 3600
     training = np.minimum(np.nan_to_num(floats(timed, "train_seconds")) / 3600, held)
     table = pd.DataFrame({"status": timed["status"].astype(str), "training": training, "rest": held - training})
@@ -130,9 +132,9 @@ def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
     return sums.reindex([status for status in Status if status in sums.index]).reset_index()
 
 
-def num_side_by_side(leaderboard: pd.DataFrame) -> int:
+def max_concurrent(leaderboard: pd.DataFrame) -> int:
     """How many trials ran at once, at most."""
-    timed = ended(leaderboard)
+    timed = ended_trials(leaderboard)
     begun = [(moment, 1) for moment in timed["started_at"]]
     moments = sorted([*begun, *((moment, -1) for moment in timed["ended_at"])])
     return int(np.cumsum([step for _, step in moments]).max()) if moments else 0
@@ -170,7 +172,7 @@ def _span(low: float, high: float) -> str:
 def _names(predictions: pd.DataFrame, column: str) -> list[str]:
     """Of the labels, or the numbers of those that have no name."""
     pairs = zip(predictions[column], predictions[f"{column}_name"], strict=True)
-    return [str(name) if known(name) else str(place) for place, name in pairs]
+    return [str(name) if has_value(name) else str(place) for place, name in pairs]
 
 
 def _natural(name: str) -> list[tuple]:

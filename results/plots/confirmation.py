@@ -6,10 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from results.analysis.comparable import check_comparable
-from results.analysis.confirmed import Confirmed, seeds_and_images
+from results.analysis.confirmed import Confirmed, describe_sample
 from results.analysis.statistics import Mean
 from results.analysis.trials import Direction
-from results.plots.style import BLACK, BLUE, PAPER, RED, new_figure, say, short_names
+from results.plots.style import BLACK, BLUE, PAPER, RED, new_figure, shorten_names, show_message
 
 _WHISKER = {"thickness": 2, "width": 6}
 _MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
@@ -32,8 +32,8 @@ def finalists(
     confirmed = Confirmed.of(table, predictions, direction)
     figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(confirmed.scores)))
     if not confirmed.scores:
-        return say(figure, "Nothing is confirmed yet.")
-    for name, told in zip(confirmed.scores, short_names(list(confirmed.scores)), strict=True):
+        return show_message(figure, "Nothing is confirmed yet.")
+    for name, told in zip(confirmed.scores, shorten_names(list(confirmed.scores)), strict=True):
         scores, stats = confirmed.scores[name], confirmed.means[name]
         colour = BLUE if name.startswith("trial ") else BLACK
         seeds = [f"seed {seed}" for seed in scores]
@@ -53,9 +53,9 @@ def finalists(
 def confusion(counts: pd.DataFrame) -> go.Figure:
     """Labels by what they were taken for; mistakes are coloured. `counts` as `analysis.confusion` makes it."""
     figure = new_figure("Confusion matrix", "predicted", "label", max(560, 140 + 16 * len(counts)))
-    names = short_names(list(counts.index), _LONGEST_LABEL)
+    names = shorten_names(list(counts.index), _LONGEST_LABEL)
     if not names:
-        return say(figure, "Nothing was predicted.")
+        return show_message(figure, "Nothing was predicted.")
     mistakes = [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]
     numbers = [[_count(value, i == j) for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]
     figure.add_heatmap(
@@ -89,7 +89,7 @@ def _mean_with_interval(name: str, stats: Mean, colour: str) -> dict:
         "mode": "markers",
         "marker": {"color": colour, "size": 13, "symbol": "diamond"},
         "error_x": {"array": [up], "arrayminus": [down], "symmetric": False, **_WHISKER, "color": colour},
-        "hovertemplate": f"{name}: mean %{{x:.5g}}<br>95% interval {text}<br>{seeds_and_images(stats)}<extra></extra>",
+        "hovertemplate": f"{name}: mean %{{x:.5g}}<br>95% interval {text}<br>{describe_sample(stats)}<extra></extra>",
     }
 
 

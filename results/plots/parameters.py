@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from results.analysis.columns import distinct, floats
-from results.plots.style import AXIS, BLUE, new_figure, plain, say, short_names, shortened
+from results.plots.style import AXIS, BLUE, escape_text, new_figure, shorten, shorten_names, show_message
 
 _SHORTEST, _A_ROW = 110, 21  # pixels
 _FEW = 4  # trials, of which an interval begins to say something
@@ -22,14 +22,14 @@ def effects(table: pd.DataFrame, *, score_name: str = "validation score") -> go.
     """
     figure = new_figure("Effect of each choice", score_name, "", _SHORTEST + _A_ROW * (len(table) + _num(table)))
     if table.empty:
-        return say(figure, "No choice took more than one value.")
+        return show_message(figure, "No choice took more than one value.")
     place, ticks, names = 0, [], []
     for parameter, groups in table.groupby("parameter", sort=False):
         places = list(range(place + 1, place + 1 + len(groups)))
         figure.add_scatter(**_intervals(groups, places))
         ticks += [place, *places]
-        names += [f"<b>{shortened(parameter)}</b>"]
-        names += [f"{shortened(group)}  (n {n})" for group, n in zip(groups["group"], groups["n"], strict=True)]
+        names += [f"<b>{shorten(parameter)}</b>"]
+        names += [f"{shorten(group)}  (n {n})" for group, n in zip(groups["group"], groups["n"], strict=True)]
         place = places[-1] + 1
     figure.update_yaxes(tickvals=ticks, ticktext=names, range=[place - 0.4, -0.8], showgrid=False)
     figure.update_xaxes(range=_range(table))
@@ -40,10 +40,10 @@ def importance(table: pd.DataFrame) -> go.Figure:
     """Importances as bars; `table` has the columns parameter, importance, most important first."""
     figure = new_figure("Importance of parameters", "share of the importance of all", "", _SHORTEST + 24 * len(table))
     if table.empty:
-        return say(figure, "No parameter took more than one value.")
+        return show_message(figure, "No parameter took more than one value.")
     figure.add_bar(
         x=[round(share, 4) for share in table["importance"]],
-        y=short_names(list(table["parameter"])),
+        y=shorten_names(list(table["parameter"])),
         orientation="h",
         marker={"color": BLUE},
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
@@ -84,7 +84,7 @@ def _intervals(groups: pd.DataFrame, places: list) -> dict:
         "marker": {"color": BLUE, "size": 8, "symbol": ["circle" if ok else "circle-open" for ok in known]},
         "error_x": {"array": up, "arrayminus": down, "symmetric": False, "color": AXIS, "thickness": 2, "width": 4},
         "customdata": [
-            [plain(group), n, span] for group, n, span in zip(groups["group"], groups["n"], spans, strict=True)
+            [escape_text(group), n, span] for group, n, span in zip(groups["group"], groups["n"], spans, strict=True)
         ],
         "hovertemplate": "%{customdata[0]}: mean %{x:.5g}<br>95% interval %{customdata[2]}<br>n %{customdata[1]}"
         "<extra></extra>",

@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.analysis.columns import distinct, known, rows
+from results.analysis.columns import distinct, has_value, select_rows
 from results.schema import Status
 
 BLUE, GREEN, RED, BLACK = "#0072B2", "#009E73", "#D55E00", "#000000"
@@ -72,7 +72,7 @@ TEMPLATE = go.layout.Template(
 _MARKS = {"$": "&#36;", "%": "&#37;", "#": "&#35;"}
 
 
-def plain(text: object) -> str:
+def escape_text(text: object) -> str:
     """Text as Plotly shows it to the letter, wherever it shows text: titles, names, ticks, hover texts, templates.
 
     Plotly takes < and & for HTML, $ for TeX, and %{ for a field of a template. The report swaps #rrggbb for a colour of
@@ -81,18 +81,18 @@ def plain(text: object) -> str:
     return "".join(_MARKS.get(each, each) for each in escape(str(text), quote=False))
 
 
-def shortened(text: object, most: int = 28) -> str:
+def shorten(text: object, most: int = 28) -> str:
     """Text as `plain`, cut in its middle to so many characters: a figure has no room to break a line."""
     told = str(text)
     left, right = (most - 1) // 2, most // 2
-    return plain(told if len(told) <= most else f"{told[:left]}…{told[-right:]}")
+    return escape_text(told if len(told) <= most else f"{told[:left]}…{told[-right:]}")
 
 
-def short_names(names: Sequence[object], most: int = 28) -> list[str]:
+def shorten_names(names: Sequence[object], most: int = 28) -> list[str]:
     """Each of several names as `shortened`; two that differ stay apart, by a number."""
     found: dict[str, str] = {}
     for name in map(str, names):
-        told = shortened(name, most)
+        told = shorten(name, most)
         if name not in found:
             found[name] = f"{told} ({len(found) + 1})" if told in found.values() else told
     return [found[str(name)] for name in names]
@@ -102,14 +102,14 @@ def new_figure(title: str, x_title: str, y_title: str, height: int = 480) -> go.
     """An empty figure; its titles are text, not markup."""
     return go.Figure().update_layout(
         template=TEMPLATE,
-        title=plain(title),
-        xaxis_title=shortened(x_title, 60),
-        yaxis_title=shortened(y_title, 60),
+        title=escape_text(title),
+        xaxis_title=shorten(x_title, 60),
+        yaxis_title=shorten(y_title, 60),
         height=height,
     )
 
 
-def say(figure: go.Figure, text: str) -> go.Figure:
+def show_message(figure: go.Figure, text: str) -> go.Figure:
     """The figure with nothing in it but this sentence."""
     figure.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
     return figure.add_annotation(
@@ -119,20 +119,20 @@ def say(figure: go.Figure, text: str) -> go.Figure:
 
 def by_status(trials: pd.DataFrame) -> Iterator[tuple[Status, pd.DataFrame]]:
     for status in COLOURS:
-        of_status = rows(trials, "status", [status])
+        of_status = select_rows(trials, "status", [status])
         if len(of_status):
             yield status, of_status
 
 
-def labels(trials: pd.DataFrame) -> list[str]:
+def hover_texts(trials: pd.DataFrame) -> list[str]:
     """What a hover text says of each trial: number, rank, status, epochs, a reference's name; as `plain` text."""
     several = len(distinct(trials, "run")) > 1
     told = []
     for trial in trials.to_dict("records"):
         parts = [f"trial {trial['trial']}" + (f" of {trial['run']}" if several else "")]
-        parts += [f"rank {trial['rank']}"] if known(trial.get("rank")) else []
+        parts += [f"rank {trial['rank']}"] if has_value(trial.get("rank")) else []
         parts += [str(trial["status"])]
-        parts += [f"{trial['epochs']:.4g} epochs"] if known(trial.get("epochs")) else []
-        parts += [str(trial["reference"])] if known(trial.get("reference")) else []
-        told.append(plain(", ".join(parts)))
+        parts += [f"{trial['epochs']:.4g} epochs"] if has_value(trial.get("epochs")) else []
+        parts += [str(trial["reference"])] if has_value(trial.get("reference")) else []
+        told.append(escape_text(", ".join(parts)))
     return told

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.analysis.columns import distinct, floats, rows
+from results.analysis.columns import distinct, floats, select_rows
 from results.analysis.comparable import check_comparable
-from results.analysis.trials import direction_of, is_on_front
+from results.analysis.trials import find_direction, is_on_front
 from results.plots.style import (
     BLACK,
     BLUE,
@@ -24,11 +24,11 @@ from results.plots.style import (
     SYMBOLS,
     TEMPLATE,
     by_status,
-    labels,
+    escape_text,
+    hover_texts,
     new_figure,
-    plain,
-    say,
-    shortened,
+    shorten,
+    show_message,
 )
 from results.schema import Status
 
@@ -57,7 +57,7 @@ def learning_curves(
     endings = leaderboard[["run", "trial", "status"]]
     reports = curves.dropna(subset=["epoch", "val_score"]).merge(endings, on=["run", "trial"])
     if reports.empty:
-        return say(figure, "No trial has reported yet.")
+        return show_message(figure, "No trial has reported yet.")
     several = len(distinct(reports, "run")) > 1
     for status, of_status in by_status(reports):
         lines = [line for _, line in of_status.sort_values("step").groupby(["run", "trial"], sort=True)]
@@ -108,7 +108,7 @@ def slot_time(times: pd.DataFrame) -> go.Figure:
     """Hours of slots by how trials ended; `times` as `analysis.slot_time` makes it."""
     figure = new_figure("Where the time went", "minutes of slots", "", 140 + 48 * max(1, len(times)))
     if times.empty:
-        return say(figure, "No trial has ended yet.")
+        return show_message(figure, "No trial has ended yet.")
     names = [f"{row['status']} ({row['trials']})" for row in times.to_dict("records")]
     for part, colour in (("training", BLUE), ("rest", GREY)):
         figure.add_bar(
@@ -129,18 +129,20 @@ def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") 
     """
     check_comparable(leaderboard)
     figure = new_figure("Runs by size", "parameters (number of weights)", score_name)
-    complete = rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["score", "num_params"])
+    complete = select_rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["score", "num_params"])
     if complete.empty:
-        return say(figure, "No trial is complete yet.")
+        return show_message(figure, "No trial is complete yet.")
     for colour, (run, trials) in zip(_cycled(RUN_COLOURS), complete.groupby("run"), strict=False):
-        front = rows(trials, "pareto", [True]).sort_values(by="num_params")
+        front = select_rows(trials, "pareto", [True]).sort_values(by="num_params")
         line = {"color": colour, "width": 2, "shape": "hv"}
         x, y = floats(front, "num_params"), floats(front, "score")
         figure.add_scatter(
-            x=x, y=y, mode="lines", line=line, legendgroup=plain(run), showlegend=False, hoverinfo="skip"
+            x=x, y=y, mode="lines", line=line, legendgroup=escape_text(run), showlegend=False, hoverinfo="skip"
         )
         points = _points(trials, "num_params", "parameters", score_name)
-        figure.add_scatter(name=shortened(run), legendgroup=plain(run), marker={"color": colour, "size": 8}, **points)
+        figure.add_scatter(
+            name=shorten(run), legendgroup=escape_text(run), marker={"color": colour, "size": 8}, **points
+        )
     return _spread(figure, complete, "num_params")
 
 
@@ -155,22 +157,24 @@ def choices(
     check_comparable(leaderboard)
     title = "Scores by choice<br><sup>Descriptive, not causal: trials differ in other respects too. {}</sup>"
     note = "Completed and pruned trials, each with its last score."
-    scored = rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
+    scored = select_rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
     columns = _choice_columns(scored) if parameters is None else [_column(scored, name) for name in parameters]
     if scored.empty or not columns:
         figure = new_figure("", "choice", score_name).update_layout(title=title.format(note))
-        return say(figure, "No trial has a score yet." if scored.empty else "No choice took more than one value.")
+        return show_message(
+            figure, "No trial has a score yet." if scored.empty else "No choice took more than one value."
+        )
     num_columns = min(_MAX_COLUMNS, len(columns))
     num_rows = math.ceil(len(columns) / num_columns)
-    names = [plain(column.removeprefix("param_")) for column in columns]
+    names = [escape_text(column.removeprefix("param_")) for column in columns]
     figure = make_subplots(
         rows=num_rows, cols=num_columns, subplot_titles=names, shared_yaxes=True, vertical_spacing=0.35 / num_rows
     )
     for i, column in enumerate(columns):
         row, col = i // num_columns + 1, i % num_columns + 1
         for value, trials in scored.dropna(subset=[column]).groupby(column, observed=True):
-            figure.add_trace(_box(f"{plain(value)}<br>n = {len(trials)}", trials, score_name), row=row, col=col)
-        figure.update_yaxes(title=plain(score_name) if col == 1 else None, row=row, col=col)
+            figure.add_trace(_box(f"{escape_text(value)}<br>n = {len(trials)}", trials, score_name), row=row, col=col)
+        figure.update_yaxes(title=escape_text(score_name) if col == 1 else None, row=row, col=col)
     return figure.update_layout(
         template=TEMPLATE,
         title=title.format(note),
@@ -186,8 +190,8 @@ def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str
     scored = leaderboard.dropna(subset=["score", column])
     figure = new_figure(title, f"{short} ({meaning})", score_name)
     if scored.empty:
-        return say(figure, "No trial has a score yet.")
-    front = scored.loc[is_on_front(scored, column, direction_of(leaderboard))].sort_values(by=column)
+        return show_message(figure, "No trial has a score yet.")
+    front = scored.loc[is_on_front(scored, column, find_direction(leaderboard))].sort_values(by=column)
     if len(front):
         # Steps: between two points of the front the smaller network is the best that fits.
         line = {"color": GREEN, "width": 2, "shape": "hv"}
@@ -201,7 +205,7 @@ def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str
     if len(references):
         figure.add_scatter(
             name="reference (published network)",
-            text=[shortened(name) for name in references["reference"]],
+            text=[shorten(name) for name in references["reference"]],
             textposition="top center",
             marker={"color": BLACK, "size": 12, "symbol": "diamond-open", "line": {"width": 2}},
             **_points(references, column, short, score_name) | {"mode": "markers+text"},
@@ -221,7 +225,7 @@ def _spread(figure: go.Figure, scored: pd.DataFrame, column: str) -> go.Figure:
 def _show_better_half(figure: go.Figure, leaderboard: pd.DataFrame, title: str) -> go.Figure:
     """Begins at the median score: a few failed starts would press all that matters into one line."""
     ranked = leaderboard.dropna(subset=["rank", "score"])
-    best = floats(rows(ranked, "rank", [1]), "score")
+    best = floats(select_rows(ranked, "rank", [1]), "score")
     if not len(best) or len(ranked) < 8:
         return figure
     scores = floats(ranked, "score")
@@ -241,8 +245,8 @@ def _points(trials: pd.DataFrame, column: str, short: str, score_name: str) -> d
         "x": floats(trials, column),
         "y": floats(trials, "score"),
         "mode": "markers",
-        "customdata": labels(trials),
-        "hovertemplate": f"%{{customdata}}<br>%{{x:,d}} {short}<br>{plain(score_name)} %{{y:.5g}}<extra></extra>",
+        "customdata": hover_texts(trials),
+        "hovertemplate": f"%{{customdata}}<br>%{{x:,d}} {short}<br>{escape_text(score_name)} %{{y:.5g}}<extra></extra>",
     }
 
 
@@ -253,7 +257,9 @@ def _with_gaps(lines: Iterable[pd.DataFrame], several: bool) -> tuple[np.ndarray
         first = line.iloc[0]
         x += [*floats(line, "epoch"), np.nan]
         y += [*floats(line, "val_score"), np.nan]
-        trials += [plain(f"{first['trial']} of {first['run']}") if several else int(first["trial"])] * (len(line) + 1)
+        trials += [escape_text(f"{first['trial']} of {first['run']}") if several else int(first["trial"])] * (
+            len(line) + 1
+        )
     return np.asarray(x[:-1], np.float32), np.asarray(y[:-1], np.float32), trials[:-1]
 
 
@@ -278,8 +284,8 @@ def _box(name: str, trials: pd.DataFrame, score_name: str) -> go.Box:
         boxpoints="all",
         jitter=0.5,
         pointpos=0,
-        customdata=labels(trials),
-        hovertemplate=f"%{{customdata}}<br>{plain(score_name)} %{{y:.5g}}<extra></extra>",
+        customdata=hover_texts(trials),
+        hovertemplate=f"%{{customdata}}<br>{escape_text(score_name)} %{{y:.5g}}<extra></extra>",
         marker={"color": COLOURS[Status.COMPLETE], "size": 5, "opacity": 0.6},
         line={"width": 1.5},
     )

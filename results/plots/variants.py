@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from results.analysis.ablation import effects
 from results.analysis.statistics import mean
-from results.plots.style import AXIS, BLUE, new_figure, say, short_names
+from results.plots.style import AXIS, BLUE, new_figure, shorten_names, show_message
 
 
 def ablation(table: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
@@ -21,12 +21,12 @@ def ablation(table: pd.DataFrame, *, score_name: str = "validation score") -> go
     figure = new_figure(f"What {parameter} changes", parameter, f"{score_name}: difference from the base", 420)
     found = effects(table)
     base = next((each.scores for each in found if each.is_base), {})
-    names = short_names([each.value for each in found])
+    names = shorten_names([each.value for each in found])
     for each, name in zip(found, names, strict=True):
         if gaps := {seed: score - base[seed] for seed, score in each.scores.items() if seed in base}:
             _add(figure, name, gaps, is_base=each.is_base)
     if not figure.data:
-        return say(figure, "Nothing has been trained to its end yet.")
+        return show_message(figure, "Nothing has been trained to its end yet.")
     figure.add_hline(y=0, line={"color": AXIS, "width": 1})
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=names)
     return figure.update_layout(showlegend=False, margin={"b": 56})

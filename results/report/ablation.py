@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from results.analysis.ablation import Effect, effects, told
-from results.analysis.columns import distinct, floats, known, records
+from results.analysis.ablation import Effect, describe_gap, effects
+from results.analysis.columns import distinct, floats, has_value, records
 from results.analysis.statistics import Bounds, bounds_of, mean
 from results.plots.variants import ablation
 from results.report.page import Column, Section, figure, page, paragraph, part, table
@@ -33,7 +33,7 @@ def ablation_page(folder: Path) -> str:
 def _head(folder: Path, found: pd.DataFrame) -> Markup:
     first = records(found)[0]
     seeds, epochs = len(distinct(found, "seed")), float(floats(found, "epochs").max())
-    goal = first["goal"] if known(first["goal"]) else "unknown"
+    goal = first["goal"] if has_value(first["goal"]) else "unknown"
     told = (
         f"Each variant differs from the base in one choice alone, and was trained {in_epochs(epochs)} with the same "
         f"{count(seeds, 'seed')} on {first['dataset']}; scores are on validation images; test images are untouched. "
@@ -63,7 +63,7 @@ def _section(place: int, name: str, rows: pd.DataFrame, bounds: Bounds) -> Secti
         Column("parameters"),
     ]
     caption = f"Validation score by {name}, mean over seeds"
-    seen = "; ".join(f"{each.value}: {told(each.gap)}" for each in found if not each.is_base)
+    seen = "; ".join(f"{each.value}: {describe_gap(each.gap)}" for each in found if not each.is_base)
     anchor = f"choice-{place}"
     html = figure(ablation(rows), f"{anchor}-plot", f"Differences from the base. {seen or 'The base alone'}.")
     cells = [_cells(each, bounds) for each in found]
@@ -71,7 +71,7 @@ def _section(place: int, name: str, rows: pd.DataFrame, bounds: Bounds) -> Secti
 
 
 def _cells(effect: Effect, bounds: Bounds) -> list[Any]:
-    gap, size = "the base" if effect.is_base else told(effect.gap), f"{effect.num_params:,}"
+    gap, size = "the base" if effect.is_base else describe_gap(effect.gap), f"{effect.num_params:,}"
     if not effect.scores:
         return [effect.value, None, None, None, 0, gap, size]
     stats = mean(list(effect.scores.values()), bounds)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from results import plots
 from results.analysis.columns import floats
-from results.analysis.comparable import differing, left_apart
+from results.analysis.comparable import describe_excluded, find_differences
 from results.locations import user_facing_path
 from results.report.confirmed import interval, stand_in_notice
 from results.report.page import Column, Section, figure, page, paragraph, part, table
@@ -60,10 +60,10 @@ def _told(groups: Sequence[Sequence[RunRecord]]) -> str:
             "compare."
         )
     (first, *_), *others = groups
-    apart = differing([(run.name, run.conditions) for group in others for run in group], first.conditions)
+    apart = find_differences([(run.name, run.conditions) for group in others for run in group], first.conditions)
     return (
         f"Their scores do not all compare, so that they stand in {len(groups)} groups, each with its own table and "
-        f"figure, and nothing is said across them. Beside {first.name}, {left_apart(apart)}."
+        f"figure, and nothing is said across them. Beside {first.name}, {describe_excluded(apart)}."
     )
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from results import analysis, plots
-from results.analysis.columns import distinct, has, known, records, trial_name
-from results.analysis.confirmed import seeds_and_images, what_is_covered
-from results.analysis.readings import how_chosen, how_often, marked
+from results.analysis.columns import distinct, has_any, has_value, records, trial_name
+from results.analysis.confirmed import describe_coverage, describe_sample
+from results.analysis.readings import describe_choice, describe_readings, mark_name
 from results.analysis.statistics import Mean
-from results.report.page import Column, Section, figure, heading, joined, missing, paragraph, part, picture, table
+from results.report.page import Column, Section, figure, heading, join_parts, missing, paragraph, part, picture, table
 from results.report.run_record import RunRecord
 from results.schema import Status
 from results.values import echoed
@@ -34,7 +34,7 @@ def head(run: RunRecord) -> Markup:
 
 def stand_in_notice(run: RunRecord) -> Markup:
     if run.first("dataset_origin") != "made":
-        return joined([])
+        return join_parts([])
     return paragraph(
         f"These are results on {run.first('dataset')}, a stand-in that was made here, and not on the original data: no "
         f"score on this page is one on the data that {run.task} is named for.",
@@ -78,7 +78,7 @@ def mistakes(run: RunRecord) -> Section | None:
         why = "The predictions of a finalist are kept when it is confirmed, and there are none here. To have them:"
         return Section("mistakes", title, missing(why, run.command("search.confirm")))
     name = trial_name(predictions.iloc[0].to_dict())
-    counts = analysis.confusion(analysis.most_mistaken(predictions, _MOST_CLASSES))
+    counts = analysis.confusion(analysis.select_most_mistaken(predictions, _MOST_CLASSES))
     html = figure(plots.confusion(counts), "confusion", _confusion_seen(counts, predictions, name))
     return Section("mistakes", title, html + heading("Worst mistakes") + _worst(run, predictions, name))
 
@@ -93,11 +93,11 @@ def pictures(run: RunRecord) -> Section | None:
         why = "Images are kept when a finalist is confirmed, and there are none here. To have them:"
         return Section("pictures", title, missing(why, run.command("search.confirm")))
     error_name = str(samples.get("error_name", "error"))
-    html = joined([])
+    html = join_parts([])
     for kind, name in (("worst", "Worst"), ("typical", "Typical")):
         places = np.flatnonzero(samples["kind"] == kind)
         if len(places):
-            html += heading(name) + joined(_triple(run, int(place), error_name) for place in places)
+            html += heading(name) + join_parts(_triple(run, int(place), error_name) for place in places)
     told = (
         f"Of {samples.get('finalist', 'the best finalist')}, on {samples.get('scored_on', 'test')} images: the "
         f"largest errors, and errors around the median ({error_name})."
@@ -109,7 +109,7 @@ def interval(stats: Mean) -> str:
     """A mean with its interval, as text."""
     if not stats.has_interval:
         return f"{number(stats.value)} (one seed, no interval)"
-    of = seeds_and_images(stats)
+    of = describe_sample(stats)
     return f"{number(stats.value)} (95% interval {number(stats.low)} to {number(stats.high)}, {of})"
 
 
@@ -139,7 +139,7 @@ def _so_far(run: RunRecord) -> str:
     if failed.empty:
         return f"{count(len(trials), 'trial')} so far" if len(trials) else "none has started"
     told = f"{len(failed)} of {count(len(trials), 'trial')} failed"
-    lines = str(failed["error"].dropna().iloc[0]).strip().splitlines() if has(failed, "error") else []
+    lines = str(failed["error"].dropna().iloc[0]).strip().splitlines() if has_any(failed, "error") else []
     return f"{told}, the first of them with: {echoed(lines[-1], 300).rstrip('.')}" if lines else told
 
 
@@ -147,14 +147,14 @@ def _confirmed_verdict(run: RunRecord) -> tuple[str, list[str], str]:
     (name, stats), scored = _winner(run), run.test_score_name
     row = run.confirmed_row(name)
     title = f"{run.task}: {name}, {row['num_params']:,} parameters, {scored} {number(stats.value)}"
-    how = how_chosen(_confirmed_rows(run), name)
+    how = describe_choice(_confirmed_rows(run), name)
     if run.scored_on != "test":
         how = "The search has chosen it by these very images, so that the score is biased upwards"
     told = f"The network that validation put first, {name}, has {_size(row)}. Its mean {scored} is {interval(stats)}. "
     return (
         title,
-        [f"{told}{how}. {what_is_covered({name: stats}, run.scored_on)}", *_others(run, name)],
-        run.predict_command(row["model_path"]) if known(row["model_path"]) else "",
+        [f"{told}{how}. {describe_coverage({name: stats}, run.scored_on)}", *_others(run, name)],
+        run.predict_command(row["model_path"]) if has_value(row["model_path"]) else "",
     )
 
 
@@ -175,7 +175,7 @@ def _winner(run: RunRecord) -> tuple[str, Mean]:
 
 
 def _size(row: dict[str, Any]) -> str:
-    macs = f" and {row['num_macs']:,} multiply-accumulates an image" if known(row["num_macs"]) else ""
+    macs = f" and {row['num_macs']:,} multiply-accumulates an image" if has_value(row["num_macs"]) else ""
     return f"{row['num_params']:,} parameters{macs}"
 
 
@@ -194,14 +194,14 @@ def _better_reference(run: RunRecord, best: dict[str, Any]) -> str:
 def _finalist_row(run: RunRecord, name: str, stats: Mean) -> list[Any]:
     row, first = run.confirmed_row(name), next(iter(run.confirmed.means))
     return [
-        marked(_confirmed_rows(run), name),
+        mark_name(_confirmed_rows(run), name),
         number(stats.value),
         f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "one seed",
         f"{stats.sd:.2g}" if stats.n > 1 else None,
         str(stats.n),
-        number(row["val_score"]) if known(row["val_score"]) else None,
+        number(row["val_score"]) if has_value(row["val_score"]) else None,
         f"{row['num_params']:,}",
-        f"{row['num_macs']:,}" if known(row["num_macs"]) else None,
+        f"{row['num_macs']:,}" if has_value(row["num_macs"]) else None,
         *(("", None) if name == first else _against(run.confirmed.gap(first, name))),
     ]
 
@@ -216,12 +216,12 @@ def _against(gap: Mean | None) -> tuple[str, str | None]:
 
 def _how_scored(run: RunRecord) -> str:
     told = (
-        f"{what_is_covered(run.confirmed.means, run.scored_on)} Differences are the first minus the other, in pairs of "
-        "equal seeds and on the same images: that takes out what a seed, or an image, does to both. "
+        f"{describe_coverage(run.confirmed.means, run.scored_on)} Differences are the first minus the other, paired by "
+        "seed and image, so that effects common to both cancel out. "
     )
     if run.scored_on == "test":
         return told + (
-            how_often(_confirmed_rows(run)) or "Each training was scored on the test images once, at its end."
+            describe_readings(_confirmed_rows(run)) or "Each training was scored on the test images once, at its end."
         )
     return told + f"Scored on {run.scored_on} images, by which the search has chosen: these scores are biased upwards."
 
@@ -233,7 +233,7 @@ def _confirmed_rows(run: RunRecord) -> list[dict[str, Any]]:
 
 def _makes_images(run: RunRecord) -> bool:
     """Whether the networks give images: they alone have a code, and samples with outputs."""
-    return has(run.leaderboard, "code_size") or (run.samples is not None and "output_0" in run.samples)
+    return has_any(run.leaderboard, "code_size") or (run.samples is not None and "output_0" in run.samples)
 
 
 def _predictions(run: RunRecord) -> pd.DataFrame | None:
@@ -282,11 +282,11 @@ def _worst(run: RunRecord, predictions: pd.DataFrame, name: str) -> Markup:
 
 def _mistake(image: np.ndarray, answers: pd.DataFrame) -> Markup:
     first = answers.iloc[0]
-    label = first["label_name"] if known(first["label_name"]) else first["label"]
+    label = first["label_name"] if has_value(first["label_name"]) else first["label"]
     answered = records(answers)
     wrong = [row for row in answered if row["predicted"] != row["label"]]
     taken = Counter(_answer(row) for row in wrong or answered).most_common(1)[0][0]
-    sure = [row["probability"] for row in answered if _answer(row) == taken and known(row["probability"])]
+    sure = [row["probability"] for row in answered if _answer(row) == taken and has_value(row["probability"])]
     told = (f"{np.mean(sure):.0%} sure, " if sure else "") + f"{len(wrong)} of {len(answers)} seeds wrong"
     alt = f"image {first['index']}: a {label} taken for a {taken}"
     names = {"label": echoed(label, _MOST_OF_NAME), "taken": echoed(taken, _MOST_OF_NAME)}
@@ -294,7 +294,7 @@ def _mistake(image: np.ndarray, answers: pd.DataFrame) -> Markup:
 
 
 def _answer(row: dict[str, Any]) -> str:
-    return str(row["predicted_name"] if known(row["predicted_name"]) else row["predicted"])
+    return str(row["predicted_name"] if has_value(row["predicted_name"]) else row["predicted"])
 
 
 def _triple(run: RunRecord, place: int, error_name: str) -> Markup:

@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from results import analysis, plots
-from results.analysis.columns import floats, records, rows
+from results.analysis.columns import floats, records, select_rows
 from results.analysis.importance import EVALUATOR, FEWEST, importance, num_best
 from results.plots.style import COLOURS
 from results.report.page import Section, figure, missing, paragraph, part
@@ -41,7 +41,7 @@ def learning(run: RunRecord) -> Section:
     ended = run.leaderboard.dropna(subset=["epochs"])
     parts = []
     for status in COLOURS:
-        epochs = floats(rows(ended, "status", [status]), "epochs")
+        epochs = floats(select_rows(ended, "status", [status]), "epochs")
         if len(epochs):
             parts.append(f"{count(len(epochs), 'trial')} {status.lower()} after {span(epochs)}")
     seen = f"{run.score_name.capitalize()} by epoch, a line a trial, coloured by its ending: {', '.join(parts)}."

@@ -79,7 +79,7 @@ def part(name: str, /, **values: Any) -> Markup:
     return getattr(_TEMPLATES.get_template("parts.html").module, name)(**values)
 
 
-def joined(parts: Iterable[Markup]) -> Markup:
+def join_parts(parts: Iterable[Markup]) -> Markup:
     """Parts one after the other."""
     return Markup("").join(parts)
 

@@ -26,7 +26,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises ValueError if the folder has no tables or damaged ones, OSError if the disk does not take the page.
     """
     is_ablation = (folder / "ablation.parquet").exists()
-    return put(ablation_page(folder) if is_ablation else run_page(read_run(folder)), output or folder / REPORT)
+    return write_page(ablation_page(folder) if is_ablation else run_page(read_run(folder)), output or folder / REPORT)
 
 
 def run_page(run: RunRecord) -> str:
@@ -58,7 +58,7 @@ def comparison_name(runs: Sequence[str]) -> str:
     return f"report-{len(runs)}-runs-{digest}.html"
 
 
-def put(content: str, path: Path) -> Path:
+def write_page(content: str, path: Path) -> Path:
     with replacing(path) as file:
         file.write(content.encode(errors="replace"))  # half of a pair, as YAML can write it, is no character
     return path

@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 
 from results import tables
-from results.analysis.columns import floats, records, rows, searched, trial_name
+from results.analysis.columns import floats, records, searched_trials, select_rows, trial_name
 from results.analysis.confirmed import Confirmed
 from results.analysis.statistics import Mean
-from results.analysis.trials import Direction, at_equal_epochs, direction_of
+from results.analysis.trials import Direction, at_equal_epochs, find_direction
 from results.conditions import CONDITIONS, Conditions
 from results.fetch import run_names
 from results.locations import user_facing_path
 from results.report.run_samples import Samples, read_samples
-from results.report.table_checks import checked
+from results.report.table_checks import check_table
 from results.run_config import read_config
 from results.rungs import rungs_below
 from results.runs_at import is_default
@@ -67,7 +67,7 @@ class RunRecord:
 
     @cached_property
     def direction(self) -> Direction:
-        return (self.config.get("objective") or {}).get("direction") or direction_of(self.leaderboard)
+        return (self.config.get("objective") or {}).get("direction") or find_direction(self.leaderboard)
 
     @property
     def scored_on(self) -> str:
@@ -76,7 +76,7 @@ class RunRecord:
     @cached_property
     def best(self) -> dict[str, Any] | None:
         """The leaderboard's first row among completed trials of the search; None if there is none."""
-        complete = rows(searched(self.leaderboard), "status", [Status.COMPLETE]).dropna(subset=["rank"])
+        complete = select_rows(searched_trials(self.leaderboard), "status", [Status.COMPLETE]).dropna(subset=["rank"])
         complete = complete.sort_values(by="rank")
         return complete.iloc[0].to_dict() if len(complete) else None
 
@@ -177,7 +177,7 @@ def _runs(runs_dir: Path) -> str:
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
     """A table of a run, which anyone may have made, as a report can be made of it. Raises ValueError as `checked`."""
-    return tables.frame(checked(tables.read_run(folder, table), table, folder / f"{table}.parquet"))
+    return tables.frame(check_table(tables.read_run(folder, table), table, folder / f"{table}.parquet"))
 
 
 def _frame(folder: Path, table: str, *, is_empty_none: bool = False) -> pd.DataFrame | None:

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from results import analysis, plots
-from results.analysis.columns import distinct, floats, has, known, records, rows
+from results.analysis.columns import distinct, floats, has_any, has_value, records, select_rows
 from results.report.page import (
     Column,
     Section,
     facts,
     figure,
     heading,
-    joined,
+    join_parts,
     json_data,
     missing,
     paragraph,
@@ -26,7 +26,7 @@ from results.report.page import (
 from results.report.run_record import RunRecord
 from results.schema import Status
 from results.values import echoed
-from results.wording import clock, count, in_epochs, number, share
+from results.wording import clock, count, in_epochs, number, percentage
 
 _MOST_ERRORS, _MOST_NUMBERS, _MOST_OF_ERROR = 5, 12, 4_000
 """Errors that are shown, trials that are named for each, and characters of each."""
@@ -62,7 +62,7 @@ def failures(run: RunRecord) -> Section | None:
     told = run.leaderboard.dropna(subset=["error"])
     if told.empty:
         return None
-    groups = [rows(told, "error", [text]) for text in dict.fromkeys(told["error"])]
+    groups = [select_rows(told, "error", [text]) for text in dict.fromkeys(told["error"])]
     groups.sort(key=len, reverse=True)
     parts = [
         part("error", told=_failed(group), text=echoed(group["error"].iloc[0], _MOST_OF_ERROR))
@@ -70,12 +70,12 @@ def failures(run: RunRecord) -> Section | None:
     ]
     if further := len(groups) - _MOST_ERRORS:
         parts += [paragraph(f"{count(further, 'other error')}: see the trials' choices.")] if further > 0 else []
-    return Section("failures", "What went wrong", joined(parts))
+    return Section("failures", "What went wrong", join_parts(parts))
 
 
 def leaderboard(run: RunRecord) -> Section:
     board = run.leaderboard
-    metrics = [name for name in board.columns if name.startswith("metric_") and has(board, name)]
+    metrics = [name for name in board.columns if name.startswith("metric_") and has_any(board, name)]
     columns = [
         Column("rank"),
         Column("trial"),
@@ -87,12 +87,12 @@ def leaderboard(run: RunRecord) -> Section:
         Column("epochs"),
         Column("params"),
         Column("MACs"),
-        *([Column("code", meaning="values at the narrowest place")] if has(board, "code_size") else []),
+        *([Column("code", meaning="values at the narrowest place")] if has_any(board, "code_size") else []),
         Column("seconds", meaning="of training and validation"),
         Column("images/s"),
         Column("published as", is_number=False),
     ]
-    columns = [column for column in columns if column.name != "published as" or has(board, "reference")]
+    columns = [column for column in columns if column.name != "published as" or has_any(board, "reference")]
     cells = [_row(trial, place, columns, metrics) for place, trial in enumerate(records(board))]
     told = _endings(board)
     caption = f"{count(len(board), 'trial')}. Press a heading to sort, and a row's button for its choices."
@@ -109,9 +109,9 @@ def cost(run: RunRecord) -> Section:
     times = analysis.slot_time(run.leaderboard)
     if times.empty:
         return Section("cost", "Cost", missing("No trial has ended yet, so no time is accounted for."))
-    timed = analysis.ended(run.leaderboard)
+    timed = analysis.ended_trials(run.leaderboard)
     wall = (timed["ended_at"].max() - timed["started_at"].min()).total_seconds()
-    slots = analysis.num_side_by_side(run.leaderboard)
+    slots = analysis.max_concurrent(run.leaderboard)
     training = 3600 * float(floats(times, "training").sum())
     held = training + 3600 * float(floats(times, "rest").sum())
     speeds = floats(run.leaderboard, "images_per_second")
@@ -119,15 +119,17 @@ def cost(run: RunRecord) -> Section:
     pairs = [
         ("First start to last end", f"{clock(wall)}, with pauses if it was resumed"),
         ("Side by side, at most", count(slots, "trial")),
-        ("Slots busy with trials", f"{clock(held)}, {share(held, wall * slots)} of the slots' time"),
-        ("Training and validation", f"{clock(training)}, {share(training, held)} of that"),
+        ("Slots busy with trials", f"{clock(held)}, {percentage(held, wall * slots)} of the slots' time"),
+        ("Training and validation", f"{clock(training)}, {percentage(training, held)} of that"),
         ("Confirmation", _confirmation_time(run)),
         ("Images per second, median", f"{np.median(speeds):,.0f}" if len(speeds) else "unknown"),
     ]
     spent = ", ".join(
         f"{row['status'].lower()} {clock(3600 * (row['training'] + row['rest']))}" for row in records(times)
     )
-    seen = f"Time of slots by how trials ended: {spent}. {share(training, held)} of it was training and validation."
+    seen = (
+        f"Time of slots by how trials ended: {spent}. {percentage(training, held)} of it was training and validation."
+    )
     return Section("cost", "Cost", facts(pairs) + figure(plots.slot_time(times), "slot-time", seen))
 
 
@@ -181,7 +183,7 @@ def _row(trial: dict[str, Any], place: int, columns: list[Column], metrics: list
         "code": _number(trial["code_size"], ",d"),
         "seconds": _number(trial["train_seconds"], ",.1f"),
         "images/s": _number(trial["images_per_second"], ",.0f"),
-        "published as": trial["reference"] if known(trial["reference"]) else None,
+        "published as": trial["reference"] if has_value(trial["reference"]) else None,
         **{name.removeprefix("metric_"): _score(trial[name]) for name in metrics},
     }
     values["choices"] = part("more_button", trial=trial["trial"], place=place)
@@ -189,22 +191,22 @@ def _row(trial: dict[str, Any], place: int, columns: list[Column], metrics: list
 
 
 def _score(value: Any) -> tuple[str, float] | None:
-    return (number(float(value)), float(f"{float(value):.8g}")) if known(value) else None
+    return (number(float(value)), float(f"{float(value):.8g}")) if has_value(value) else None
 
 
 def _number(value: Any, form: str) -> str | None:
-    return format(value, form) if known(value) else None
+    return format(value, form) if has_value(value) else None
 
 
 def _details(board: pd.DataFrame) -> dict[str, list]:
     """What a row's button shows, by columns: parameters, and what says where a trial comes from."""
-    names = [name for name in board.columns if name.startswith("param_") and has(board, name)]
-    further = [name for name in ("error", "origin", "device", "node", "seed") if has(board, name)]
+    names = [name for name in board.columns if name.startswith("param_") and has_any(board, name)]
+    further = [name for name in ("error", "origin", "device", "node", "seed") if has_any(board, name)]
     return {name.removeprefix("param_"): [_json_value(value) for value in board[name]] for name in [*names, *further]}
 
 
 def _json_value(value: Any) -> Any:
-    if not known(value):
+    if not has_value(value):
         return None
     if isinstance(value, bool | np.bool_):
         return bool(value)
@@ -216,7 +218,7 @@ def _json_value(value: Any) -> Any:
 
 
 def _endings(board: pd.DataFrame) -> str:
-    counts = {status: len(rows(board, "status", [status])) for status in Status}
+    counts = {status: len(select_rows(board, "status", [status])) for status in Status}
     return f"{count(len(board), 'trial')}: " + ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) + "."
 
 

@@ -37,7 +37,7 @@ _NAMES = {"finalists": ("reference", "trial"), "ablation": ("parameter", "value"
 _PREFIXES = ("param_", "metric_")
 
 
-def checked(table: pa.Table, name: str, path: Path) -> pa.Table:
+def check_table(table: pa.Table, name: str, path: Path) -> pa.Table:
     """A table as `tables.read` gives it, of the columns that reports know; numbers that are not finite are null.
 
     Raises ValueError that names the file, the column and what is wrong with it.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from results.files import StorageError
-from results.wording import visible
+from results.wording import escape_controls
 from search.command_line import interrupts
 from search.command_line.output import lasting_output
 
@@ -48,5 +48,5 @@ def run_command(
 
 
 def _say(name: str, what: object, exit_code: int) -> int:
-    print(visible(f"{name}: {what}"), file=sys.stderr)
+    print(escape_controls(f"{name}: {what}"), file=sys.stderr)
     return exit_code

@@ -20,7 +20,7 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from results.wording import visible
+from results.wording import escape_controls
 
 UNLIMITED = 10_000
 """The width of an output that is no terminal: nothing is dropped from a file."""
@@ -97,7 +97,7 @@ class Terminal:
     def say(self, *parts: Part, style: str = "") -> None:
         """Prints a text, of parts that may have styles of their own. It may have several lines."""
         styled = [(part, "") if isinstance(part, str) else part for part in parts]
-        text = Text.assemble(*((visible(part), own) for part, own in styled), style=style)
+        text = Text.assemble(*((escape_controls(part), own) for part, own in styled), style=style)
         self._console.print(text, soft_wrap=True)
 
     def show(self, table: Table) -> None:
@@ -148,7 +148,7 @@ class View:
         lines = self.terminal.wrapped(parts)
         room = max(self.terminal.height - len(lines) - 4, 4)
         shown = Table(table.columns, header_style="dim", rows=table.rows[:room])
-        text = Text(visible("\n".join(lines)))
+        text = Text(escape_controls("\n".join(lines)))
         # A bar alone has no line end
         self._live.update(Group(Padding(bar, 0, expand=False), text, fitted(shown, width)), refresh=True)
 
@@ -189,7 +189,7 @@ def _total(places: Sequence[int], widths: Sequence[int], gap: int) -> int:
 
 
 def _in_one_line(text: str) -> str:
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+    return escape_controls(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _least_width(column: Column, texts: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from results import tables
-from results.analysis.comparable import differing, left_apart
+from results.analysis.comparable import describe_excluded, find_differences
 from results.conditions import Conditions
 from results.fetch import download
 from results.locations import is_remote, user_facing_path
@@ -156,7 +156,7 @@ def _of_table(path: Path, plan: Plan) -> list[Earlier]:
     """From a leaderboard, which says too little of a curve to take it over."""
     table = tables.read(path, "leaderboard")
     if (journal := path.with_name(JOURNAL)).exists():  # else the table has been moved by itself
-        table = tables.named(tables.completed(table, tables.beginning(journal)), path.parent.name)
+        table = tables.set_run_name(tables.fill_conditions(table, tables.read_beginning(journal)), path.parent.name)
     rows = [row for row in table.to_pylist() if row["task"] == plan.task.name]
     return [
         Earlier(
@@ -204,9 +204,9 @@ def _best_first(found: Sequence[Earlier]) -> list[Earlier]:
 
 def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Conditions, say: Say) -> None:
     """Names the runs whose scores do not compare with this run's, and what differs."""
-    if apart := differing({each.run: each.conditions for each in earlier}.items(), here):
+    if apart := find_differences({each.run: each.conditions for each in earlier}.items(), here):
         again = count(sum(each.run in apart for each in chosen), "candidate")
-        say(f"warm     {left_apart(apart)}: scores there do not compare with those here; {again} to train again")
+        say(f"warm     {describe_excluded(apart)}: scores there do not compare with those here; {again} to train again")
 
 
 def _is_known(each: Earlier, identity: Identity) -> bool:

@@ -89,7 +89,7 @@ class Ablation:
         """Writes ablation.parquet, of what has been trained so far. Raises StorageError."""
         path = self.plan.folder.path / "ablation.parquet"
         with writing(path):
-            tables.write(tables.of_rows(self.rows(study, splits), ABLATION), path)
+            tables.write(tables.from_rows(self.rows(study, splits), ABLATION), path)
 
     def rows(self, study: Study, splits: Splits) -> list[dict[str, Any]]:
         """A row for each variant and seed that was trained to its end."""

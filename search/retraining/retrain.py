@@ -104,5 +104,5 @@ def again(study: Study, given: Mapping[str, Given], command: str) -> str:
 
 def failures(study: Study) -> list[str]:
     """A line for each training that failed and was not begun again, with its error."""
-    failed = [trial for trial in study.current if trial.status.is_failure or trial.status.is_mendable]
+    failed = [trial for trial in study.current if trial.status.is_failure or trial.status.is_retryable]
     return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]

@@ -93,15 +93,15 @@ class Study:
 
     def to_repeat(self, references: Container[str]) -> list[TrialRecord]:
         """Returns the trials that a fault of the machine may have ended, without references other than these."""
-        mendable = [trial for trial in self.current if trial.status.is_mendable]
-        return [trial for trial in mendable if trial.reference is None or trial.reference in references]
+        retryable = [trial for trial in self.current if trial.status.is_retryable]
+        return [trial for trial in retryable if trial.reference is None or trial.reference in references]
 
     def repeat(self, failed: TrialRecord) -> TrialRecord:
         """Starts a failed trial's candidate again, with its seed, as the next trial.
 
         Optuna's journal accepts no record of a trial that has ended, so the failed trial stays as it is.
         """
-        assert failed.status.is_mendable
+        assert failed.status.is_retryable
         assert failed.number not in self.repeated
         record = self._record(failed.candidate, origin=failed.origin, reference=failed.reference, params=failed.params)
         return self._start(replace(record, seed=failed.seed, repeats=failed.number))
@@ -298,7 +298,7 @@ def _check_repeats(entry: Entry, before: list[Entry]) -> None:
     is_right = [
         (each.trial.candidate, each.trial.seed) == (trial.candidate, trial.seed)
         and each.ending is not None
-        and each.ending.status.is_mendable
+        and each.ending.status.is_retryable
         for each in failed
     ]
     if is_right != [True] or any(each.trial.repeats == trial.repeats for each in before):

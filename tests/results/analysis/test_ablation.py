@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from results import tables
-from results.analysis.ablation import effects, told
+from results.analysis.ablation import describe_gap, effects
 from results.analysis.statistics import mean
 from results.plots.variants import ablation
 from results.schema import ABLATION
@@ -32,7 +32,7 @@ def write_ablation(folder: Path, scores: dict = SCORES, **facts: object) -> Path
         for (parameter, value, is_base), by_seed in scores.items()
         for seed, score in enumerate(by_seed)
     ]
-    tables.write(tables.of_rows(rows, ABLATION), folder / "ablation.parquet")
+    tables.write(tables.from_rows(rows, ABLATION), folder / "ablation.parquet")
     return folder
 
 
@@ -47,11 +47,11 @@ def test_differences_are_taken_in_pairs_of_equal_seeds(tmp_path):
     assert (zero.value, base.value, base.is_base, base.gap) == ("0", "0.1", True, None)
     assert zero.gap.value == pytest.approx(0.01)
     assert zero.gap.sd == pytest.approx(0, abs=1e-12)  # though the scores themselves differ by more than that
-    assert told(zero.gap) == "+0.01 (+0.01 to +0.01), apart"
+    assert describe_gap(zero.gap) == "+0.01 (+0.01 to +0.01), apart"
     base, average = effects(of(tmp_path, "pooling"))
     assert base.value == "as the base"
     assert average.gap == mean([0.90 - 0.94, 0.96 - 0.95, 0.99 - 0.96])
-    assert told(average.gap).endswith("not distinguishable")
+    assert describe_gap(average.gap).endswith("not distinguishable")
 
 
 def test_what_is_not_paired_yet_is_not_compared(tmp_path):
@@ -59,7 +59,7 @@ def test_what_is_not_paired_yet_is_not_compared(tmp_path):
     zero, _ = effects(of(tmp_path, "dropout"))
     assert zero.gap.n == 1
     assert math.isnan(zero.gap.low)
-    assert told(zero.gap) == "+0.2, one pair"
+    assert describe_gap(zero.gap) == "+0.2, one pair"
     write_ablation(tmp_path, {("dropout", "0", False): [0.9]})
     assert effects(of(tmp_path, "dropout"))[0].gap is None
 

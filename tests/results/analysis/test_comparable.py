@@ -8,7 +8,7 @@ import pytest
 
 import results
 from results import analysis, plots, tables
-from results.conditions import CONDITIONS, HEADER, Conditions, began, goal_text
+from results.conditions import CONDITIONS, HEADER, Conditions, goal_text, read_identity
 from results.report.ablation import ablation_page
 from results.report.pages import run_page
 from results.report.run_record import read_run
@@ -92,13 +92,13 @@ def test_a_goal_as_text(goal, text):
     "journal", [b"", b"\xff\xfe\n", b"[]\nnull\n1\n", b'{"user_attr": {"frugal": 7}}\n', b"[" * 9999]
 )
 def test_a_journal_that_does_not_say_how_its_run_was_begun(journal):
-    assert began(journal) == {}
+    assert read_identity(journal) == {}
 
 
 def test_a_foreign_journal_fills_in_nothing_that_a_table_cannot_hold():
     identity = {"goal": {"goal": "\ud800"}, "max_epochs": 10**30, "train_examples": 5}
     journal = json.dumps({"user_attr": {HEADER: {"identity": identity}}}).encode()
-    table = tables.completed(tables.of_rows([{"run": "x"}], ABLATION), journal)
+    table = tables.fill_conditions(tables.from_rows([{"run": "x"}], ABLATION), journal)
     assert [table[name][0].as_py() for name in ("goal", "max_epochs", "train_examples")] == [None, None, 5]
 
 
@@ -234,7 +234,7 @@ def test_the_direction_is_told_by_each_run_for_itself():
             "score": [0.5, 0.1, 0.4],
         }
     )
-    assert analysis.direction_of(board.iloc[[1, 0, 2]]) == "maximize"
+    assert analysis.find_direction(board.iloc[[1, 0, 2]]) == "maximize"
 
 
 class TestReports:
@@ -246,7 +246,7 @@ class TestReports:
     def test_an_ablations_does_too(self, tmp_path):
         row = {"run": "x", "task": "denoiser", "base": "b", "parameter": "dropout", "is_base": True, "seed": 0}
         row |= {"score": 0.1, "num_params": 5, "epochs": 1.0, "goal": "denoise sigma=0.3"}
-        tables.write(tables.of_rows([row], ABLATION), tmp_path / "ablation.parquet")
+        tables.write(tables.from_rows([row], ABLATION), tmp_path / "ablation.parquet")
         assert "of task denoiser, goal denoise sigma=0.3" in ablation_page(tmp_path).partition("</header>")[0]
 
     def test_several_are_compared_in_groups_with_the_reason(self, runs, capsys):

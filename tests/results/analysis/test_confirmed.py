@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from results import tables
-from results.analysis.confirmed import Confirmed, what_is_covered
+from results.analysis.confirmed import Confirmed, describe_coverage
 from results.analysis.intervals import difference_interval, error_interval, share_difference_interval, share_interval
 from results.analysis.statistics import mean
 from results.schema import PREDICTIONS
@@ -69,7 +69,7 @@ def test_intervals_of_accuracies_and_their_differences_are_over_seeds_and_images
     assert gap is not None
     assert gap.is_apart_from_zero
     assert ends(gap) == pytest.approx(share_difference_interval(found[FIRST] - found[OTHER]))
-    assert "cover both the seeds and the test images" in what_is_covered(confirmed.means, "test")
+    assert "cover both the seeds and the test images" in describe_coverage(confirmed.means, "test")
 
 
 def test_intervals_of_errors_are_over_seeds_and_images_too():
@@ -90,7 +90,7 @@ def test_one_seed_s_interval_covers_the_images_alone():
     gap = confirmed.gap(FIRST, OTHER)
     assert gap is not None
     assert gap.is_apart_from_zero
-    assert "cover the test images alone" in what_is_covered(confirmed.means, "test")
+    assert "cover the test images alone" in describe_coverage(confirmed.means, "test")
 
 
 def test_without_scores_of_images_intervals_are_over_seeds_alone_and_within_bounds():
@@ -100,11 +100,11 @@ def test_without_scores_of_images_intervals_are_over_seeds_alone_and_within_boun
     assert ends(confirmed.means[OTHER]) == pytest.approx(ends(mean(by_seed, (0, 1))))
     assert confirmed.means[FIRST].high <= 1
     assert confirmed.gap(FIRST, OTHER) is not None
-    assert "cover the seeds alone" in what_is_covered(confirmed.means, "test")
+    assert "cover the seeds alone" in describe_coverage(confirmed.means, "test")
     single = Confirmed.of(finalists_of({FIRST: found[FIRST][:1], OTHER: found[OTHER][:1]}), None, "maximize")
     assert math.isnan(single.means[FIRST].low)
     assert single.gap(FIRST, OTHER) is None
-    assert "cannot be told from one seed" in what_is_covered(single.means, "test")
+    assert "cannot be told from one seed" in describe_coverage(single.means, "test")
 
 
 @pytest.mark.parametrize("damage", ["a seed", "an image", "a place twice", "another training", "a score of 7", "nulls"])
@@ -126,13 +126,13 @@ def test_images_that_do_not_belong_to_all_scores_are_left_out_and_it_is_said(dam
     gap = confirmed.gap(FIRST, OTHER)
     assert gap is not None
     assert gap.num_images == 0
-    told = what_is_covered(confirmed.means, "test")
+    told = describe_coverage(confirmed.means, "test")
     assert told.startswith("The 95% intervals of trial 3 cover both")
     assert "of trial 7 cover the seeds alone" in told
 
 
 def test_validation_images_have_chosen_the_finalists_which_no_interval_covers():
     means = {FIRST: dataclasses.replace(mean([0.9, 0.91]), num_images=36)}
-    told = what_is_covered(means, "validation")
+    told = describe_coverage(means, "validation")
     assert "the validation images" in told
     assert "do not cover that the search has chosen by these very images" in told

@@ -27,11 +27,11 @@ def curves_of(scores: dict[int, list[float]]) -> pd.DataFrame:
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_direction_is_read_off_the_ranks(direction):
     rows = [make_row(0, score=0.5), make_row(1, score=0.7), make_row(2, "PRUNED", 0.9)]
-    assert analysis.direction_of(board_of(rows, direction)) == direction
+    assert analysis.find_direction(board_of(rows, direction)) == direction
 
 
 def test_without_two_completed_trials_more_is_better():
-    assert analysis.direction_of(board_of([make_row(0), make_row(1, "PRUNED", 0.1)], "minimize")) == "maximize"
+    assert analysis.find_direction(board_of([make_row(0), make_row(1, "PRUNED", 0.1)], "minimize")) == "maximize"
 
 
 @pytest.mark.parametrize(("direction", "front"), [("maximize", [0, 2]), ("minimize", [0, 1])])
@@ -58,7 +58,7 @@ def test_trials_compare_at_equal_epochs_without_references_and_those_that_failed
 
 def test_networks_that_make_images_confuse_no_labels():
     rows = [{"seed": 0, "index": index, "image_score": 0.01} for index in range(3)]
-    predictions = tables.frame(tables.of_rows(rows, PREDICTIONS))
+    predictions = tables.frame(tables.from_rows(rows, PREDICTIONS))
     assert analysis.confusion(predictions).empty
 
 
@@ -134,11 +134,11 @@ def test_slot_time_is_training_and_the_rest_by_ending():
         "training": [0.5, 0.5],
         "rest": [0.5, 0.0],
     }
-    assert analysis.num_side_by_side(board) == 2
+    assert analysis.max_concurrent(board) == 2
 
 
 def test_of_very_many_labels_those_that_are_mistaken_most_often_are_left():
     rows = [{"label": k, "predicted": 7 if k in (3, 4) else k, "seed": 0} for k in range(500)]
-    found = analysis.most_mistaken(pd.DataFrame(rows), 5)
+    found = analysis.select_most_mistaken(pd.DataFrame(rows), 5)
     assert {3, 4, 7} < set(found["label"])
     assert found["label"].nunique() == 5

@@ -195,7 +195,7 @@ def test_a_trial_that_ended_before_it_began_took_no_time(runs):
     board = read_run(runs / "search").leaderboard
     whole = analysis.slot_time(board)
     board.loc[0, "ended_at"] = board.loc[0, "started_at"] - timedelta(days=3)
-    times, slots = analysis.slot_time(board), analysis.num_side_by_side(board)
+    times, slots = analysis.slot_time(board), analysis.max_concurrent(board)
     assert (times[["training", "rest"]].to_numpy() >= 0).all()
     assert times["rest"].sum() == pytest.approx(whole["rest"].sum(), abs=1)
     assert slots >= 1

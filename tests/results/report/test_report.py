@@ -97,7 +97,7 @@ def test_with_all_predictions_intervals_are_over_images_too_and_the_page_says_so
     rows = pd.concat(parts).to_dict("records")
     known = [{name: value for name, value in row.items() if pd.notna(value)} for row in rows]
     of_images = [{**row, "image_score": float(row["image_score"]), "scored_on": "test"} for row in known]
-    tables.write(tables.of_rows(of_images, PREDICTIONS), folder / "predictions.parquet")
+    tables.write(tables.from_rows(of_images, PREDICTIONS), folder / "predictions.parquet")
     page = read(report.write_report(folder))
     assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 images" in page.text
     assert "cover both the seeds and the test images" in page.text
@@ -268,7 +268,7 @@ def test_a_report_is_never_written_over_a_runs_own_files(folder, capsys, tmp_pat
         assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={output}"]) == 2
         told = capsys.readouterr().err
         assert f"output={output}: " in told
-        assert "the run's own; choose another" in told
+        assert "the run's own file; choose another" in told
     assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
     for name in ("report.html", "for-the-talk.html"):
         assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={folder / name}"]) == 0

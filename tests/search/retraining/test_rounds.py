@@ -7,7 +7,7 @@ import pytest
 
 from data.made.digits import load_made
 from results import tables
-from results.analysis.readings import how_chosen, how_often, marked
+from results.analysis.readings import describe_choice, describe_readings, mark_name
 from results.files import StorageError
 from results.schema import FINALISTS
 from search.confirm import _open_study
@@ -58,8 +58,8 @@ def test_a_first_confirmation_chooses_before_any_reading(tmp_path):
     rows = confirmed(tmp_path, 4, top_k=2, seeds=2)
     assert told(rows) == {"trial 3": ({1}, False), "trial 2": ({1}, False)}
     assert sorted(row["test_read"] for row in rows) == [1, 2, 3, 4]
-    assert how_chosen(rows, "trial 3") == "It was chosen by validation scores, before any test image was read"
-    assert how_often(rows) == (
+    assert describe_choice(rows, "trial 3") == "It was chosen by validation scores, before any test image was read"
+    assert describe_readings(rows) == (
         "Test images have been read 4 times for this run, once after each training, in 1 round; all finalists had been "
         "chosen before the first time."
     )
@@ -75,10 +75,10 @@ def test_confirmed_extended_and_confirmed_again_what_is_new_is_marked_and_what_w
         "trial 3": ({1}, False),
         "trial 2": ({1}, False),
     }
-    assert "after test images had been read for this run" in how_chosen(rows, "trial 5")
-    assert (marked(rows, "trial 5"), marked(rows, "trial 3")) == ("trial 5 *", "trial 3")
-    assert "8 times for this run, once after each training, in 2 rounds" in how_often(rows)
-    assert how_often(rows).endswith("Chosen after the first time, and marked with *: trial 5, trial 4.")
+    assert "after test images had been read for this run" in describe_choice(rows, "trial 5")
+    assert (mark_name(rows, "trial 5"), mark_name(rows, "trial 3")) == ("trial 5 *", "trial 3")
+    assert "8 times for this run, once after each training, in 2 rounds" in describe_readings(rows)
+    assert describe_readings(rows).endswith("Chosen after the first time, and marked with *: trial 5, trial 4.")
 
 
 def test_more_seeds_are_a_round_of_their_own_and_choose_nobody_anew(tmp_path):
@@ -118,15 +118,15 @@ def test_where_validation_images_are_scored_nothing_is_said_of_test_images(tmp_p
     monkeypatch.setattr(f"{__name__}.SPLITS", unlabelled)
     rows = confirmed(tmp_path, 4, top_k=1, seeds=2)
     assert [(row["round"], row["test_read"], row["chosen_after_test"]) for row in rows] == [(1, None, None)] * 2
-    assert how_often(rows) == ""
+    assert describe_readings(rows) == ""
     assert num_test_reads(plan_of(tmp_path).folder) == 0
 
 
 def test_a_table_of_an_earlier_version_is_silent_and_so_are_sentences(tmp_path):
     rows = confirmed(tmp_path, 4, top_k=1, seeds=2)
     older = [row | dict.fromkeys(("round", "test_read", "chosen_after_test")) for row in rows]
-    assert (how_often(older), marked(older, "trial 3")) == ("", "trial 3")
-    assert how_chosen(older, "trial 3") == "It was chosen by validation scores"
+    assert (describe_readings(older), mark_name(older, "trial 3")) == ("", "trial 3")
+    assert describe_choice(older, "trial 3") == "It was chosen by validation scores"
     assert {"round", "test_read", "chosen_after_test"} <= set(FINALISTS.names)
 
 

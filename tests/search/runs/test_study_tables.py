@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from results import tables
-from results.analysis.columns import searched
+from results.analysis.columns import searched_trials
 from results.analysis.trials import at_equal_epochs
 from results.schema import Status
 from search.runs.study_tables import Origin, write_tables
@@ -46,6 +46,6 @@ def test_a_failed_trial_and_the_one_that_repeats_it_name_each_other(tmp_path: Pa
     board, curves = (
         tables.frame(tables.read(tmp_path / f"{name}.parquet", name)) for name in ("leaderboard", "curves")
     )
-    assert sorted(searched(board)["trial"]) == [1, 2], "what is made of the tables has each candidate once"
+    assert sorted(searched_trials(board)["trial"]) == [1, 2], "what is made of the tables has each candidate once"
     assert sorted(at_equal_epochs(board, curves, 1)["trial"]) == [1, 2]
     assert np.isfinite(at_equal_epochs(board, curves, 1)["score"].to_numpy(float)).all()
