@@ -158,9 +158,10 @@ def _warn_of_others(tables: list[pa.Table]) -> None:
     for task, (*others, last) in by_task.items():
         theirs = ((row["run"], Conditions.of_row(row)) for row in others)
         if apart := find_differences(theirs, Conditions.of_row(last)):
+            here = f"run {last['run']}"
             warnings.warn(
-                f"not all scores of task {task} compare. Beside run {last['run']}, {describe_excluded(apart)}. "
-                "results.comparable(table, run) gives the rows that compare with a run's",
+                f"not all scores of task {task} compare; {describe_excluded(apart, here)}. "
+                "results.comparable(table, run) returns the rows that compare with a run's",
                 stacklevel=3,
             )
 

@@ -1,4 +1,4 @@
-"""Files of a run's folder: reading within limits, writing errors, and no writing through links that others made."""
+"""Reads and writes files of a run's folder: within limits, with clear errors, and never through others' links."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import IO
 
 
 class StorageError(Exception):
-    """A run's folder cannot be written; neither a trial nor its candidate is at fault, and their records stay."""
+    """A run's folder cannot be written. No trial is at fault, so the records of all trials are kept."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise a StorageError that names `path` for every OSError in the block."""
+    """Replaces each OSError in the block by a StorageError that names the path."""
     try:
         yield
     except OSError as error:
@@ -24,52 +24,55 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_no_links(folder: Path, unless_in: Collection[str] = ()) -> None:
-    """Raises ValueError for a link, a pipe or a device anywhere below a folder that is about to be written in.
+    """Raises ValueError if a link, a pipe or a device is anywhere below a folder that will be written to.
 
-    Whoever made the folder could have pointed it at any file of the user's. The folder itself may be a link, which is
-    the user's own. Folders called as one of `unless_in` are not looked into.
+    A link in a folder that someone else made could lead to any of the user's files. The folder itself may be a link,
+    since the user chose it. Folders whose names are in `unless_in` are skipped.
     """
     for path, folders, files in os.walk(folder):
         for name in [*folders, *files]:
-            with suppress(FileNotFoundError):  # over since it was listed
+            with suppress(FileNotFoundError):  # deleted since it was listed
                 _check_plain(Path(path, name))
         folders[:] = [name for name in folders if name not in unless_in]
 
 
 def open_unlinked(path: Path, mode: str) -> IO[str]:
-    """Opens a file to write or to add to, as it is: it is not emptied. Raises OSError for a link."""
+    """Opens a file to write or to append, without emptying it. Raises OSError if the path is a link."""
 
-    def opened(name: str, flags: int) -> int:
+    def open_file(name: str, flags: int) -> int:
         return os.open(name, (flags | os.O_NOFOLLOW) & ~os.O_TRUNC, 0o666)
 
-    return open(path, mode, encoding="utf-8", opener=opened)
+    return open(path, mode, encoding="utf-8", opener=open_file)
+
+
+def read_file(path: Path, max_bytes: int | None = None) -> bytes | None:
+    """Returns a file's bytes, or None if nothing exists at the path.
+
+    Raises ValueError that names the path if it is not a file (reading a pipe might never end), is longer than
+    `max_bytes`, or cannot be read.
+    """
+    try:
+        if not path.exists():
+            return None
+        if not path.is_file():
+            raise ValueError(f"{path} is not a file")
+        with path.open("rb") as file:  # read in one go, since a writer may replace the file at any time
+            content = file.read() if max_bytes is None else file.read(max_bytes + 1)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if max_bytes is not None and len(content) > max_bytes:
+        raise ValueError(f"{path}: has more than {max_bytes:,} bytes, the limit for such a file of a run")
+    return content
 
 
 def _check_plain(path: Path) -> None:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         raise ValueError(
-            f"{path}: is a link, to {os.readlink(path)}, and what a run writes would go there; a run's folder holds no "
-            "links below itself. Remove it, or put what it names in its place"
+            f"{path}: is a link to {os.readlink(path)}, where the run's files would be written; links are not allowed "
+            "inside a run's folder. Remove it, or replace it by a copy of what it points to"
         )
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise ValueError(f"{path}: is neither a file nor a folder, and a run's folder holds nothing else. Remove it")
-
-
-def content_of(path: Path, max_bytes: int) -> bytes | None:
-    """What a file holds; None where nothing is there.
-
-    Raises ValueError that names it where it is no file, as a pipe that never ends, is longer, or cannot be read.
-    """
-    try:
-        if not path.exists():
-            return None
-        if not path.is_file():
-            raise ValueError(f"{path} is no file")
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if len(content) > max_bytes:
-        raise ValueError(f"{path}: it has more than {max_bytes:,} bytes, which no such file of a run has")
-    return content
+        raise ValueError(
+            f"{path}: is neither a file nor a folder; nothing else is allowed in a run's folder. Remove it"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from results.files import content_of
+from results.files import read_file
 from results.values import CoreLoader
 
 MAX_BYTES = 200_000
@@ -37,7 +37,7 @@ def read_keys_file(path: str) -> Mapping[str, object]:
 
     Raises ValueError that names the file and what would be right.
     """
-    content = content_of(Path(os.path.expanduser(path)), MAX_BYTES)
+    content = read_file(Path(os.path.expanduser(path)), MAX_BYTES)
     if content is None:
         raise ValueError(f"config={path}: there is no such file")
     try:

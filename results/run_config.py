@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from results.files import content_of
+from results.files import read_file
 from results.keys import check_ranges, key, read_fields
 from results.values import check_free, echoed
 
@@ -104,7 +104,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises ValueError that names the file, and the key if one is wrong.
     """
-    content = content_of(path, MAX_BYTES)
+    content = read_file(path, MAX_BYTES)
     if content is None:
         return {}
     try:

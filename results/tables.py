@@ -1,14 +1,14 @@
-"""The tables made, written, read."""
+"""Makes, writes and reads the tables of runs."""
 
 import math
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,10 +16,13 @@ import pyarrow.parquet as pq
 from data.files import replacing
 from results.bucket import Remote, explain_errors
 from results.conditions import BEGINNING_BYTES, CONDITIONS, Conditions, read_identity
+from results.files import read_file
 from results.locations import is_remote
 from results.own_files import JOURNAL
+from results.pareto import find_front
 from results.parquet_file import read_parquet
 from results.schema import Status, curves_schema, finalists_schema, leaderboard_schema, upgrade
+from spaces.goal import Direction
 
 BATCH_ROWS = 5_000
 
@@ -38,38 +41,38 @@ Row = dict[str, Any]
 def leaderboard(
     rows: Iterable[Mapping[str, Any]],
     *,
-    direction: Literal["maximize", "minimize"],
+    direction: Direction,
     param_types: Mapping[str, pa.DataType],
     metric_names: Iterable[str] = (),
 ) -> pa.Table:
-    """The leaderboard of trials, best first: ranked, and marked where they are on the Pareto front.
+    """Makes the leaderboard of trials, ranked best first, with the Pareto front marked.
 
-    A row holds a trial's columns but rank and pareto, in `params` its parameters and in `metrics` its last further
-    metrics by name; what is missing is null. Completed trials rank first, then running, stopped and pruned ones, each
-    by score, ties to the earlier trial. Other trials, and those without a finite score, have no rank and come last. A
-    score that is not finite is null in the table, since a NaN would spoil every mean that a reader takes; the status
-    says what happened.
-    Raises ValueError on a column, parameter, status or direction that does not exist.
+    A row holds a trial's columns except rank and pareto, its parameters in `params`, and its last further metrics by
+    name in `metrics`; missing values become null. Completed trials rank first, then running, stopped and pruned ones,
+    each group by score, ties by trial number. Other trials, and trials without a finite score, have no rank and come
+    last. A score that is not finite becomes null, since a NaN would spoil every mean; the status says what happened.
+    Raises ValueError for an unknown column, parameter, status or direction.
     """
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}: it must be 'maximize' or 'minimize'")
     schema = leaderboard_schema(param_types, metric_names)
     trials = [_flat(row, schema) for row in rows]
-    sign = -1.0 if direction == "maximize" else 1.0  # below, less is better
+    sign = -1.0 if direction == "maximize" else 1.0  # lower costs are better
     _rank(trials, sign)
-    _mark_pareto(trials, sign)
+    _mark_front(trials, sign)
     trials.sort(key=lambda trial: (_nulls_last(trial["rank"]), _nulls_last(trial.get("trial"))))
     return pa.Table.from_pylist(trials, schema=schema)
 
 
 def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = ()) -> pa.Table:
-    """The table of learning curves, a row a report, values as reported; what is missing is null.
+    """Makes the table of learning curves, a row for each report, values unchanged; missing values become null.
 
-    Raises ValueError on a column that is neither in CURVES nor one of the task's further metrics.
+    Raises ValueError for a column that is neither in CURVES nor one of the task's further metrics.
     """
     schema = curves_schema(metric_names)
     rows, batches = iter(rows), []
-    while reports := [dict(row) for row in islice(rows, BATCH_ROWS)]:  # in parts: all at once would be the run's peak
+    # In batches: all rows at once would be the run's peak of memory
+    while reports := [dict(row) for row in islice(rows, BATCH_ROWS)]:
         for report in reports:
             _check_names(report, schema.names, "curves")
         batches.append(pa.RecordBatch.from_pylist(reports, schema=schema))
@@ -77,9 +80,10 @@ def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = (
 
 
 def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = ()) -> pa.Table:
-    """The table of retrained finalists, a row a finalist and seed, with `metric_NAME` columns of the scored images.
+    """Makes the table of retrained finalists, a row for each finalist and seed.
 
-    A row has the columns of FINALISTS, and in `metrics` the further ones by name; what is missing is null.
+    A row has the columns of FINALISTS, and in `metrics` the further metrics of the scored images by name, which become
+    columns `metric_NAME`; missing values become null.
     """
     schema = finalists_schema(metric_names)
     flat = [_flattened(row) for row in rows]
@@ -89,39 +93,38 @@ def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] 
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """The table of a schema that has neither parameters nor metrics; what is missing in a row is null."""
+    """Makes a table of a schema without parameters or metrics; missing values become null."""
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
 def write(table: pa.Table, path: Path | str) -> None:
-    """Puts the table at `path` as Parquet, atomically: a reader sees the old file or the new one, never half.
+    """Writes the table as Parquet, atomically: a reader sees the old file or the new one, never half of one.
 
-    On failure the old file is as it was, and nothing is left beside it.
+    If writing fails, the old file is unchanged and no temporary file remains.
     """
     with replacing(Path(path)) as file:
         pq.write_table(table, file, compression="zstd")
 
 
 def read(path: Path | str, table: str) -> pa.Table:
-    """The table in one file, of this machine or of a bucket.
+    """Returns the table in one file, local or in a bucket.
 
-    Raises ValueError if the file is not Parquet, damaged, or of a version that this code does not read.
+    Raises ValueError if the file is missing, not Parquet, damaged, or of a version that this code cannot read.
     """
-    if is_remote(path):
-        return _read_remote(Remote(str(path)), path, table)
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe may never end
-        raise ValueError(f"{path} is no file")
-    return decode(Path(path).read_bytes(), path, table)  # at once: a writer may replace the file meanwhile
+    content = _read_remote(Remote(str(path))) if is_remote(path) else read_file(Path(path))
+    if content is None:
+        raise ValueError(f"{path}: there is no such file")
+    return decode(content, path, table)
 
 
 def read_run(folder: Path, table: str) -> pa.Table:
-    """A table of the run in a folder, under the folder's name. Raises ValueError as `read` does."""
+    """Returns a table of the run in a folder, with the folder's name as the run's. Raises ValueError as `read` does."""
     found = fill_conditions(read(folder / f"{table}.parquet", table), read_beginning(folder / JOURNAL))
     return set_run_name(found, os.path.basename(os.path.abspath(folder)))
 
 
 def read_beginning(journal: Path) -> bytes:
-    """The first records of a journal, empty where it cannot be read."""
+    """Returns the first records of a journal, or nothing if it cannot be read."""
     try:
         with journal.open("rb") as file:
             return file.read(BEGINNING_BYTES)
@@ -130,25 +133,25 @@ def read_beginning(journal: Path) -> bytes:
 
 
 def fill_conditions(table: pa.Table, journal: bytes) -> pa.Table:
-    """The table with its run's conditions from the beginning of the run's journal, where it has none of its own.
+    """Fills the columns of the run's conditions from the beginning of its journal if the table lacks them.
 
-    Tables had no goal, epochs and numbers of images once. What the journal does not say stays null.
+    Older tables have no goal, epochs and numbers of images. Conditions that the journal does not have stay null.
     """
     known = Conditions.of_identity(read_identity(journal))
     for name in CONDITIONS:
         value = getattr(known, name)
         if value is not None and table[name].null_count == len(table):
             place = table.schema.get_field_index(name)
-            with suppress(OverflowError, ValueError):  # of a foreign journal: no number or text that a table can hold
+            with suppress(OverflowError, ValueError):  # another program's journal: a value that no table can hold
                 column = pa.repeat(pa.scalar(value, table.schema.field(name).type), len(table))
                 table = table.set_column(place, table.schema.field(name), column)
     return table
 
 
 def decode(content: bytes, path: Path | str, table: str) -> pa.Table:
-    """The table in the bytes of the file at a path, with all columns of its schema.
+    """Returns the table in a file's bytes, with all columns of its schema.
 
-    Raises ValueError that names the file if it is not Parquet, damaged, or of a version that this code does not read.
+    Raises ValueError that names the file if it is not Parquet, damaged, or of a version that this code cannot read.
     """
     try:
         found = read_parquet(content)
@@ -159,21 +162,18 @@ def decode(content: bytes, path: Path | str, table: str) -> pa.Table:
 
 
 def set_run_name(table: pa.Table, run: str) -> pa.Table:
-    """The table under a run's name: a run is called as its folder, which may have been renamed or copied."""
+    """Sets the run's name, which is that of its folder, since folders are renamed and copied."""
     place = table.schema.get_field_index("run")
     return table.set_column(place, table.schema.field(place), pa.array([run] * len(table), pa.string()))
 
 
-def _read_remote(remote: Remote, path: Path | str, table: str) -> pa.Table:
+def _read_remote(remote: Remote) -> bytes | None:
     with explain_errors(remote.url):
-        content = remote.read("")
-    if content is None:
-        raise ValueError(f"{path}: there is no such file")
-    return decode(content, path, table)
+        return remote.read("")
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
-    """The table as a DataFrame with nullable dtypes: an integer stays one, and a null is <NA>."""
+    """Returns the table as a DataFrame with nullable dtypes: integers stay integers, and a null is <NA>."""
     return table.to_pandas(types_mapper=_NULLABLE.get)
 
 
@@ -218,19 +218,12 @@ def _rank(trials: list[Row], sign: float) -> None:
         trial["rank"] = rank
 
 
-def _mark_pareto(trials: list[Row], sign: float) -> None:
-    by_size: dict[int, list[Row]] = defaultdict(list)
-    for trial in trials:
-        trial["pareto"] = False
-        complete = trial["status"] == Status.COMPLETE and trial["score"] is not None
-        if complete and trial.get("num_params") is not None:
-            by_size[trial["num_params"]].append(trial)
-    best = math.inf  # of all smaller networks
-    for size in sorted(by_size):
-        best_here = min(sign * trial["score"] for trial in by_size[size])
-        for trial in by_size[size]:
-            trial["pareto"] = sign * trial["score"] == best_here and best_here < best
-        best = min(best, best_here)
+def _mark_front(trials: list[Row], sign: float) -> None:
+    is_complete = [trial["status"] == Status.COMPLETE and trial["score"] is not None for trial in trials]
+    costs = [sign * trial["score"] if ok else np.nan for trial, ok in zip(trials, is_complete, strict=True)]
+    sizes = [np.nan if trial.get("num_params") is None else trial["num_params"] for trial in trials]
+    for trial, is_on_front in zip(trials, find_front(np.array(costs, float), np.array(sizes, float)), strict=True):
+        trial["pareto"] = bool(is_on_front)
 
 
 def _nulls_last(value: float | None) -> tuple:

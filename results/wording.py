@@ -1,4 +1,4 @@
-"""Numbers as people read them, and texts as they are."""
+"""Formats numbers for people, and makes text of unknown origin safe to print."""
 
 from __future__ import annotations
 
@@ -8,41 +8,38 @@ if TYPE_CHECKING:
     import numpy as np
 
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-"""What is shown in place of characters that would move a terminal's cursor or change its colours."""
+"""What replaces each character that would move a terminal's cursor or change its colours."""
 
 
 def escape_controls(text: str) -> str:
-    """A text of anyone's as it can be printed: it moves and colours nothing."""
+    """Returns text of unknown origin with its control characters escaped, so that printing it is safe."""
     return text.translate(CONTROLS)
 
 
 def number(value: float) -> str:
-    """A score, with four digits that say something: 0.9932, 0.01234."""
+    """Returns a score with four significant digits: 0.9932, 0.01234."""
     return f"{value:.4f}" if 0.1 <= abs(value) < 1000 else f"{value:.4g}"
 
 
-def count(n: float, what: str) -> str:
-    """1 trial, 2 trials, 0.25 GPUs."""
+def count(n: float, noun: str) -> str:
+    """Returns a number with its noun: 1 trial, 2 trials, 0.25 GPUs."""
     number = f"{n:,}" if isinstance(n, int) else f"{n:g}"
-    return f"{number} {what}" + ("" if n == 1 else "s")
+    return f"{number} {noun}" + ("" if n == 1 else "s")
 
 
-def in_epochs(epochs: float) -> str:
-    return f"{epochs:g} epoch" + ("" if epochs == 1 else "s")
-
-
-def span(epochs: np.ndarray) -> str:
-    """From the fewest to the most."""
-    low, high = epochs.min(), epochs.max()
-    return in_epochs(low) if low == high else f"{low:g} to {in_epochs(high)}"
+def epoch_range(epochs: np.ndarray) -> str:
+    """Returns the range of numbers of epochs: 2 to 9 epochs, or 9 epochs if all are equal."""
+    low, high = float(epochs.min()), float(epochs.max())
+    return count(low, "epoch") if low == high else f"{low:g} to {count(high, 'epoch')}"
 
 
 def percentage(part: float, whole: float) -> str:
+    """Returns a part as a percentage of the whole, at most 100%, or none if the whole is zero."""
     return f"{min(part / whole, 1):.0%}" if whole else "none"
 
 
 def clock(seconds: float) -> str:
-    """1 h 5 min, 3 min 20 s, 4.2 s."""
+    """Returns a duration: 1 h 5 min, 3 min 20 s, 4.2 s."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from results.analysis.ablation import Effect, describe_gap, effects
-from results.analysis.statistics import bounds_of, mean
+from results.analysis.statistics import bounds_of, mean, mean_cells
 from results.keys import entries_of, key, keys_help, parse_into, read_fields
 from results.locations import user_facing_path, working_folder
 from results.run_config import parse_config
-from results.wording import count, number
+from results.wording import count
 from search import tasks
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Column, Table, Terminal
@@ -173,12 +173,12 @@ def _table(title: str, parameter: str, found: Sequence[Effect], objective: Metri
     )
     table = Table(columns, title)
     for each in found:
-        stats = mean(list(each.scores.values()), bounds_of(objective.direction))
+        value, interval, _, n = mean_cells(mean(list(each.scores.values()), bounds_of(objective.direction)))
         table.add(
             each.value,
-            number(stats.value),
-            f"{number(stats.low)} to {number(stats.high)}" if stats.n > 1 else "",
-            str(stats.n),
+            value,
+            interval,
+            n,
             "the base" if each.is_base else describe_gap(each.gap),
             f"{each.num_params:,}",
             style="cyan" if each.is_base else "",

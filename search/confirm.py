@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from results.analysis.confirmed import Confirmed, describe_coverage
 from results.analysis.readings import describe_readings, mark_name
+from results.analysis.statistics import mean_cells
 from results.files import StorageError
 from results.keys import check_name, key, keys_help, parse_into
 from results.locations import user_facing_path
@@ -170,10 +171,7 @@ def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study
         stats, network = found.means[finalist.name], finalist.trial.candidate.network
         table.add(
             mark_name(rows, finalist.name),
-            number(stats.value),
-            f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else "",
-            f"{stats.sd:.2g}" if stats.n > 1 else "",
-            str(stats.n),
+            *mean_cells(stats),
             number(finalist.val_score),
             f"{network.num_params:,}",
             short_number(network.num_macs),
@@ -194,7 +192,7 @@ def _comparisons(found: Confirmed, names: Sequence[str]) -> list[str]:
     """Each finalist against the search's first, in pairs of equal seeds and images."""
     gaps = {name: found.gap(names[0], name) for name in names[1:]}
     return [
-        f"{names[0]} and {name}: {'apart' if gap.is_apart_from_zero else 'not distinguishable'}; the difference is "
+        f"{names[0]} and {name}: {gap.verdict}; the difference is "
         f"{gap.value:+.2g}, its 95% interval {gap.low:+.2g} to {gap.high:+.2g}, in pairs of equal seeds"
         for name, gap in gaps.items()
         if gap

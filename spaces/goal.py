@@ -10,13 +10,15 @@ from typing import Any, ClassVar, Literal
 
 from spaces.layers import Shape
 
+Direction = Literal["maximize", "minimize"]
+
 
 @dataclass(frozen=True)
 class Metric:
     """The score that a search optimizes: its name for people and its direction."""
 
     name: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
 
     def signed(self, score: float) -> float:
         """Returns the score with the sign that makes larger better."""

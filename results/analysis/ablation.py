@@ -1,4 +1,4 @@
-"""Ablations: what a choice changes, from the rows of ablation.parquet."""
+"""The effects of an ablation's choices, from the rows of ablation.parquet."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import pandas as pd
 
 from results.analysis.columns import distinct, has_value, records
 from results.analysis.comparable import list_some
-from results.analysis.statistics import Mean, paired_difference
+from results.analysis.statistics import Mean, describe_difference, paired_difference
 
 AS_THE_BASE = "as the base"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One value of a choice: its scores by seed, and how they differ from the base's."""
+    """One value of a choice: its scores by seed, and their difference from the base's."""
 
     value: str
     is_base: bool
     scores: dict[int, float]
     gap: Mean | None
-    """Of this minus the base, over the seeds that both have; None for the base."""
+    """This value's score minus the base's, over the seeds that both have; None for the base."""
     num_params: int
 
 
 def effects(rows: pd.DataFrame) -> list[Effect]:
-    """The values of one parameter, in the order of the table, from its rows of one ablation.parquet.
+    """Returns the values of one parameter, in the table's order, from its rows of one ablation.parquet.
 
-    Raises ValueError for rows of several runs, whose seeds are no pairs.
+    Raises ValueError for rows of several runs, whose seeds cannot be paired.
     """
     if len(runs := distinct(rows, "run")) > 1:
         raise ValueError(
-            f"rows of {len(runs)} ablations, {list_some(runs)}: an effect is one ablation's; give its rows alone"
+            f"rows of {len(runs)} ablations, {list_some(runs)}: an effect belongs to one ablation; pass its rows alone"
         )
     base = _scores(rows.loc[rows["is_base"].to_numpy(dtype=bool)])
     values = rows["value"].fillna(AS_THE_BASE)
@@ -46,13 +46,10 @@ def effects(rows: pd.DataFrame) -> list[Effect]:
 
 
 def describe_gap(gap: Mean | None) -> str:
-    """A difference in words: its mean, its interval, and whether that leaves zero out."""
+    """Returns a difference as text: its mean, its interval, and whether the interval excludes zero."""
     if gap is None:
         return ""
-    if gap.n < 2:
-        return f"{gap.value:+.2g}, one pair"
-    verdict = "apart" if gap.is_apart_from_zero else "not distinguishable"
-    return f"{gap.value:+.2g} ({gap.low:+.2g} to {gap.high:+.2g}), {verdict}"
+    return f"{gap.value:+.2g}, one pair" if gap.n < 2 else f"{describe_difference(gap)}, {gap.verdict}"
 
 
 def _scores(rows: pd.DataFrame) -> dict[int, float]:

@@ -1,11 +1,10 @@
-"""What was confirmed, from its tables: the finalists' means and differences, their intervals, and what these cover."""
+"""The confirmed finalists' means and differences, with their intervals and what these cover, from the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,33 +13,34 @@ from results.analysis import intervals
 from results.analysis.columns import distinct, floats, records, trial_name
 from results.analysis.statistics import Mean, bounds_of, mean, paired_difference
 from results.wording import count
+from spaces.goal import Direction
 
 _SAME = 1e-3
-"""How far the mean over images may lie from the score, relative to it: they are computed one after the other."""
+"""The relative difference allowed between a score and the mean of its images' scores, which are computed apart."""
 
 OfSeeds = dict[int, np.ndarray]
-"""By seed, the scores of the images [N], in their order."""
+"""The scores of the images [N], in their order, by seed."""
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The scores of finalists by seed, and those of each image as far as the tables have them."""
+    """The scores of finalists by seed, and the score of each image if the tables have it."""
 
     scores: dict[str, dict[int, float]]
-    """By finalist; the search's first comes first, references last."""
+    """By finalist: the search's best first, references last."""
     images: dict[str, OfSeeds]
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
 
     @classmethod
     def of(
         cls,
         finalists: pd.DataFrame | None,
         predictions: pd.DataFrame | None,
-        direction: Literal["maximize", "minimize"],
+        direction: Direction,
     ) -> Confirmed:
-        """From finalists.parquet and predictions.parquet, of one run or of several.
+        """Reads finalists.parquet and predictions.parquet, of one run or of several.
 
-        Scores of images are left out where they are damaged, or not of the training that was scored.
+        Leaves out scores of images that are damaged, or that are from another training than the one that was scored.
         """
         scores = {} if finalists is None else scores_by_name(finalists)
         found = {} if finalists is None or predictions is None else _images_by_name(predictions, _namer(finalists))
@@ -60,11 +60,11 @@ class Confirmed:
 
     @cached_property
     def means(self) -> dict[str, Mean]:
-        """Each finalist's mean over its seeds."""
+        """Returns each finalist's mean over its seeds."""
         return {name: self._mean(name) for name in self.scores}
 
     def gap(self, first: str, other: str) -> Mean | None:
-        """The mean of the first minus the other, in pairs of equal seeds and images; None without an interval."""
+        """Returns the mean of the first minus the other, paired by seed and image, or None if it has no interval."""
         found = paired_difference(self.scores[first], self.scores[other])
         if found is None:
             return None
@@ -89,7 +89,7 @@ class Confirmed:
         return intervals.share_difference_interval if is_share else intervals.difference_interval
 
     def _stacked(self, name: str, seeds: list[int]) -> np.ndarray | None:
-        """Scores [S, N] of at least two images by these seeds; None where not all are known."""
+        """Returns the scores [S, N] of at least two images by these seeds, or None if any is missing."""
         by_seed = self.images[name]
         found = [by_seed[seed] for seed in seeds if seed in by_seed]
         if len(found) < len(seeds) or len({len(each) for each in found}) != 1 or len(found[0]) < 2:
@@ -98,31 +98,31 @@ class Confirmed:
 
 
 def describe_coverage(means: Mapping[str, Mean], scored_on: str) -> str:
-    """A sentence on what the intervals of these finalists and of their differences cover; empty without finalists."""
+    """Returns a sentence on what the intervals of these finalists and of their differences cover, if there are any."""
     if not means:
         return ""
     kinds: dict[str, list[str]] = {}
     for name, stats in means.items():
         kinds.setdefault(_covered(stats, scored_on), []).append(name)
     if len(kinds) == 1:
-        told = f"The 95% intervals {next(iter(kinds))}."
+        text = f"The 95% intervals {next(iter(kinds))}."
     else:
         parts = [f"of {', '.join(names)} {kind}" for kind, names in kinds.items()]
-        told = f"The 95% intervals {'; '.join(parts)}; those of differences cover what both sides' do."
+        text = f"The 95% intervals {'; '.join(parts)}; an interval of a difference covers what both of its means cover."
     if scored_on == "test":
-        return told
-    return f"{told} They do not cover that the search has chosen by these very images."
+        return text
+    return f"{text} They do not account for the bias of choosing finalists on these same images."
 
 
 def describe_sample(stats: Mean) -> str:
-    """What the interval is of: 3 seeds, 10,000 images."""
+    """Returns the size of a mean's sample: 3 seeds, 10,000 images."""
     return count(stats.n, "seed") + (f", {count(stats.num_images, 'image')}" if stats.num_images else "")
 
 
 def scores_by_name(table: pd.DataFrame) -> dict[str, dict[int, float]]:
-    """By finalist, in the order of the search's ranks with references last, the scores of the seeds.
+    """Returns the scores by finalist and seed, in the order of the search's ranks, references last.
 
-    Finalists of several runs are named with their runs.
+    If there are several runs, a finalist's name includes its run.
     """
     scored = table.dropna(subset=["test_score"]).sort_values(by=["place", "trial", "seed"], na_position="last")
     name_of = _namer(table)
@@ -135,12 +135,12 @@ def scores_by_name(table: pd.DataFrame) -> dict[str, dict[int, float]]:
 
 def _covered(stats: Mean, scored_on: str) -> str:
     if stats.num_images and stats.n > 1:
-        return f"cover both the seeds and the {scored_on} images: other trainings, on other images like these"
+        return f"cover both the seeds and the {scored_on} images: they apply to other trainings, on other such images"
     if stats.num_images:
-        return f"cover the {scored_on} images alone: one seed tells nothing of other trainings"
+        return f"cover the {scored_on} images alone: one seed says nothing about other trainings"
     if stats.has_interval:
-        return f"cover the seeds alone, and no other {scored_on} images: the tables do not have the score of each image"
-    return "cannot be told from one seed, since the tables do not have the score of each image"
+        return f"cover the seeds alone, for these {scored_on} images: the tables lack the score of each image"
+    return "cannot be computed from one seed, since the tables lack the score of each image"
 
 
 def _with_images(stats: Mean, scores_SN: np.ndarray, interval: Callable[[np.ndarray], tuple[float, float]]) -> Mean:
@@ -159,15 +159,15 @@ def _images_by_name(predictions: pd.DataFrame, name_of: Callable[[dict], str]) -
 
 
 def _image_scores(rows: pd.DataFrame) -> np.ndarray:
-    """NaN where neither the table nor a label tells."""
+    """Returns each image's score, or NaN if the table has neither the score nor a label."""
     scores = floats(rows, "image_score")
     labels, predicted = floats(rows, "label"), floats(rows, "predicted")
     right = np.where(np.isnan(labels) | np.isnan(predicted), np.nan, labels == predicted)
-    return np.where(np.isnan(scores), right, scores)  # tables before there were scores of images had labels
+    return np.where(np.isnan(scores), right, scores)  # older tables have labels, but no scores of images
 
 
 def _namer(finalists: pd.DataFrame) -> Callable[[dict], str]:
-    """What names a finalist by its row: its trial or reference, and its run where there are several."""
+    """Returns a function that names a finalist by its row: its trial or reference, and its run if there are several."""
     several = len(distinct(finalists, "run")) > 1
 
     def name_of(row: dict) -> str:

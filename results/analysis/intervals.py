@@ -1,8 +1,8 @@
-"""95% intervals of scores of images by networks of several seeds: they cover the seeds and the images.
+"""95% intervals for mean scores over images and seeds, which cover both.
 
-A score [S, N] is one network's on one image. Each of S seeds is scored on the same N images, so the mean varies with
-the seeds, with the images, and with what a seed makes of an image: a two-way random-effects model without
-replication, whose variance components add up (Searle, Casella & McCulloch 1992, Variance Components, chapter 4).
+Scores [S, N] are those of networks of S seeds on the same N images. Their mean varies with the seeds, with the images,
+and with the interaction of both: a two-way random-effects model without replication, whose variance components add up
+(Searle, Casella & McCulloch 1992, Variance Components, chapter 4).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Spread:
 
 
 def spread(scores_SN: np.ndarray) -> Spread:
-    """Of at least 2 images. With one seed, the variance is that of the images alone.
+    """Returns the spread of scores [S, N] of at least 2 images; for one seed, the variance is the images' alone.
 
-    The seeds' part is taken as zero where its estimate is negative. Degrees of freedom are Satterthwaite's (1946), and
-    no fewer than those of the smaller part.
+    A negative estimate of the seeds' variance counts as zero. Degrees of freedom are Satterthwaite's (1946), and at
+    least those of the smaller component.
     """
     (num_seeds, num_images), mean = scores_SN.shape, float(scores_SN.mean())
-    assert num_images > 1, "one image says nothing of others"
+    assert num_images > 1, "one image says nothing about others"
     by_seed, by_image = scores_SN.mean(axis=1), scores_SN.mean(axis=0)
     images = float(by_image.var(ddof=1)) / num_images
     if num_seeds == 1:
@@ -39,7 +39,7 @@ def spread(scores_SN: np.ndarray) -> Spread:
     seeds = float(by_seed.var(ddof=1)) / num_seeds
     rest = scores_SN - by_seed[:, None] - by_image + mean
     both = float(np.square(rest).sum()) / ((num_seeds - 1) * (num_images - 1)) / scores_SN.size
-    variance = images + max(seeds - both, 0.0)  # seeds and images each hold what they have in common once
+    variance = images + max(seeds - both, 0.0)  # seeds and images each include the interaction once
     fewest = min(num_seeds, num_images) - 1
     uncertainty = (
         seeds**2 / (num_seeds - 1) + images**2 / (num_images - 1) + both**2 / ((num_seeds - 1) * (num_images - 1))
@@ -48,10 +48,10 @@ def spread(scores_SN: np.ndarray) -> Spread:
 
 
 def share_interval(scores_SN: np.ndarray) -> tuple[float, float]:
-    """The interval of the mean of scores that are 0 or 1, within 0 and 1.
+    """Returns the interval of the mean of scores that are 0 or 1, within 0 and 1. Its width is never zero.
 
-    Wilson's (1927), with as many images as would give a plain share this variance (Dean & Pagano 2015, for clustered
-    data). Its width is never zero.
+    It is Wilson's (1927), for the number of images that would give a simple proportion this variance (Dean & Pagano
+    2015, for clustered data).
     """
     found, num_images = spread(scores_SN), scores_SN.shape[1]
     share = found.mean
@@ -63,7 +63,7 @@ def share_interval(scores_SN: np.ndarray) -> tuple[float, float]:
 
 
 def error_interval(scores_SN: np.ndarray) -> tuple[float, float]:
-    """The interval of the mean of errors, above 0: Student's on the logarithm, since errors of images are skewed."""
+    """Returns the interval of the mean of errors, above 0: Student's on the logarithm, since such errors are skewed."""
     found = spread(scores_SN)
     half = _half(found)
     if found.mean <= 0:
@@ -72,17 +72,17 @@ def error_interval(scores_SN: np.ndarray) -> tuple[float, float]:
 
 
 def difference_interval(differences_SN: np.ndarray) -> tuple[float, float]:
-    """The interval of the mean of differences of errors, image by image and seed by seed: Student's."""
+    """Returns Student's interval of the mean of differences of errors, paired by image and seed."""
     found = spread(differences_SN)
     half = _half(found)
     return found.mean - half, found.mean + half
 
 
 def share_difference_interval(differences_SN: np.ndarray) -> tuple[float, float]:
-    """The interval of the mean of differences of scores that are 0 or 1, within -1 and 1.
+    """Returns the interval of the mean of differences of scores that are 0 or 1, within -1 and 1.
 
-    Two images are added, one to the credit of each side, so that networks that agree on all images are not said to be
-    equal for certain (Bonett & Price 2012; with S seeds each counts 1 / sqrt(S), as one image of one seed would).
+    Two images are added, one that favours each side, so that the interval of two networks that agree on all images
+    has a width (Bonett & Price 2012; with S seeds each counts 1 / sqrt(S), as one image of one seed would).
     """
     num_seeds = len(differences_SN)
     added = np.full((num_seeds, 1), num_seeds**-0.5)
@@ -95,6 +95,6 @@ def _half(found: Spread) -> float:
 
 
 def _quantile(degrees: float) -> float:
-    from scipy.stats import t  # a second, which only intervals pay
+    from scipy.stats import t  # importing scipy.stats takes a second
 
     return float(t.ppf((1 + CONFIDENCE) / 2, degrees))

@@ -1,4 +1,4 @@
-"""How often a run's test images have been read, and which finalists were chosen after that: in words."""
+"""Describes how often a run's test images were read, and which finalists were chosen after that."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from results.analysis.columns import has_value, trial_name
 from results.wording import count
 
 MARK = " *"
-"""Beside the name of a finalist that was chosen after test images had been read."""
+"""Appended to the name of a finalist that was chosen after test images had been read."""
 
 Row = Mapping[str, Any]
-"""Of finalists.parquet."""
+"""A row of finalists.parquet."""
 
 
 def is_chosen_after_test(rows: Sequence[Row], name: str) -> bool | None:
-    """Whether a finalist was chosen after test images had been read for this run; None where the table is silent."""
-    told = [row["chosen_after_test"] for row in rows if trial_name(row) == name and has_value(row["chosen_after_test"])]
-    return any(told) if told else None
+    """Returns whether test images had been read for this run when a finalist was chosen; None if unknown."""
+    flags = [
+        row["chosen_after_test"] for row in rows if trial_name(row) == name and has_value(row["chosen_after_test"])
+    ]
+    return any(flags) if flags else None
 
 
 def mark_name(rows: Sequence[Row], name: str) -> str:
-    """The name, with a mark if the finalist was chosen after test images had been read."""
+    """Returns the name, with a mark if the finalist was chosen after test images had been read."""
     return name + MARK if is_chosen_after_test(rows, name) else name
 
 
 def describe_choice(rows: Sequence[Row], name: str) -> str:
-    """How a finalist that was scored on test images was chosen: a sentence without its end."""
+    """Returns a sentence, without its period, on how a finalist that was scored on test images was chosen."""
     match is_chosen_after_test(rows, name):
         case True:
             return "It was chosen by validation scores, but after test images had been read for this run"
@@ -38,14 +40,14 @@ def describe_choice(rows: Sequence[Row], name: str) -> str:
 
 
 def describe_readings(rows: Sequence[Row]) -> str:
-    """How often test images have been read for this run, and who was chosen after that; "" where none were."""
+    """Returns how often test images were read for this run, and who was chosen after that; "" if never."""
     reads = [row["test_read"] for row in rows if has_value(row["test_read"])]
     if not reads:
         return ""
     rounds = len({row["round"] for row in rows if has_value(row["round"])})
-    told = f"Test images have been read {count(max(reads), 'time')} for this run, once after each training, in "
-    told += count(rounds, "round")
+    text = f"Test images have been read {count(max(reads), 'time')} for this run, once after each training, in "
+    text += count(rounds, "round")
     names = [name for name in dict.fromkeys(map(trial_name, rows)) if is_chosen_after_test(rows, name)]
     if not names:
-        return f"{told}; all finalists had been chosen before the first time."
-    return f"{told}. Chosen after the first time, and marked with *: {', '.join(names)}."
+        return f"{text}; all finalists had been chosen before the first time."
+    return f"{text}. Chosen after the first time, and marked with *: {', '.join(names)}."

@@ -1,10 +1,12 @@
-"""Means with their intervals over seeds, or over trials, and whether two can be told apart."""
+"""Means with their intervals over seeds or trials, and whether two means can be distinguished."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from results.wording import number
 
 CONFIDENCE = 0.95
 
@@ -13,7 +15,7 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean of n values with their standard deviation and a 95% interval of the mean; NaN where n is too small."""
+    """A mean of n values, their standard deviation and the mean's 95% interval; NaN if n is too small for them."""
 
     value: float
     sd: float
@@ -21,7 +23,7 @@ class Mean:
     high: float
     n: int
     num_images: int = 0
-    """That the interval covers beside the n values; 0 where it covers these alone."""
+    """The number of images that the interval covers besides the n values; 0 if it covers the values alone."""
 
     @property
     def has_interval(self) -> bool:
@@ -29,19 +31,24 @@ class Mean:
 
     @property
     def is_apart_from_zero(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Returns whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def verdict(self) -> str:
+        """Returns in words whether a difference with this interval is apart from zero."""
+        return "apart" if self.is_apart_from_zero else "not distinguishable"
 
 
 def bounds_of(direction: str) -> Bounds:
-    """Where scores can lie: what is maximized is an accuracy, what is minimized an error."""
+    """Returns the range of scores: a maximized one is an accuracy, a minimized one an error."""
     return (0.0, 1.0) if direction == "maximize" else (0.0, math.inf)
 
 
 def mean(values: Sequence[float], bounds: Bounds = (-math.inf, math.inf)) -> Mean:
-    """By Student's t: the values are taken as draws from one normal distribution. ValueError for none.
+    """Returns the mean with Student's t interval, which takes the values as draws from one normal distribution.
 
-    The interval is cut off at the bounds, since the true mean lies within them.
+    The interval is clipped to the bounds, since the true mean is within them. Raises ValueError for no values.
     """
     n = len(values)
     if not n:
@@ -49,7 +56,7 @@ def mean(values: Sequence[float], bounds: Bounds = (-math.inf, math.inf)) -> Mea
     middle = sum(values) / n
     if n == 1:
         return Mean(middle, math.nan, math.nan, math.nan, 1)
-    from scipy.stats import t  # a second, which only intervals pay
+    from scipy.stats import t  # importing scipy.stats takes a second
 
     sd = math.sqrt(sum((value - middle) ** 2 for value in values) / (n - 1))
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n)
@@ -58,9 +65,20 @@ def mean(values: Sequence[float], bounds: Bounds = (-math.inf, math.inf)) -> Mea
 
 
 def paired_difference(first: dict[int, float], second: dict[int, float]) -> Mean | None:
-    """The mean of first minus second over the seeds that both have, or None where they share none.
+    """Returns the mean of first minus second over the seeds that both have, or None if they share none.
 
-    Pairs take out what a seed does to both alike.
+    Pairing cancels the effect of a seed that is common to both.
     """
     shared = sorted(first.keys() & second.keys())
     return mean([first[seed] - second[seed] for seed in shared]) if shared else None
+
+
+def describe_difference(gap: Mean) -> str:
+    """Returns a difference with its 95% interval as text: +0.01 (+0.004 to +0.02)."""
+    return f"{gap.value:+.2g} ({gap.low:+.2g} to {gap.high:+.2g})"
+
+
+def mean_cells(stats: Mean) -> tuple[str, str, str, str]:
+    """Returns a table's cells for a mean: the mean, its 95% interval, standard deviation, and number of values."""
+    interval = f"{number(stats.low)} to {number(stats.high)}" if stats.has_interval else ""
+    return number(stats.value), interval, f"{stats.sd:.2g}" if stats.n > 1 else "", str(stats.n)

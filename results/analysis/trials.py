@@ -1,10 +1,9 @@
-"""What the tables say, as small tables: scores at equal epochs, effects of choices, rungs, mistakes, time."""
+"""Summaries of the tables: scores at equal epochs, effects of choices, rungs, mistakes and time."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,20 +11,24 @@ import pandas as pd
 from results.analysis.columns import distinct, floats, has_value, searched_trials, select_rows
 from results.analysis.comparable import check_comparable
 from results.analysis.statistics import Bounds, bounds_of, mean
+from results.pareto import find_front
 from results.schema import Status
+from spaces.goal import Direction
 
-Direction = Literal["maximize", "minimize"]
-MAX_GROUPS, ENOUGH = 6, 3  # of integers that are groups as they are, and trials in each on average
-FEWEST = 6  # trials with a value, below which a parameter is left out
-LARGE = 40  # trials from which a numeric parameter is cut into four groups, not three
+MAX_GROUPS, MIN_GROUP_SIZE = 6, 3
+"""Integers are their own groups if they have at most so many values, each with so many trials on average."""
+FEWEST = 6
+"""A parameter with a value in fewer trials is left out."""
+LARGE = 40
+"""With this many trials, a numeric parameter is cut into four groups instead of three."""
 
 
 def find_direction(leaderboard: pd.DataFrame) -> Direction:
-    """maximize or minimize, as the ranks have it; maximize where no two trials of a run tell."""
+    """Returns the direction by which trials are ranked; maximize if no two trials of a run have different scores."""
     ranked = (
         select_rows(leaderboard, "status", [Status.COMPLETE]).dropna(subset=["rank", "score"]).sort_values(by="rank")
     )
-    for _, of_run in ranked.groupby("run"):  # each has ranks of its own
+    for _, of_run in ranked.groupby("run"):  # ranks are per run
         scores = floats(of_run, "score")
         if scores[0] != scores[-1]:
             return "minimize" if scores[0] < scores[-1] else "maximize"
@@ -33,22 +36,18 @@ def find_direction(leaderboard: pd.DataFrame) -> Direction:
 
 
 def is_on_front(leaderboard: pd.DataFrame, column: str, direction: Direction) -> np.ndarray:
-    """Which completed trials no other one beats: at least as good and as small in `column`, and better in one."""
+    """Returns a mask of the completed trials that no other one beats in both score and the size in `column`."""
     is_complete = leaderboard["status"].to_numpy() == Status.COMPLETE
     sign = -1.0 if direction == "maximize" else 1.0
-    costs, sizes = np.where(is_complete, sign * floats(leaderboard, "score"), np.nan), floats(leaderboard, column)
-    best, front = np.inf, np.zeros(len(costs), bool)
-    for size in np.unique(sizes[np.isfinite(costs) & np.isfinite(sizes)]):
-        here = np.nanmin(costs[sizes == size])
-        if here < best:
-            front |= (sizes == size) & (costs == here)
-            best = here
-    return front
+    costs = np.where(is_complete, sign * floats(leaderboard, "score"), np.nan)
+    return find_front(costs, floats(leaderboard, column))
 
 
 def at_equal_epochs(leaderboard: pd.DataFrame, curves: pd.DataFrame, epochs: float) -> pd.DataFrame:
-    """The searched trials with their score after so many epochs as `score`; those that did not come so far are left
-    out, and so are references, which are no points of the space. Raises ValueError for runs that do not compare."""
+    """Returns the searched trials that were trained for this many epochs, with their score at that time as `score`.
+
+    References are left out, since they are not points of the space. Raises ValueError for runs that do not compare.
+    """
     check_comparable(leaderboard)
     reached = curves.dropna(subset=["epoch", "val_score"])
     reached = reached.loc[floats(reached, "epoch") >= epochs - 1e-9].sort_values("step")
@@ -61,12 +60,12 @@ def at_equal_epochs(leaderboard: pd.DataFrame, curves: pd.DataFrame, epochs: flo
 def effects(
     scored: pd.DataFrame, parameters: Sequence[str] | None = None, direction: Direction = "minimize"
 ) -> pd.DataFrame:
-    """The mean score with its 95% interval for each value of each parameter: parameter, group, n, mean, low, high.
+    """Returns the mean score of each value of each parameter: parameter, group, n, mean, and its 95% interval.
 
-    `scored` is a leaderboard, best as `at_equal_epochs` makes it. Names, switches and few numbers are groups as they
-    are; other numbers are cut into three or four groups of about equal size. A parameter with one group, or with
-    fewer than FEWEST trials, is left out. Intervals are Student's t over the trials; of scores that are maximized,
-    accuracies, they end at 1. Raises ValueError for runs that do not compare.
+    `scored` is a leaderboard, preferably from `at_equal_epochs`. Names, switches and small sets of integers are their
+    own groups; other numbers are cut into three or four groups of about equal size. A parameter with one group, or with
+    fewer than FEWEST trials, is left out. Intervals are Student's t over the trials; those of maximized scores, which
+    are accuracies, end at 1. Raises ValueError for runs that do not compare.
     """
     check_comparable(scored)
     columns = [f"param_{name.removeprefix('param_')}" for name in parameters] if parameters else param_columns(scored)
@@ -75,7 +74,7 @@ def effects(
 
 
 def param_columns(leaderboard: pd.DataFrame) -> list[str]:
-    """Those with more than one value."""
+    """Returns the columns of parameters that have more than one value."""
     columns = [column for column in leaderboard.columns if column.startswith("param_")]
     return [column for column in columns if len(distinct(leaderboard, column)) > 1]
 
@@ -93,7 +92,7 @@ def rungs(leaderboard: pd.DataFrame, epochs_of_rungs: Iterable[float], max_epoch
 
 
 def select_most_mistaken(predictions: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Those of so many labels: all, or the ones that are taken for others, or others for them, most often."""
+    """Returns the predictions of at most `most` labels: all, or those that are most often confused with others."""
     labels = distinct(predictions, "label")
     if len(labels) <= most:
         return predictions
@@ -105,9 +104,9 @@ def select_most_mistaken(predictions: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """How often each label (rows) was taken for each other one (columns), on average over the seeds.
+    """Returns how often each label (rows) was predicted as each label (columns), on average over the seeds.
 
-    Rows without labels, as of networks that make images, are left out.
+    Predictions without labels, such as those of networks that make images, are left out.
     """
     predictions = predictions.dropna(subset=["label", "predicted"])
     named = predictions.assign(label=_names(predictions, "label"), predicted=_names(predictions, "predicted"))
@@ -117,13 +116,13 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended_trials(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """The trials that have begun and ended, none before it began: clocks of machines differ, and are set."""
+    """Returns the trials that started and ended. An end before its start, which clocks can show, becomes the start."""
     found = leaderboard.dropna(subset=["started_at", "ended_at"])
     return found.assign(ended_at=found["ended_at"].where(found["ended_at"] >= found["started_at"], found["started_at"]))
 
 
 def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """Hours of slots by how trials ended: status, trials, training (steps and validation) and rest (all else)."""
+    """Returns slot hours by how trials ended: status, trials, training (steps and validation) and rest."""
     timed = ended_trials(leaderboard)
     held = (timed["ended_at"] - timed["started_at"]).dt.total_seconds().to_numpy(dtype=float) / 3600
     training = np.minimum(np.nan_to_num(floats(timed, "train_seconds")) / 3600, held)
@@ -133,10 +132,10 @@ def slot_time(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 
 def max_concurrent(leaderboard: pd.DataFrame) -> int:
-    """How many trials ran at once, at most."""
+    """Returns the maximum number of trials that ran in parallel."""
     timed = ended_trials(leaderboard)
-    begun = [(moment, 1) for moment in timed["started_at"]]
-    moments = sorted([*begun, *((moment, -1) for moment in timed["ended_at"])])
+    starts = [(moment, 1) for moment in timed["started_at"]]
+    moments = sorted([*starts, *((moment, -1) for moment in timed["ended_at"])])
     return int(np.cumsum([step for _, step in moments]).max()) if moments else 0
 
 
@@ -152,12 +151,12 @@ def _effect(scored: pd.DataFrame, column: str, bounds: Bounds) -> Iterator[dict]
 
 
 def _groups(values: list) -> list[str]:
-    """The name of each value's group; the values are sorted."""
+    """Returns the name of each value's group; the values must be sorted."""
     if not values or isinstance(values[0], bool | str):
         return [str(value).lower() if isinstance(value, bool) else value for value in values]
-    if isinstance(values[0], int) and len(set(values)) <= min(MAX_GROUPS, len(values) / ENOUGH):
+    if isinstance(values[0], int) and len(set(values)) <= min(MAX_GROUPS, len(values) / MIN_GROUP_SIZE):
         return [str(value) for value in values]
-    # Of equal size, not width: a logarithmic range needs no other treatment then
+    # Groups have equal sizes, not widths, which also suits a logarithmic range
     num_groups = 4 if len(values) >= LARGE else 3
     cuts = np.quantile(values, np.arange(1, num_groups) / num_groups)
     places = np.searchsorted(cuts, values).tolist()
@@ -170,12 +169,12 @@ def _span(low: float, high: float) -> str:
 
 
 def _names(predictions: pd.DataFrame, column: str) -> list[str]:
-    """Of the labels, or the numbers of those that have no name."""
+    """Returns the labels' names, or their numbers if they have no name."""
     pairs = zip(predictions[column], predictions[f"{column}_name"], strict=True)
     return [str(name) if has_value(name) else str(place) for place, name in pairs]
 
 
 def _natural(name: str) -> list[tuple]:
-    """Sorts numbers in names by their size: class 2 before class 10."""
+    """Returns a key that sorts numbers in names by value: class 2 before class 10."""
     parts = [part for part in re.split(r"([0-9]{1,15})", name) if part]
     return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]

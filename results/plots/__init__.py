@@ -1,5 +1,8 @@
-"""The tables drawn. Each function takes frames and returns a plotly figure; a table without anything to draw gives an
-empty figure that says so. Scores of several runs are drawn only where they compare: a ValueError says what does not."""
+"""Plotly figures of the tables: each function takes data frames and returns a figure.
+
+A table with nothing to draw gives an empty figure with a message. Scores of several runs are drawn only if they
+compare; otherwise a ValueError says what differs. It may import results.analysis, and not results.report.
+"""
 
 from results.plots.confirmation import confusion, finalists
 from results.plots.parameters import effects, importance

@@ -1,19 +1,20 @@
-"""What was confirmed, drawn: means over seeds with their intervals, and which labels are taken for which."""
+"""Figures of confirmed finalists: means over seeds with their intervals, and the confusion matrix."""
 
 from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from results.analysis.columns import is_searched
 from results.analysis.comparable import check_comparable
 from results.analysis.confirmed import Confirmed, describe_sample
 from results.analysis.statistics import Mean
-from results.analysis.trials import Direction
 from results.plots.style import BLACK, BLUE, PAPER, RED, new_figure, shorten_names, show_message
+from spaces.goal import Direction
 
 _WHISKER = {"thickness": 2, "width": 6}
-_MOST_LABELS = 20  # of which a confusion matrix can be read with numbers in it
-_LONGEST_LABEL = 22  # characters, beside and above the matrix
+_MAX_NUMBERED_LABELS = 20  # with more labels, a confusion matrix shows no numbers
+_MAX_LABEL_LENGTH = 22  # characters
 
 
 def finalists(
@@ -23,37 +24,37 @@ def finalists(
     score_name: str = "test score",
     direction: Direction = "maximize",
 ) -> go.Figure:
-    """The score of each seed as a dot, and the mean over seeds with its 95% interval, a line a finalist.
+    """Draws each finalist's scores by seed as dots, and its mean with the 95% interval as a diamond.
 
-    Without predictions, those of the same runs, intervals cover the seeds alone. Raises ValueError for finalists of
-    several runs whose scores do not compare.
+    `predictions` are those of the same runs; without them, intervals cover the seeds alone. Raises ValueError for
+    finalists of several runs whose scores do not compare.
     """
     check_comparable(table)
     confirmed = Confirmed.of(table, predictions, direction)
     figure = new_figure("Confirmed finalists", score_name, "", 150 + 44 * max(1, len(confirmed.scores)))
     if not confirmed.scores:
         return show_message(figure, "Nothing is confirmed yet.")
-    for name, told in zip(confirmed.scores, shorten_names(list(confirmed.scores)), strict=True):
+    for name, label in zip(confirmed.scores, shorten_names(list(confirmed.scores)), strict=True):
         scores, stats = confirmed.scores[name], confirmed.means[name]
-        colour = BLUE if name.startswith("trial ") else BLACK
+        colour = BLUE if is_searched(name) else BLACK
         seeds = [f"seed {seed}" for seed in scores]
         figure.add_scatter(
             x=list(scores.values()),
-            y=[told] * len(scores),
+            y=[label] * len(scores),
             mode="markers",
             marker={"color": colour, "size": 7, "opacity": 0.45},
             customdata=seeds,
             hovertemplate="%{y}, %{customdata}: %{x:.5g}<extra></extra>",
         )
-        figure.add_scatter(**_mean_with_interval(told, stats, colour))
+        figure.add_scatter(**_mean_with_interval(label, stats, colour))
     figure.update_layout(showlegend=False, margin={"b": 56})
     return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
 
 
 def confusion(counts: pd.DataFrame) -> go.Figure:
-    """Labels by what they were taken for; mistakes are coloured. `counts` as `analysis.confusion` makes it."""
+    """Draws the confusion matrix from `analysis.confusion`, with mistakes coloured."""
     figure = new_figure("Confusion matrix", "predicted", "label", max(560, 140 + 16 * len(counts)))
-    names = shorten_names(list(counts.index), _LONGEST_LABEL)
+    names = shorten_names(list(counts.index), _MAX_LABEL_LENGTH)
     if not names:
         return show_message(figure, "Nothing was predicted.")
     mistakes = [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(counts.to_numpy())]
@@ -63,17 +64,17 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
         y=names,
         z=mistakes,
         text=numbers,
-        texttemplate="%{text}" if len(names) <= _MOST_LABELS else None,
+        texttemplate="%{text}" if len(names) <= _MAX_NUMBERED_LABELS else None,
         colorscale=[[0, PAPER], [1, RED]],
         zmin=0,
         showscale=False,
         xgap=1,
         ygap=1,
         hoverongaps=False,
-        hovertemplate="label %{y} taken for %{x}: %{text} images<extra></extra>",
+        hovertemplate="label %{y} predicted as %{x}: %{text} images<extra></extra>",
     )
     figure.update_xaxes(type="category", showgrid=False, side="top")
-    if len(names) <= _MOST_LABELS:  # a gap in the map shows no text
+    if len(names) <= _MAX_NUMBERED_LABELS:  # the diagonal is a gap in the heat map, which shows no text
         for place, (name, row) in enumerate(zip(names, numbers, strict=True)):
             figure.add_annotation(text=row[place], x=name, y=name, showarrow=False, opacity=0.7)
     figure.update_yaxes(type="category", showgrid=False, autorange="reversed", dtick=1)

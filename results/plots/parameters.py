@@ -1,4 +1,4 @@
-"""What choices did, drawn: intervals of the mean for each, and importances."""
+"""Figures of parameters: the mean score for each choice, and importances."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import plotly.graph_objects as go
 from results.analysis.columns import distinct, floats
 from results.plots.style import AXIS, BLUE, escape_text, new_figure, shorten, shorten_names, show_message
 
-_SHORTEST, _A_ROW = 110, 21  # pixels
-_FEW = 4  # trials, of which an interval begins to say something
+_MIN_HEIGHT, _ROW_HEIGHT = 110, 21  # pixels
+_FEW = 4  # an interval of fewer trials is too wide to set the axis by
 
 
 def effects(table: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
-    """Mean score with its 95% interval for each group of each parameter, those of one trial hollow.
+    """Draws the mean score with its 95% interval for each group of each parameter, from `analysis.effects`.
 
-    `table` is as `analysis.effects` makes it. Long intervals of small groups may end outside.
+    Groups of one trial are hollow circles. Long intervals of small groups may extend beyond the figure.
     """
-    figure = new_figure("Effect of each choice", score_name, "", _SHORTEST + _A_ROW * (len(table) + _num(table)))
+    figure = new_figure("Effect of each choice", score_name, "", _MIN_HEIGHT + _ROW_HEIGHT * (len(table) + _num(table)))
     if table.empty:
         return show_message(figure, "No choice took more than one value.")
     place, ticks, names = 0, [], []
@@ -37,8 +37,8 @@ def effects(table: pd.DataFrame, *, score_name: str = "validation score") -> go.
 
 
 def importance(table: pd.DataFrame) -> go.Figure:
-    """Importances as bars; `table` has the columns parameter, importance, most important first."""
-    figure = new_figure("Importance of parameters", "share of the importance of all", "", _SHORTEST + 24 * len(table))
+    """Draws importances as bars; `table` has the columns parameter and importance, most important first."""
+    figure = new_figure("Importance of parameters", "share of total importance", "", _MIN_HEIGHT + 24 * len(table))
     if table.empty:
         return show_message(figure, "No parameter took more than one value.")
     figure.add_bar(
@@ -60,7 +60,7 @@ def _num(table: pd.DataFrame) -> int:
 
 
 def _range(table: pd.DataFrame) -> list[float]:
-    """Where groups of some size lie with their intervals; one of two trials would press all others together."""
+    """Returns the range of the larger groups' intervals; that of a group of two would squeeze all others together."""
     means, is_sure = floats(table, "mean"), floats(table, "n") >= _FEW
     ends = [np.where(np.isfinite(floats(table, end)), floats(table, end), means) for end in ("low", "high")]
     (lows, highs), middles = ([end[is_sure] for end in ends], means[is_sure]) if is_sure.any() else (ends, means)

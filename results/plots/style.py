@@ -1,4 +1,4 @@
-"""How all figures look: colours, sizes, and what an empty one says."""
+"""The common look of all figures: colours, symbols, text, and the message of an empty figure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from results.schema import Status
 
 BLUE, GREEN, RED, BLACK = "#0072B2", "#009E73", "#D55E00", "#000000"
 ORANGE, PINK, YELLOW, SKY, GREY = "#E69F00", "#CC79A7", "#F0E442", "#56B4E9", "#808890"
-# Okabe and Ito's palette, whose colours stay apart for colour-blind readers (Color Universal Design, 2008). The order
-# is that of drawing: what completed lies on top.
+# Okabe and Ito's palette, which colour-blind readers can distinguish (Color Universal Design, 2008). Statuses are drawn
+# in this order, so that completed trials are on top.
 COLOURS = {
     Status.FAILED_OOM: YELLOW,
     Status.FAILED_NAN: PINK,
@@ -24,7 +24,7 @@ COLOURS = {
     Status.RUNNING: SKY,
     Status.COMPLETE: BLUE,
 }
-SYMBOLS = {  # for those who print, and see no colours
+SYMBOLS = {  # for readers who cannot see the colours, or print without them
     Status.FAILED_OOM: "triangle-down",
     Status.FAILED_NAN: "x",
     Status.FAILED: "cross",
@@ -48,7 +48,7 @@ DARK = {
     GREY: "#8b949e",
     SKY: "#b6e3ff",
 }
-"""What takes a colour's place on a dark page; colours that are not here read well on both."""
+"""The replacement of each colour on a dark page; other colours suit both."""
 
 TEMPLATE = go.layout.Template(
     layout={
@@ -62,7 +62,7 @@ TEMPLATE = go.layout.Template(
             **{"gridcolor": GRID, "linecolor": AXIS, "zerolinecolor": GRID, "automargin": True},
             "ticklabelstandoff": 4,
         },
-        # Below the plot, where it takes no width from it; a phone has none to spare
+        # Below the plot, so that the plot keeps its full width on a phone
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         "margin": {"l": 60, "r": 16, "t": 64, "b": 88},
     }
@@ -73,33 +73,33 @@ _MARKS = {"$": "&#36;", "%": "&#37;", "#": "&#35;"}
 
 
 def escape_text(text: object) -> str:
-    """Text as Plotly shows it to the letter, wherever it shows text: titles, names, ticks, hover texts, templates.
+    """Escapes text so that Plotly shows it literally in titles, names, ticks, hover texts and templates.
 
-    Plotly takes < and & for HTML, $ for TeX, and %{ for a field of a template. The report swaps #rrggbb for a colour of
-    its dark page. All of them are read as what they are where they are written as numbers.
+    Plotly reads < and & as HTML, $ as TeX, and %{ as a field of a template; the report replaces #rrggbb by a colour of
+    its dark page. Written as numeric character references, all of them are shown as they are.
     """
     return "".join(_MARKS.get(each, each) for each in escape(str(text), quote=False))
 
 
 def shorten(text: object, most: int = 28) -> str:
-    """Text as `plain`, cut in its middle to so many characters: a figure has no room to break a line."""
-    told = str(text)
+    """Escapes text after cutting its middle to at most this many characters, since figures do not break lines."""
+    whole = str(text)
     left, right = (most - 1) // 2, most // 2
-    return escape_text(told if len(told) <= most else f"{told[:left]}…{told[-right:]}")
+    return escape_text(whole if len(whole) <= most else f"{whole[:left]}…{whole[-right:]}")
 
 
 def shorten_names(names: Sequence[object], most: int = 28) -> list[str]:
-    """Each of several names as `shortened`; two that differ stay apart, by a number."""
+    """Shortens each name; different names that become equal are numbered."""
     found: dict[str, str] = {}
     for name in map(str, names):
-        told = shorten(name, most)
+        short = shorten(name, most)
         if name not in found:
-            found[name] = f"{told} ({len(found) + 1})" if told in found.values() else told
+            found[name] = f"{short} ({len(found) + 1})" if short in found.values() else short
     return [found[str(name)] for name in names]
 
 
 def new_figure(title: str, x_title: str, y_title: str, height: int = 480) -> go.Figure:
-    """An empty figure; its titles are text, not markup."""
+    """Makes an empty figure. Its titles are text, not markup."""
     return go.Figure().update_layout(
         template=TEMPLATE,
         title=escape_text(title),
@@ -110,7 +110,7 @@ def new_figure(title: str, x_title: str, y_title: str, height: int = 480) -> go.
 
 
 def show_message(figure: go.Figure, text: str) -> go.Figure:
-    """The figure with nothing in it but this sentence."""
+    """Shows a sentence in an empty figure, and returns the figure."""
     figure.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
     return figure.add_annotation(
         text=text, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 16}
@@ -118,6 +118,7 @@ def show_message(figure: go.Figure, text: str) -> go.Figure:
 
 
 def by_status(trials: pd.DataFrame) -> Iterator[tuple[Status, pd.DataFrame]]:
+    """Yields the trials of each status, in the order of drawing."""
     for status in COLOURS:
         of_status = select_rows(trials, "status", [status])
         if len(of_status):
@@ -125,14 +126,14 @@ def by_status(trials: pd.DataFrame) -> Iterator[tuple[Status, pd.DataFrame]]:
 
 
 def hover_texts(trials: pd.DataFrame) -> list[str]:
-    """What a hover text says of each trial: number, rank, status, epochs, a reference's name; as `plain` text."""
+    """Returns each trial's escaped hover text: number, rank, status, epochs, and the name of a reference."""
     several = len(distinct(trials, "run")) > 1
-    told = []
+    texts = []
     for trial in trials.to_dict("records"):
         parts = [f"trial {trial['trial']}" + (f" of {trial['run']}" if several else "")]
         parts += [f"rank {trial['rank']}"] if has_value(trial.get("rank")) else []
         parts += [str(trial["status"])]
         parts += [f"{trial['epochs']:.4g} epochs"] if has_value(trial.get("epochs")) else []
         parts += [str(trial["reference"])] if has_value(trial.get("reference")) else []
-        told.append(escape_text(", ".join(parts)))
-    return told
+        texts.append(escape_text(", ".join(parts)))
+    return texts

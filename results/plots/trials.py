@@ -1,4 +1,4 @@
-"""Figures of a search's trials: scores, curves, rungs, slot time, and what the choices did."""
+"""Figures of a search's trials: scores by size, learning curves, rungs, slot time, and scores by choice."""
 
 from __future__ import annotations
 
@@ -31,27 +31,28 @@ from results.plots.style import (
     show_message,
 )
 from results.schema import Status
+from results.wording import count
 
 _MAX_COLUMNS = 3
 _MAX_TICKS = 20
-_MANY_POINTS = 3000  # from which curves are lines alone: a browser draws each point as an element of its own
+_MANY_POINTS = 3000  # with more, curves have no markers, since a browser draws each as an element of its own
 
 
 def score_by_params(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
-    """Score against parameters, a point a trial, with the Pareto front as a line and the references by name."""
+    """Draws score against parameters, a point for each trial, the Pareto front as a line, and references by name."""
     return _score_by(leaderboard, "num_params", ("Score by size", "parameters", "number of weights"), score_name)
 
 
 def score_by_macs(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
-    """Score against multiply-accumulates for one image, with the Pareto front of these, as `score_by_params`."""
-    names = ("Score by work", "MACs", "for one image")
+    """Draws score against multiply-accumulates for one image, with their own Pareto front, as `score_by_params`."""
+    names = ("Score by computation", "MACs", "for one image")
     return _score_by(leaderboard, "num_macs", names, score_name)
 
 
 def learning_curves(
     curves: pd.DataFrame, leaderboard: pd.DataFrame, *, score_name: str = "validation score"
 ) -> go.Figure:
-    """Validation score by epoch, a line a trial, coloured by how the trial ended."""
+    """Draws validation score by epoch, a line for each trial, coloured by how the trial ended."""
     check_comparable(leaderboard)
     figure = new_figure("Learning curves", "epoch", score_name)
     endings = leaderboard[["run", "trial", "status"]]
@@ -61,7 +62,7 @@ def learning_curves(
     several = len(distinct(reports, "run")) > 1
     for status, of_status in by_status(reports):
         lines = [line for _, line in of_status.sort_values("step").groupby(["run", "trial"], sort=True)]
-        # One trace for all trials of a status, with a gap between two: a trace each would be slow to draw.
+        # One trace for all trials of a status, with gaps between trials: a trace for each would be slow to draw
         x, y, trial = _with_gaps(lines, several)
         figure.add_scatter(
             x=x,
@@ -81,12 +82,12 @@ def learning_curves(
 
 
 def rungs(counts: pd.DataFrame) -> go.Figure:
-    """How many trials reached each rung, and how many were stopped there; `counts` as `analysis.rungs` makes it."""
+    """Draws how many trials reached each rung and were stopped there, from `analysis.rungs`."""
     figure = new_figure("Trials per rung", "trials", "", 140 + 48 * len(counts))
-    *stops, end = [f"{epochs:g} epoch{'' if epochs == 1 else 's'}" for epochs in counts["epochs"]]
-    names = [*stops, f"{end}, the end"]
+    *stops, end = [count(float(epochs), "epoch") for epochs in counts["epochs"]]
+    names = [*stops, f"{end}, complete"]
     on, stopped = counts["reached"] - counts["stopped"], counts["stopped"]
-    kinds = [("went on", on, BLUE), ("stopped there", stopped, GREY)]
+    kinds = [("continued", on, BLUE), ("stopped there", stopped, GREY)]
     for name, values, colour in kinds:
         figure.add_bar(
             y=names,
@@ -105,8 +106,8 @@ def rungs(counts: pd.DataFrame) -> go.Figure:
 
 
 def slot_time(times: pd.DataFrame) -> go.Figure:
-    """Hours of slots by how trials ended; `times` as `analysis.slot_time` makes it."""
-    figure = new_figure("Where the time went", "minutes of slots", "", 140 + 48 * max(1, len(times)))
+    """Draws slot minutes by how trials ended, from `analysis.slot_time`."""
+    figure = new_figure("Where the time went", "slot minutes", "", 140 + 48 * max(1, len(times)))
     if times.empty:
         return show_message(figure, "No trial has ended yet.")
     names = [f"{row['status']} ({row['trials']})" for row in times.to_dict("records")]
@@ -123,9 +124,9 @@ def slot_time(times: pd.DataFrame) -> go.Figure:
 
 
 def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
-    """Score against parameters of several runs' completed trials, a colour a run, each with its Pareto front.
+    """Draws score against parameters of several runs' completed trials, a colour and a Pareto front for each run.
 
-    Raises ValueError if their scores do not compare; `results.comparable` gives those that do.
+    Raises ValueError if their scores do not compare; `results.comparable` returns those that do.
     """
     check_comparable(leaderboard)
     figure = new_figure("Runs by size", "parameters (number of weights)", score_name)
@@ -149,13 +150,13 @@ def compare(leaderboard: pd.DataFrame, *, score_name: str = "validation score") 
 def choices(
     leaderboard: pd.DataFrame, parameters: Sequence[str] | None = None, *, score_name: str = "validation score"
 ) -> go.Figure:
-    """Distribution of scores for each choice of the given parameters, over completed and pruned trials.
+    """Draws the distribution of scores for each choice of the given parameters, over completed and pruned trials.
 
-    By default those parameters that are names or switches and took more than one value. A parameter may be given
-    with or without `param_`. Raises ValueError on one that the leaderboard does not have.
+    The default is every parameter of names or switches that took more than one value. A parameter may be given with or
+    without `param_`. Raises ValueError for one that the leaderboard does not have.
     """
     check_comparable(leaderboard)
-    title = "Scores by choice<br><sup>Descriptive, not causal: trials differ in other respects too. {}</sup>"
+    title = "Scores by choice<br><sup>Descriptive, not causal: trials also differ in other choices. {}</sup>"
     note = "Completed and pruned trials, each with its last score."
     scored = select_rows(leaderboard, "status", [Status.COMPLETE, Status.PRUNED]).dropna(subset=["score"])
     columns = _choice_columns(scored) if parameters is None else [_column(scored, name) for name in parameters]
@@ -193,7 +194,7 @@ def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str
         return show_message(figure, "No trial has a score yet.")
     front = scored.loc[is_on_front(scored, column, find_direction(leaderboard))].sort_values(by=column)
     if len(front):
-        # Steps: between two points of the front the smaller network is the best that fits.
+        # In steps: between two points of the front, the smaller network is the best that fits
         line = {"color": GREEN, "width": 2, "shape": "hv"}
         x, y = floats(front, column), floats(front, "score")
         figure.add_scatter(x=x, y=y, mode="lines", line=line, name="Pareto front (completed)", hoverinfo="skip")
@@ -214,7 +215,7 @@ def _score_by(leaderboard: pd.DataFrame, column: str, names: tuple[str, str, str
 
 
 def _spread(figure: go.Figure, scored: pd.DataFrame, column: str) -> go.Figure:
-    """With a logarithmic axis where sizes differ by orders of magnitude."""
+    """Makes the axis logarithmic if sizes differ by orders of magnitude."""
     sizes = floats(scored, column)
     if sizes.min() > 0 and sizes.max() / sizes.min() > 30:
         title = figure.layout.xaxis.title.text.replace(")", ", logarithmic)")  # type: ignore[attr-defined]
@@ -223,7 +224,7 @@ def _spread(figure: go.Figure, scored: pd.DataFrame, column: str) -> go.Figure:
 
 
 def _show_better_half(figure: go.Figure, leaderboard: pd.DataFrame, title: str) -> go.Figure:
-    """Begins at the median score: a few failed starts would press all that matters into one line."""
+    """Starts the axis at the median score: a few failed trials would squeeze all others into one line."""
     ranked = leaderboard.dropna(subset=["rank", "score"])
     best = floats(select_rows(ranked, "rank", [1]), "score")
     if not len(best) or len(ranked) < 8:
@@ -236,7 +237,7 @@ def _show_better_half(figure: go.Figure, leaderboard: pd.DataFrame, title: str) 
     margin = 0.08 * abs(end - middle)
     low, high = min(middle, end) - margin, max(middle, end) + margin
     hidden = int(((scores < low) | (scores > high)).sum())
-    note = f"<br><sup>The better half: {hidden} of {len(scores)} trials lie outside; double-click for all.</sup>"
+    note = f"<br><sup>The better half: {hidden} of {len(scores)} trials are outside; double-click to see all.</sup>"
     return figure.update_yaxes(range=[low, high]).update_layout(title=title + note)
 
 
@@ -251,7 +252,7 @@ def _points(trials: pd.DataFrame, column: str, short: str, score_name: str) -> d
 
 
 def _with_gaps(lines: Iterable[pd.DataFrame], several: bool) -> tuple[np.ndarray, np.ndarray, list]:
-    """x and y as float32, with a NaN after each line: half of what a page has to hold."""
+    """Returns x, y and trials with a NaN between lines; float32 takes half the space in a page."""
     x, y, trials = [], [], []
     for line in lines:
         first = line.iloc[0]
@@ -272,8 +273,8 @@ def _choice_columns(scored: pd.DataFrame) -> list[str]:
 def _column(leaderboard: pd.DataFrame, parameter: str) -> str:
     column = f"param_{parameter.removeprefix('param_')}"
     if column not in leaderboard.columns:
-        there = ", ".join(c.removeprefix("param_") for c in leaderboard.columns if c.startswith("param_"))
-        raise ValueError(f"no parameter {parameter!r} in the leaderboard; it has {there or 'none'}")
+        names = ", ".join(c.removeprefix("param_") for c in leaderboard.columns if c.startswith("param_"))
+        raise ValueError(f"no parameter {parameter!r} in the leaderboard; it has {names or 'none'}")
     return column
 
 

@@ -1,4 +1,4 @@
-"""The page that compares several runs: only those whose scores compare are put side by side."""
+"""The page that compares several runs, in groups of runs whose scores compare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from results import plots
-from results.analysis.columns import floats
+from results.analysis.columns import floats, is_searched
 from results.analysis.comparable import describe_excluded, find_differences
 from results.locations import user_facing_path
 from results.report.confirmed import interval, stand_in_notice
@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("best network", is_number=False),
     Column("in the search", is_number=True),
     Column("confirmed", is_number=False),
-    Column("published, confirmed", is_number=False),
+    Column("published networks, confirmed", is_number=False),
     Column("trials"),
     Column("epochs"),
     Column("budget", is_number=False),
@@ -30,17 +30,17 @@ _COLUMNS = (
 
 
 def comparison(runs: Sequence[RunRecord]) -> str:
-    """The page. Runs whose scores do not compare stand in groups of their own."""
+    """Makes the page. Runs whose scores do not compare are in different groups."""
     groups = _groups(runs)
     names = ", ".join(run.name for run in runs)
-    told = _told(groups)
-    head = part("header", kicker="Frugal", title=f"{len(runs)} runs compared", sentences=[f"{names}. {told}"])
+    lead = _describe_groups(groups)
+    head = part("header", kicker="Frugal", title=f"{len(runs)} runs compared", sentences=[f"{names}. {lead}"])
     sections = [_group(place, members) for place, members in enumerate(groups)]
     return page(f"{names}: compared", head, [*sections, _reports(runs)])
 
 
 def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """Runs that compare with each other, in the order of their first ones."""
+    """Returns groups of runs that compare with each other, in the order of their first runs."""
     groups: list[list[RunRecord]] = []
     for run in runs:
         for group in groups:
@@ -52,18 +52,15 @@ def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
     return groups
 
 
-def _told(groups: Sequence[Sequence[RunRecord]]) -> str:
-    """Which runs are compared, and what keeps the others apart from the first."""
+def _describe_groups(groups: Sequence[Sequence[RunRecord]]) -> str:
+    """Returns a sentence on which runs are compared, and how the others differ from the first."""
     if len(groups) == 1:
-        return (
-            "All are of one task and goal on one dataset, over as many epochs on as many images, so that their scores "
-            "compare."
-        )
+        return "All have the same task, goal, dataset, number of epochs and numbers of images, so their scores compare."
     (first, *_), *others = groups
     apart = find_differences([(run.name, run.conditions) for group in others for run in group], first.conditions)
     return (
-        f"Their scores do not all compare, so that they stand in {len(groups)} groups, each with its own table and "
-        f"figure, and nothing is said across them. Beside {first.name}, {describe_excluded(apart)}."
+        f"Not all of their scores compare, so they are in {len(groups)} groups, each with its own table and figure. "
+        f"Runs of different groups are not compared; {describe_excluded(apart, first.name)}."
     )
 
 
@@ -77,10 +74,10 @@ def _group(place: int, runs: list[RunRecord]) -> Section:
     rows = table(_COLUMNS, [_row(run) for run in runs], caption, name=f"runs-{place}", is_sortable=True)
     drawn = plots.compare(boards, score_name=first.score_name)
     best = "; ".join(f"{run.name}: {_best(run)}" for run in runs)
-    seen = f"{first.score_name.capitalize()} by parameters of completed trials, a colour a run. Best of each: {best}."
+    seen = f"{first.score_name.capitalize()} by parameters of completed trials, a colour for each run. Best: {best}."
     lead = paragraph(
-        "Scores in the search are of one training each, on the images by which networks were chosen; confirmed ones "
-        "are means over seeds. Runs may differ in what they searched, and in their budgets."
+        "A score in the search is that of one training, on the images that the search chooses by; a confirmed score "
+        "is a mean over seeds. Runs may differ in their search spaces and budgets."
     )
     html = stand_in_notice(first) + lead + rows + figure(drawn, f"compare-{place}", seen)
     return Section(f"group-{place}", f"{first.task} ({first.goal}) on {first.first('dataset') or 'unknown data'}", html)
@@ -93,8 +90,8 @@ def _row(run: RunRecord) -> list:
         f"{config['max_macs']:,} MACs" if config.get("max_macs") else "",
     ]
     confirmed = {name: interval(stats) for name, stats in run.confirmed.means.items()}
-    searched = [f"{name}: {told}" for name, told in confirmed.items() if name.startswith("trial ")]
-    published = [f"{name}: {told}" for name, told in confirmed.items() if not name.startswith("trial ")]
+    searched = [f"{name}: {text}" for name, text in confirmed.items() if is_searched(name)]
+    published = [f"{name}: {text}" for name, text in confirmed.items() if not is_searched(name)]
     hours = np.nansum(floats(run.leaderboard, "train_seconds")) / 3600
     return [
         run.name,
@@ -115,4 +112,4 @@ def _best(run: RunRecord) -> str:
 
 def _reports(runs: Sequence[RunRecord]) -> Section:
     pages = [(run.name, user_facing_path(run.folder / "report.html")) for run in runs]
-    return Section("reports", "Their own reports", part("files", pairs=pages))
+    return Section("reports", "Reports of the runs", part("files", pairs=pages))

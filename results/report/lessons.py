@@ -1,4 +1,4 @@
-"""The report's sections on what the trials teach: sizes, curves, rungs, which parameters mattered and how."""
+"""The report's sections on what can be learned from the trials: sizes, curves, rungs, importances and effects."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from results.analysis.importance import EVALUATOR, FEWEST, importance, num_best
 from results.plots.style import COLOURS
 from results.report.page import Section, figure, missing, paragraph, part
 from results.report.run_record import RunRecord
-from results.wording import count, in_epochs, number, span
+from results.wording import count, epoch_range, number
 
-_MANY = 200  # trials, from which importances are more than a hint
-_EFFECTS_SHOWN = 8  # parameters; the others are folded in
+_MANY = 200  # trials: with fewer, the order of importances is uncertain
+_EFFECTS_SHOWN = 8  # parameters; the others are folded
 _CONFOUNDED = (
-    "These means describe the trials of this run and prove nothing about a choice: trials differ in other respects "
-    "too, and the sampler draws more of what did well, so that good values keep good company. Only trials that differ "
-    "in nothing else would tell. An interval says how sure the mean is, for trials like these; a long one may end "
-    "outside the figure."
+    "These means describe the trials of this run; they do not show that a choice causes a better score. Trials also "
+    "differ in other choices, and the sampler draws good values together. An ablation, which changes one choice at a "
+    "time, would show causes. An interval shows the uncertainty of the mean for such trials; a long one may extend "
+    "beyond the figure."
 )
 _SIZES = (("num_params", "parameters"), ("num_macs", "MACs"))
 
@@ -31,20 +31,22 @@ def size(run: RunRecord) -> Section:
     seen_params, seen_macs = (_front_seen(run, column, what) for column, what in _SIZES)
     first = figure(plots.score_by_params(run.leaderboard, score_name=name), "by-params", seen_params)
     second = figure(plots.score_by_macs(run.leaderboard, score_name=name), "by-macs", seen_macs)
-    note = "Double-click a figure for all of its points; those far below the median are outside at first."
+    note = "Double-click a figure to see all points; at first, those far below the median are outside."
     return Section("size", "Score against size", part("pair", first=first, second=second) + paragraph(note, "quiet"))
 
 
 def learning(run: RunRecord) -> Section:
     if run.curves.dropna(subset=["val_score"]).empty:
-        return Section("curves", "Learning curves", missing("No trial has reported an epoch yet."))
+        return Section("curves", "Learning curves", missing("No trial has reported yet."))
     ended = run.leaderboard.dropna(subset=["epochs"])
     parts = []
     for status in COLOURS:
         epochs = floats(select_rows(ended, "status", [status]), "epochs")
         if len(epochs):
-            parts.append(f"{count(len(epochs), 'trial')} {status.lower()} after {span(epochs)}")
-    seen = f"{run.score_name.capitalize()} by epoch, a line a trial, coloured by its ending: {', '.join(parts)}."
+            parts.append(f"{count(len(epochs), 'trial')} {status.lower()} after {epoch_range(epochs)}")
+    seen = (
+        f"{run.score_name.capitalize()} by epoch, a line for each trial, coloured by how it ended: {', '.join(parts)}."
+    )
     drawn = plots.learning_curves(run.curves, run.leaderboard, score_name=run.score_name)
     return Section("curves", "Learning curves", figure(drawn, "learning", seen))
 
@@ -52,33 +54,31 @@ def learning(run: RunRecord) -> Section:
 def rungs(run: RunRecord) -> Section:
     title = "Trials per rung"
     if not run.config.get("max_epochs"):
-        return Section("rungs", title, missing("The run has no config.yaml, which would say where its rungs are."))
+        return Section("rungs", title, missing("The run has no config.yaml, so its rungs are unknown."))
     if not run.rungs and run.pruner != "asha":
         return Section("rungs", title, missing(f"No trial was stopped early: pruner={run.pruner}."))
     counts = analysis.rungs(run.leaderboard, run.rungs, run.max_epochs)
     if not floats(counts, "reached").any():
         return Section("rungs", title, missing("No searched trial has reached a rung yet."))
     *stops, end = records(counts)
-    parts = [f"{row['reached']} reached {in_epochs(row['epochs'])}" for row in stops]
-    parts += [f"{end['reached']} were trained to their end"]
+    parts = [f"{row['reached']} reached {count(row['epochs'], 'epoch')}" for row in stops]
+    parts += [f"{end['reached']} were trained completely"]
     stopped = sum(row["stopped"] for row in stops)
     seen = (
         f"Of the searched trials {', '.join(parts)}; pruner={run.pruner} stopped {stopped}. Published networks are not "
-        "counted: they are trained in full."
+        "counted, since they are always trained completely."
     )
     return Section("rungs", title, figure(plots.rungs(counts), "rungs-plot", seen))
 
 
 def importances(run: RunRecord) -> tuple[Section, list[str]]:
-    """The section, and the names of the parameters, most important first."""
+    """Makes the section, and returns it with the names of the parameters, most important first."""
     title = "Importance of parameters"
     numbers = [row["trial"] for row in records(run.fair, "trial")]
     scores = dict(zip(numbers, floats(run.fair, "score").tolist(), strict=True))
     if len(scores) < FEWEST:
-        why = (
-            f"Too few trials to say: importances need {FEWEST} that reached {_fair_time(run)}, and {len(scores)} did. "
-        )
-        return Section("importance", title, missing(f"{why}More trials: ", _more(run))), []
+        why = f"Too few trials: importances need {FEWEST} that reached {_fair_time(run)}, and {len(scores)} did. "
+        return Section("importance", title, missing(f"{why}To run more trials: ", _more(run))), []
     try:
         found = importance(run.folder / "journal.log", scores, run.direction)
     except ValueError as error:
@@ -87,10 +87,11 @@ def importances(run: RunRecord) -> tuple[Section, list[str]]:
     top = ", ".join(f"{row['parameter']} ({row['importance']:.0%})" for row in shown.head(3).to_dict("records"))
     rest = len(found) - len(shown)
     seen = (
-        f"Most important: {top}. Computed by Optuna's {EVALUATOR} evaluator from {_fair_scores(run)}: how far the "
-        f"values of the best {num_best(len(scores))} lie from those of all. It tells nothing of which value is better"
-        + (", and from so few trials its order is uncertain." if len(scores) < _MANY else ".")
-        + (f" {rest} further parameters have less." if rest > 0 else "")
+        f"Most important: {top}. Optuna's {EVALUATOR} evaluator compares the values of the best "
+        f"{num_best(len(scores))} trials with those of all, by {_fair_scores(run)}. It does not say which value is "
+        "better"
+        + (", and with so few trials the order is uncertain." if len(scores) < _MANY else ".")
+        + (f" {rest} other parameters are less important." if rest > 0 else "")
     )
     return Section("importance", title, figure(plots.importance(shown), "importance-plot", seen)), list(
         found["parameter"]
@@ -98,25 +99,25 @@ def importances(run: RunRecord) -> tuple[Section, list[str]]:
 
 
 def effects(run: RunRecord, order: list[str]) -> Section:
-    """Parameters stand in this order, those that it does not name after them."""
+    """Makes the section, with parameters in this order and all others after them."""
     title = "Effect of each choice"
     found = analysis.effects(run.fair, direction=run.direction)
     if found.empty:
-        why = f"No choice was tried in two ways by trials that reached {_fair_time(run)}. "
-        return Section("effects", title, missing(f"{why}More trials: ", _more(run)))
+        why = f"No choice had two values among the trials that reached {_fair_time(run)}. "
+        return Section("effects", title, missing(f"{why}To run more trials: ", _more(run)))
     names = sorted(found["parameter"].unique(), key=lambda name: order.index(name) if name in order else len(order))
     shown, further = names[:_EFFECTS_SHOWN], names[_EFFECTS_SHOWN:]
     axis = f"{run.score_name}, epoch {run.fair_epochs:g}"
-    lead = f"Mean of {_fair_scores(run)}, with its 95% interval over these trials. {_CONFOUNDED}"
+    lead = f"The mean of {_fair_scores(run)}, with its 95% interval over these trials. {_CONFOUNDED}"
     html = paragraph(lead) + _effects_figure(found, shown, "effects-plot", axis, run.direction)
     if further:
         more = _effects_figure(found, further, "effects-more", axis, run.direction)
-        html += part("folded", summary=count(len(further), "further parameter"), content=more)
+        html += part("folded", summary=count(len(further), "other parameter"), content=more)
     return Section("effects", title, html)
 
 
 def _front_seen(run: RunRecord, column: str, what: str) -> str:
-    """What the figure of score by size shows, from its smallest to its best."""
+    """Returns a caption for score by size, with the smallest and the best network of the front."""
     scored = run.leaderboard.dropna(subset=["score", column])
     if scored.empty:
         return "No trial has a score yet."
@@ -124,21 +125,21 @@ def _front_seen(run: RunRecord, column: str, what: str) -> str:
     if front.empty:
         return f"{run.score_name.capitalize()} by {what}: {count(len(scored), 'trial')}, none of them complete."
     ends = [f"{number(row['score'])} with {row[column]:,} {what}" for row in records(front)]
-    told = ends[0] if len(ends) == 1 else f"from {ends[0]} to {ends[-1]}"
+    networks = ends[0] if len(ends) == 1 else f"from {ends[0]} to {ends[-1]}"
     steps = count(len(ends), "network")
-    return f"{run.score_name.capitalize()} by {what}. The Pareto front of completed trials has {steps}: {told}."
+    return f"{run.score_name.capitalize()} by {what}. The Pareto front of completed trials has {steps}: {networks}."
 
 
 def _fair_scores(run: RunRecord) -> str:
     return (
         f"the {run.score_name} after {_fair_time(run)}, of all {len(run.fair)} searched trials that reached it"
-        f"{', pruned ones included' if run.rungs else ''}, so that all compare after equal training"
+        f"{', including pruned ones' if run.rungs else ''}, so that all are compared after equal training"
     )
 
 
 def _fair_time(run: RunRecord) -> str:
     """Returns '1 epoch, the first rung' or '18 epochs, a whole trial'."""
-    return f"{in_epochs(run.fair_epochs)}, {'the first rung' if run.rungs else 'a whole trial'}"
+    return f"{count(run.fair_epochs, 'epoch')}, {'the first rung' if run.rungs else 'a whole trial'}"
 
 
 def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: str, direction: str) -> Markup:
@@ -154,7 +155,7 @@ def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: st
     return figure(
         plots.effects(shown, score_name=axis),
         anchor,
-        f"The best mean of each of {len(parts)}: {'; '.join(parts)}.",
+        f"The best choice of each parameter by its mean: {'; '.join(parts)}.",
     )
 
 

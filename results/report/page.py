@@ -1,7 +1,7 @@
-"""The page itself: sections, tables, figures and pictures as HTML, in one file that asks nothing of any network.
+"""Makes pages of sections, tables, figures and pictures: each is one HTML file that needs no network.
 
-All HTML comes from the templates, which escape whatever they are given. A part that they made is `Markup`, which they
-take as it is; no other module makes any.
+All HTML comes from the templates, which escape every value except `Markup`, a part that they made themselves. No other
+module makes HTML.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _TEMPLATES = Environment(
 _TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
 
 _STYLE_ID = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
-"""Plotly adds a style for its maps unless an element has this id. A report has no maps, and its policy forbids it."""
+"""Plotly adds a style for maps unless an element has this id. Reports have no maps, and their policy forbids it."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, which is no user's text, its heading, and its HTML."""
+    """A section of the page: its anchor, which never contains text of a user, its heading, and its HTML."""
 
     anchor: str
     title: str
@@ -48,7 +48,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: its heading, whether it holds numbers, what it means, and whether its heading sorts."""
+    """A table's column: its heading, whether it has numbers, its meaning, and whether its heading sorts."""
 
     name: str
     is_number: bool = True
@@ -57,7 +57,7 @@ class Column:
 
 
 def page(title: str, head: Markup, sections: Sequence[Section]) -> str:
-    """A whole document."""
+    """Makes a whole document."""
     from plotly.offline import get_plotlyjs
 
     scripts = [get_plotlyjs(), (_HERE / "report.js").read_text(encoding="utf-8")]
@@ -68,60 +68,60 @@ def page(title: str, head: Markup, sections: Sequence[Section]) -> str:
         sections=sections,
         dark=DARK,
         policy=_policy(scripts, style),
-        style=Markup(style),  # these are files of Frugal's and Plotly's, with nothing of a run in them
+        style=Markup(style),  # these files are Frugal's and Plotly's, and contain nothing of a run
         unneeded_styles=_STYLE_ID.findall(scripts[0]),
         scripts=[Markup(script) for script in scripts],
     )
 
 
 def part(name: str, /, **values: Any) -> Markup:
-    """A macro of parts.html with these values, which are escaped unless another part made them."""
+    """Renders a macro of parts.html with these values, which are escaped unless they are parts."""
     return getattr(_TEMPLATES.get_template("parts.html").module, name)(**values)
 
 
 def join_parts(parts: Iterable[Markup]) -> Markup:
-    """Parts one after the other."""
+    """Joins parts."""
     return Markup("").join(parts)
 
 
 def figure(drawn: go.Figure, name: str, seen: str) -> Markup:
-    """A figure with a sentence of what is to be seen in it, which is its text alternative too."""
+    """Makes a figure with a caption that says what it shows, which is also its text alternative."""
     plain = go.Figure(drawn).update_layout(title=None, margin={"t": 16 if not _has_top_axis(drawn) else 48})
-    content = htmlsafe_json_dumps(plain, dumps=_json)  # nothing in it ends its script element
+    content = htmlsafe_json_dumps(plain, dumps=_json)  # escaped so that no text in it ends its script element
     return part("figure", name=name, seen=seen, height=int(drawn.layout.height or 480), drawn=content)  # type: ignore[attr-defined]
 
 
 def table(
     columns: Sequence[Column], cells: Sequence[Sequence[Any]], caption: str, *, name: str, is_sortable: bool = False
 ) -> Markup:
-    """A table of text, of parts, or of (text, number to sort by); None is empty. `name` is no user's text."""
+    """Makes a table of texts, parts, or (text, number to sort by); None is empty. `name` must not be a user's text."""
     assert all(len(row) == len(columns) for row in cells)
     rows = [[value if isinstance(value, tuple) else (value, None) for value in row] for row in cells]
     return part("table", name=name, columns=columns, rows=rows, caption=caption, is_sortable=is_sortable)
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
-    """Names with what is to be said of each, as text."""
+    """Makes a list of names with their values, as text."""
     return part("facts", pairs=pairs)
 
 
 def paragraph(text: str, kind: str = "") -> Markup:
-    """A paragraph of text, of a CSS class."""
+    """Makes a paragraph of text, with a CSS class."""
     return part("paragraph", text=text, kind=kind)
 
 
 def missing(why: str, command: str = "") -> Markup:
-    """A sentence in place of what is not there, and the command that brings it."""
+    """Makes a sentence on what is missing, with the command that would make it."""
     return part("missing", why=why, command=command)
 
 
 def heading(text: str) -> Markup:
-    """A heading within a section."""
+    """Makes a heading within a section."""
     return part("heading", text=text)
 
 
 def picture(image: np.ndarray, alt: str, width: int = 0) -> Markup:
-    """A uint8 image [H, W] or [3, H, W] as PNG within the page; `width` in CSS pixels, by default as wide as fits."""
+    """Embeds a uint8 image [H, W] or [3, H, W] as PNG, `width` CSS pixels wide, by default as wide as fits."""
     from PIL import Image  # only pages with pictures
 
     pixels = image.transpose(1, 2, 0) if image.ndim == 3 and image.shape[0] == 3 else image.reshape(image.shape[-2:])
@@ -134,7 +134,7 @@ def picture(image: np.ndarray, alt: str, width: int = 0) -> Markup:
 
 
 def json_data(name: str, value: Any) -> Markup:
-    """Data that the page's script reads by its id."""
+    """Embeds data that the page's script reads by its id."""
     return part("json_data", name=name, value=value)
 
 
@@ -145,9 +145,9 @@ def _json(drawn: go.Figure) -> str:
 
 
 def _policy(scripts: Sequence[str], style: str) -> str:
-    """What a browser may do for the page: run and apply what is named here, show pictures that it holds, fetch nothing.
+    """Returns the page's content security policy: only its own scripts, styles and pictures, and no network.
 
-    Plotly makes an empty style element, which it fills by rules, and sets style attributes.
+    Plotly adds an empty style element, which it fills with rules, and sets style attributes.
     """
     return (
         f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; style-src-elem {_hash(style)} {_hash('')}; "

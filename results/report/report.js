@@ -1,11 +1,11 @@
 "use strict";
-// Draws the figures as they come into view, in the colours of the page, and sorts the tables.
+// Draws each figure when it comes into view, in the colours of the page, and sorts the tables.
 (() => {
   const darkColours = JSON.parse(document.getElementById("dark").textContent);
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
   const CONFIG = {
     responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
-    displayModeBar: false, // it would lie over what is drawn; a drag zooms, a double click shows all
+    displayModeBar: false, // it would cover the plot; dragging zooms, a double-click shows all
   };
   const plots = [...document.querySelectorAll(".plot")];
 
@@ -23,7 +23,7 @@
     layout.font = { ...layout.font, size: 11 };
     layout.margin = { ...layout.margin, l: 8, r: 8 };
     layout.dragmode = false; // a finger scrolls the page
-    if (!layout.yaxis?.title?.text && layout.xaxis?.title?.text) { // beside long names there is no room for a title
+    if (!layout.yaxis?.title?.text && layout.xaxis?.title?.text) { // there is no room for a title beside long names
       layout.title = { text: layout.xaxis.title.text, font: { size: 11 }, x: 0.5, y: 0.99, yanchor: "top" };
       layout.xaxis.title = undefined;
       Object.assign(layout.margin, { t: 28, b: data.some((trace) => trace.type === "bar") ? 64 : 32 });
@@ -57,7 +57,7 @@
     const body = table.tBodies[0];
     const keyed = [...body.rows].map((row) => [keyOf(row.cells[place], isNumber), row]);
     keyed.sort(([a], [b]) => {
-      if (a === null || b === null) return (a === null) - (b === null); // what is missing comes last, either way
+      if (a === null || b === null) return (a === null) - (b === null); // missing values come last in both orders
       return sign * (isNumber ? a - b : (a > b) - (a < b));
     });
     body.append(...keyed.map(([, row]) => row));
@@ -103,7 +103,7 @@
       pair.appendChild(document.createElement("dt")).textContent = name;
       pair.appendChild(document.createElement("dd")).textContent = String(values[index]);
     }
-    if (!list.children.length) cell.textContent = "A published network: it is no point of the space, so it has no parameters of it.";
+    if (!list.children.length) cell.textContent = "A published network is not drawn from the search space, so it has no choices.";
     return row;
   }
 })();

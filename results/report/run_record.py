@@ -1,4 +1,4 @@
-"""All that a run's folder holds, read for its report."""
+"""Reads everything in a run's folder that its report needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from results.shell import argument_of
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run's tables, configuration and pictures, as far as they are there."""
+    """A run's tables, configuration and pictures; those that may be missing are None or empty."""
 
     folder: Path
     leaderboard: pd.DataFrame
@@ -49,12 +49,12 @@ class RunRecord:
 
     @cached_property
     def conditions(self) -> Conditions:
-        """What its scores have in common with those of runs that they compare with."""
+        """Returns the conditions of its scores, which compare only with scores under the same ones."""
         return Conditions.of_row({name: self.first(name) for name in (*CONDITIONS, "dataset")})
 
     @property
     def goal(self) -> str:
-        """What its networks are trained for, with its settings."""
+        """Returns the goal that networks are trained for, with its settings."""
         return self.conditions.goal or "unknown"
 
     @property
@@ -75,24 +75,24 @@ class RunRecord:
 
     @cached_property
     def best(self) -> dict[str, Any] | None:
-        """The leaderboard's first row among completed trials of the search; None if there is none."""
+        """Returns the best completed trial of the search, without references, or None if no trial is complete."""
         complete = select_rows(searched_trials(self.leaderboard), "status", [Status.COMPLETE]).dropna(subset=["rank"])
         complete = complete.sort_values(by="rank")
         return complete.iloc[0].to_dict() if len(complete) else None
 
     @cached_property
     def confirmed(self) -> Confirmed:
-        """The finalists' scores and their means; none where nothing is confirmed."""
+        """Returns the finalists' scores and means, which are empty if nothing is confirmed."""
         return Confirmed.of(self.finalists, self.predictions, self.direction)
 
     def confirmed_row(self, name: str) -> dict[str, Any]:
-        """What the finalists' table says of one, whichever the seed."""
+        """Returns a row of the finalists' table for this finalist, of any seed."""
         assert self.finalists is not None
         names = [trial_name(row) for row in records(self.finalists, "trial", "reference")]
         return self.finalists.iloc[names.index(name)].to_dict()
 
     def winner(self) -> tuple[str, Mean] | None:
-        """The finalist that validation put first, with its mean over seeds; None where nothing is confirmed."""
+        """Returns the best finalist by validation score, and its mean over seeds; None if nothing is confirmed."""
         return next(iter(self.confirmed.means.items()), None)
 
     @property
@@ -126,32 +126,33 @@ class RunRecord:
         return at_equal_epochs(self.leaderboard, self.curves, self.fair_epochs)
 
     def first(self, column: str) -> Any:
-        """The first value of a column of the leaderboard that is not missing, or None."""
+        """Returns the first value of a column of the leaderboard that is not missing, or None."""
         found = self.leaderboard[column].dropna()
         return found.iloc[0] if len(found) else None
 
     def command(self, module: str, *further: str) -> str:
-        """A line that runs a module on this run."""
+        """Returns a command line that runs a module on this run."""
         runs_dir = user_facing_path(self.folder.parent)
         words = [argument_of("run", self.name)]
         words += [] if is_default(runs_dir) else [argument_of("runs_dir", runs_dir)]
         return shlex.join(["python", "-m", module, *words, *further])
 
     def predict_command(self, model: str) -> str:
+        """Returns a command line that applies one of the run's models to images."""
         return shlex.join(
             ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}", "input=IMAGES"]
         )
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Raises ValueError if the folder holds no run, or one whose files are damaged; what is optional may be missing."""
+    """Reads a run. Raises ValueError if the folder has no run of a search, or if one of the run's files is damaged."""
     if (folder / "ablation.parquet").is_file():
-        raise ValueError(f"{folder} holds an ablation, which has a report of its own; compare runs of a search")
+        raise ValueError(f"{folder} has an ablation, which cannot be compared; choose runs of a search")
     if not (folder / "leaderboard.parquet").is_file():
         raise ValueError(
             f"{folder} has no leaderboard.parquet, so there is nothing to report: "
             + (
-                "the run has not begun to train; wait, or go on with it"
+                "no trial has started yet; wait, or resume the run"
                 if folder.is_dir()
                 else f"there is no such run; runs here: {_runs(folder.parent)}"
             )
@@ -176,7 +177,7 @@ def _runs(runs_dir: Path) -> str:
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
-    """A table of a run, which anyone may have made, as a report can be made of it. Raises ValueError as `checked`."""
+    """Reads and checks a run's table, which may come from anyone. Raises ValueError as `check_table` does."""
     return tables.frame(check_table(tables.read_run(folder, table), table, folder / f"{table}.parquet"))
 
 

@@ -1,4 +1,4 @@
-"""The report's sections on the search as it was: what was asked, all its trials, and where the time went."""
+"""The report's sections on the search itself: its settings, failures, all trials, and cost."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from results.report.page import (
 from results.report.run_record import RunRecord
 from results.schema import Status
 from results.values import echoed
-from results.wording import clock, count, in_epochs, number, percentage
+from results.wording import clock, count, number, percentage
 
-_MOST_ERRORS, _MOST_NUMBERS, _MOST_OF_ERROR = 5, 12, 4_000
-"""Errors that are shown, trials that are named for each, and characters of each."""
+_MAX_ERRORS, _MAX_NUMBERS, _MAX_ERROR_LENGTH = 5, 12, 4_000
+"""The maximum number of errors shown, trials named for each, and characters of each."""
 
 
-def asked(run: RunRecord) -> Section:
+def settings(run: RunRecord) -> Section:
     config = run.config
     limits = [
         f"at most {config['max_params']:,} parameters" if config.get("max_params") else "",
         f"{config['max_macs']:,} MACs" if config.get("max_macs") else "",
-        f"{config['max_code']:,} values at the narrowest place" if config.get("max_code") else "",
+        f"{config['max_code']:,} values at the narrowest layer" if config.get("max_code") else "",
         f"{config['time_budget_seconds']:g} seconds" if config.get("time_budget_seconds") else "",
     ]
     confirm = config.get("confirm") or {}
@@ -45,32 +45,32 @@ def asked(run: RunRecord) -> Section:
     pairs = [
         ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
         ("Goal", run.goal),
-        ("Trials asked for", f"{config.get('num_trials', 'unknown')}, and published networks if they fit"),
+        ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the published networks that fit"),
         ("Budget", ", ".join(filter(None, limits)) or "no limit"),
-        ("A whole trial", in_epochs(config["max_epochs"]) if config.get("max_epochs") else "unknown"),
+        ("Complete trial", count(config["max_epochs"], "epoch") if config.get("max_epochs") else "unknown"),
         ("Sampler", f"{config.get('sampler', 'unknown')}, seed {config.get('seed', 'unknown')}"),
         ("Stopping", _stopping(run)),
         ("Objective", f"{run.score_name}, {run.direction}d"),
-        ("Confirmation", f"{confirm['top_k']} best, {confirm['seeds']} seeds" if confirm.get("top_k") else "not asked"),
+        ("Confirmation", f"best {confirm['top_k']}, {confirm['seeds']} seeds" if confirm.get("top_k") else "none"),
     ]
-    html = facts(pairs) + (paragraph(f"Pinned: {fixed}.") if fixed else "")
-    return Section("asked", "What was asked", html + heading("Data and machines") + facts(_places(run)))
+    html = facts(pairs) + (paragraph(f"Fixed: {fixed}.") if fixed else "")
+    return Section("settings", "Settings", html + heading("Data and machines") + facts(_data_and_machines(run)))
 
 
 def failures(run: RunRecord) -> Section | None:
-    """The errors of trials, each once with the trials that it ended; None where there are none."""
-    told = run.leaderboard.dropna(subset=["error"])
-    if told.empty:
+    """Makes a section of the trials' errors, each once with its trials; returns None if there are none."""
+    failed = run.leaderboard.dropna(subset=["error"])
+    if failed.empty:
         return None
-    groups = [select_rows(told, "error", [text]) for text in dict.fromkeys(told["error"])]
+    groups = [select_rows(failed, "error", [text]) for text in dict.fromkeys(failed["error"])]
     groups.sort(key=len, reverse=True)
     parts = [
-        part("error", told=_failed(group), text=echoed(group["error"].iloc[0], _MOST_OF_ERROR))
-        for group in groups[:_MOST_ERRORS]
+        part("error", lead=_describe_failed(group), text=echoed(group["error"].iloc[0], _MAX_ERROR_LENGTH))
+        for group in groups[:_MAX_ERRORS]
     ]
-    if further := len(groups) - _MOST_ERRORS:
-        parts += [paragraph(f"{count(further, 'other error')}: see the trials' choices.")] if further > 0 else []
-    return Section("failures", "What went wrong", join_parts(parts))
+    if further := len(groups) - _MAX_ERRORS:
+        parts += [paragraph(f"{count(further, 'other error')}: see the choices of the trials.")] if further > 0 else []
+    return Section("failures", "Errors", join_parts(parts))
 
 
 def leaderboard(run: RunRecord) -> Section:
@@ -79,7 +79,7 @@ def leaderboard(run: RunRecord) -> Section:
     columns = [
         Column("rank"),
         Column("trial"),
-        Column("score", meaning=f"{run.score_name} where the trial ended or stands"),
+        Column("score", meaning=f"{run.score_name} where the trial ended or is now"),
         Column("status", is_number=False),
         Column("choices", is_number=False, sorts=False),
         Column("best", meaning="the best score of its curve"),
@@ -87,19 +87,19 @@ def leaderboard(run: RunRecord) -> Section:
         Column("epochs"),
         Column("params"),
         Column("MACs"),
-        *([Column("code", meaning="values at the narrowest place")] if has_any(board, "code_size") else []),
-        Column("seconds", meaning="of training and validation"),
+        *([Column("code", meaning="values at the narrowest layer")] if has_any(board, "code_size") else []),
+        Column("seconds", meaning="for training and validation"),
         Column("images/s"),
         Column("published as", is_number=False),
     ]
     columns = [column for column in columns if column.name != "published as" or has_any(board, "reference")]
     cells = [_row(trial, place, columns, metrics) for place, trial in enumerate(records(board))]
-    told = _endings(board)
-    caption = f"{count(len(board), 'trial')}. Press a heading to sort, and a row's button for its choices."
+    statuses = _count_statuses(board)
+    caption = f"{count(len(board), 'trial')}. Press a heading to sort by it, or a row's button to see its choices."
     return Section(
         "leaderboard",
         "Leaderboard",
-        paragraph(told)
+        paragraph(statuses)
         + table(columns, cells, caption, name="trials", is_sortable=True)
         + json_data("params", _details(board)),
     )
@@ -108,7 +108,7 @@ def leaderboard(run: RunRecord) -> Section:
 def cost(run: RunRecord) -> Section:
     times = analysis.slot_time(run.leaderboard)
     if times.empty:
-        return Section("cost", "Cost", missing("No trial has ended yet, so no time is accounted for."))
+        return Section("cost", "Cost", missing("No trial has ended yet."))
     timed = analysis.ended_trials(run.leaderboard)
     wall = (timed["ended_at"].max() - timed["started_at"].min()).total_seconds()
     slots = analysis.max_concurrent(run.leaderboard)
@@ -117,9 +117,9 @@ def cost(run: RunRecord) -> Section:
     speeds = floats(run.leaderboard, "images_per_second")
     speeds = speeds[np.isfinite(speeds)]
     pairs = [
-        ("First start to last end", f"{clock(wall)}, with pauses if it was resumed"),
-        ("Side by side, at most", count(slots, "trial")),
-        ("Slots busy with trials", f"{clock(held)}, {percentage(held, wall * slots)} of the slots' time"),
+        ("From first start to last end", f"{clock(wall)}, including pauses between sessions"),
+        ("Maximum in parallel", count(slots, "trial")),
+        ("Slot time with trials", f"{clock(held)}, {percentage(held, wall * slots)} of all slot time"),
         ("Training and validation", f"{clock(training)}, {percentage(training, held)} of that"),
         ("Confirmation", _confirmation_time(run)),
         ("Images per second, median", f"{np.median(speeds):,.0f}" if len(speeds) else "unknown"),
@@ -127,32 +127,30 @@ def cost(run: RunRecord) -> Section:
     spent = ", ".join(
         f"{row['status'].lower()} {clock(3600 * (row['training'] + row['rest']))}" for row in records(times)
     )
-    seen = (
-        f"Time of slots by how trials ended: {spent}. {percentage(training, held)} of it was training and validation."
-    )
+    seen = f"Slot time by how trials ended: {spent}. {percentage(training, held)} of it was training and validation."
     return Section("cost", "Cost", facts(pairs) + figure(plots.slot_time(times), "slot-time", seen))
 
 
-def _failed(group: pd.DataFrame) -> str:
+def _describe_failed(group: pd.DataFrame) -> str:
     numbers = [str(number) for number in group["trial"]]
-    shown = ", ".join(numbers[:_MOST_NUMBERS]) + (", ..." if len(numbers) > _MOST_NUMBERS else "")
+    shown = ", ".join(numbers[:_MAX_NUMBERS]) + (", ..." if len(numbers) > _MAX_NUMBERS else "")
     return f"{count(len(group), 'trial')} ({shown}), {', '.join(distinct(group, 'status')).lower()}:"
 
 
 def _stopping(run: RunRecord) -> str:
     if run.pruner != "asha":
         return "none, every trial is trained to its end" if run.pruner == "none" else run.pruner
-    grace, factor = in_epochs(run.config.get("grace_epochs") or 1), run.config.get("reduction_factor") or 3
-    return f"ASHA: from {grace} on, the top 1/{factor} of trials continue at each rung"
+    grace, factor = count(run.config.get("grace_epochs") or 1, "epoch"), run.config.get("reduction_factor") or 3
+    return f"ASHA: first rung at {grace}; keeps the top 1/{factor} at each rung"
 
 
-def _places(run: RunRecord) -> list[tuple[str, str]]:
+def _data_and_machines(run: RunRecord) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in (run.config.get("versions") or {}).items())
     numbers = ((run.conditions.train_examples, "for training"), (run.conditions.val_examples, "for validation"))
     examples = [f"{number:,} {what}" for number, what in numbers if number]
     return [
         ("Dataset", f"{run.first('dataset') or 'unknown'} ({run.first('dataset_origin') or 'unknown'})"),
-        ("Its fingerprint", str(run.first("dataset_fingerprint") or "unknown")),
+        ("Dataset fingerprint", str(run.first("dataset_fingerprint") or "unknown")),
         *([("Images used", " and ".join(examples))] if examples else []),
         ("Devices", _names(distinct(run.leaderboard, "device"))),
         ("Nodes", _names(distinct(run.leaderboard, "node"))),
@@ -162,7 +160,7 @@ def _places(run: RunRecord) -> list[tuple[str, str]]:
 
 
 def _commit(name: str) -> str:
-    return name[:12] + (", with changes that were not committed" if name.endswith("+") else "")
+    return name[:12] + (", with uncommitted changes" if name.endswith("+") else "")
 
 
 def _names(names: list[str]) -> str:
@@ -199,7 +197,7 @@ def _number(value: Any, form: str) -> str | None:
 
 
 def _details(board: pd.DataFrame) -> dict[str, list]:
-    """What a row's button shows, by columns: parameters, and what says where a trial comes from."""
+    """Returns what a row's button shows, by column: parameters, and the trial's error, origin, machine and seed."""
     names = [name for name in board.columns if name.startswith("param_") and has_any(board, name)]
     further = [name for name in ("error", "origin", "device", "node", "seed") if has_any(board, name)]
     return {name.removeprefix("param_"): [_json_value(value) for value in board[name]] for name in [*names, *further]}
@@ -217,14 +215,14 @@ def _json_value(value: Any) -> Any:
     return str(value)
 
 
-def _endings(board: pd.DataFrame) -> str:
+def _count_statuses(board: pd.DataFrame) -> str:
     counts = {status: len(select_rows(board, "status", [status])) for status in Status}
     return f"{count(len(board), 'trial')}: " + ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) + "."
 
 
 def _confirmation_time(run: RunRecord) -> str:
     if run.finalists is None:
-        return "not done"
+        return "none"
     seconds = np.nansum(floats(run.finalists, "train_seconds"))
     return f"{clock(float(seconds))} in {count(len(run.finalists), 'training')}"
 

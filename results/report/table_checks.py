@@ -1,4 +1,4 @@
-"""Whether a run's table, which anyone may have made, holds what a report can be made of."""
+"""Checks that a report can be made of a run's table, which may come from anyone."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ FILLED = {
     "predictions": ("trial", "seed", "index", "scored_on"),
     "ablation": ("base", "parameter", "is_base", "seed", "num_params"),
 }
-"""Columns that have a value in each row."""
+"""Columns that must have a value in every row."""
 ALL_OR_NONE = {"predictions": ("label", "predicted")}
-"""Columns that have a value in each row, or in none: a network that makes images predicts no label."""
-LEAST = {
+"""Columns that must have a value in every row or in none: a network that makes images predicts no labels."""
+MINIMUM = {
     **dict.fromkeys(("trial", "seed", "step", "index", "num_params", "num_trainable", "num_macs", "code_size"), 0),
     **dict.fromkeys(("epochs", "epoch", "best_epoch", "stop_rung"), 0),
     **dict.fromkeys(("train_seconds", "seconds", "images_per_second", "probability"), 0),
     **dict.fromkeys(("rank", "place"), 1),
 }
-_MOST_NUMBER = 1e100
-"""Whose square is a number, too."""
+_MAX_NUMBER = 1e100
+"""The square of this is still a finite float."""
 _YEARS = 1970, 2200
-_MOST_COLUMNS, _MOST_NAMES = 1_000, 1_000
+_MAX_COLUMNS, _MAX_NAMES = 1_000, 1_000
 _NAMES = {"finalists": ("reference", "trial"), "ablation": ("parameter", "value")}
-"""Columns whose values have a line, or a figure, each."""
+"""Columns whose every value has a line or a figure of its own."""
 _PREFIXES = ("param_", "metric_")
 
 
 def check_table(table: pa.Table, name: str, path: Path) -> pa.Table:
-    """A table as `tables.read` gives it, of the columns that reports know; numbers that are not finite are null.
+    """Returns a table of `tables.read` with the columns that reports use, and null for numbers that are not finite.
 
     Raises ValueError that names the file, the column and what is wrong with it.
     """
     try:
-        kept = [field for field in table.schema if field.name in SCHEMAS[name].names or _is_further(field, name)]
-        if len(kept) > _MOST_COLUMNS:
-            raise ValueError(f"it has {len(kept)} columns, and a report shows {_MOST_COLUMNS} at most")
-        checked = pa.table({field.name: _checked(table[field.name], field) for field in kept})
+        kept = [field for field in table.schema if field.name in SCHEMAS[name].names or _is_extra(field, name)]
+        if len(kept) > _MAX_COLUMNS:
+            raise ValueError(f"it has {len(kept)} columns, and a report shows at most {_MAX_COLUMNS}")
+        checked = pa.table({field.name: _clean_column(table[field.name], field) for field in kept})
         _check_filled(checked, FILLED[name])
         some = [column for column in ALL_OR_NONE.get(name, ()) if checked[column].null_count < len(checked)]
         _check_filled(checked, ALL_OR_NONE[name] if some else ())
@@ -57,12 +57,12 @@ def check_table(table: pa.Table, name: str, path: Path) -> pa.Table:
         if name == "leaderboard":
             _check_status(checked["status"].unique().to_pylist())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged, or no table of a run: {error}") from None
+        raise ValueError(f"{path} is damaged, or not a table of a run: {error}") from None
     return checked.replace_schema_metadata(table.schema.metadata)
 
 
-def _is_further(field: pa.Field, table: str) -> bool:
-    """Whether it is a parameter or a further metric. Raises ValueError for one of a type that these cannot have."""
+def _is_extra(field: pa.Field, table: str) -> bool:
+    """Returns whether a column is a parameter or a further metric. Raises ValueError if its type is neither's."""
     is_number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     if table == "curves":
         return is_number
@@ -73,7 +73,8 @@ def _is_further(field: pa.Field, table: str) -> bool:
     raise ValueError(f"column {echoed(field.name)} is of type {echoed(field.type)}, which no parameter or metric is")
 
 
-def _checked(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+def _clean_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Returns the column with null for numbers that are not finite. Raises ValueError for a value out of range."""
     if pa.types.is_floating(field.type):
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type))  # pyright: ignore
     if pa.types.is_floating(field.type) or pa.types.is_integer(field.type):
@@ -84,12 +85,12 @@ def _checked(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 
 def _check_range(column: pa.ChunkedArray, field: pa.Field) -> None:
-    most = _MOST_NUMBER if pa.types.is_floating(field.type) else MOST_WHOLE
-    least = LEAST.get(field.name, -most)
+    most = _MAX_NUMBER if pa.types.is_floating(field.type) else MOST_WHOLE
+    least = MINIMUM.get(field.name, -most)
     low, high = (pc.min_max(column)[end].as_py() for end in ("min", "max"))  # pyright: ignore
     for value in (low, high):
         if value is not None and not least <= value <= most:
-            raise ValueError(f"column {echoed(field.name)} holds {value}; expected {least:g} to {most:g}")
+            raise ValueError(f"column {echoed(field.name)} has {value}; expected {least:g} to {most:g}")
 
 
 def _check_years(column: pa.ChunkedArray, name: str) -> None:
@@ -97,7 +98,7 @@ def _check_years(column: pa.ChunkedArray, name: str) -> None:
     ends = (pc.min_max(pc.cast(column, pa.int64()))[end].as_py() for end in ("min", "max"))  # pyright: ignore
     for microseconds in ends:
         if microseconds is not None and not 0 <= microseconds < (last - first) * 365 * 86400 * 1_000_000:
-            raise ValueError(f"column {name} holds a time that does not lie between the years {first} and {last}")
+            raise ValueError(f"column {name} has a time outside of the years {first} to {last}")
 
 
 def _check_filled(table: pa.Table, names: Iterable[str]) -> None:
@@ -107,14 +108,14 @@ def _check_filled(table: pa.Table, names: Iterable[str]) -> None:
 
 
 def _check_few(table: pa.Table, name: str) -> None:
-    if (found := len(table[name].unique())) > _MOST_NAMES:
-        raise ValueError(f"column {name} has {found} different values, and a report shows {_MOST_NAMES} at most")
+    if (found := len(table[name].unique())) > _MAX_NAMES:
+        raise ValueError(f"column {name} has {found} different values, and a report shows at most {_MAX_NAMES}")
 
 
 def _check_one(table: pa.Table, name: str) -> None:
-    """Raises ValueError where rows differ in what is the same for all of a run, so that their scores do not compare."""
+    """Raises ValueError if rows differ in a condition of the run, since their scores would not compare."""
     if name in table.column_names and len(found := table[name].unique().to_pylist()) > 1:
-        raise ValueError(f"column {name} holds {echoed(found[0])} and {echoed(found[1])}; expected one value for a run")
+        raise ValueError(f"column {name} has {echoed(found[0])} and {echoed(found[1])}; expected one value for a run")
 
 
 def _check_status(found: list[str]) -> None:

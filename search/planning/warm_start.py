@@ -206,7 +206,7 @@ def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Con
     """Names the runs whose scores do not compare with this run's, and what differs."""
     if apart := find_differences({each.run: each.conditions for each in earlier}.items(), here):
         again = count(sum(each.run in apart for each in chosen), "candidate")
-        say(f"warm     {describe_excluded(apart)}: scores there do not compare with those here; {again} to train again")
+        say(f"warm     {describe_excluded(apart, 'this run')}; {again} to retrain")
 
 
 def _is_known(each: Earlier, identity: Identity) -> bool:

@@ -105,7 +105,7 @@ def test_neither_tables_nor_figures_nor_reports_compare_them(task, tmp_path, cap
     write(dataclasses.replace(plan_of(task, tmp_path, "other"), goal=goal), splits_of(task))
     with pytest.warns(UserWarning, match=f"not all scores of task {task.name} compare"):
         everything = results.load(task.name, tmp_path)
-    with pytest.warns(UserWarning, match="left apart: run other"):
+    with pytest.warns(UserWarning, match="not comparable with run a: run other"):
         alike = results.comparable(everything, "a")
     assert set(alike["run"]) == {"a", "b"}
     plots.compare(alike)

@@ -27,11 +27,14 @@ def test_it_runs_on_a_folder_of_runs(tmp_path):
     cells = {cell.id: cell for cell in execute(NOTEBOOK, tmp_path).cells if cell.cell_type == "code"}
     told = {output.name: output.text for output in cells["load"].outputs}
     assert told["stdout"].startswith("third: ")
-    assert "left apart: run second (other images of mnist, fingerprint another, here one)" in told["stderr"]
+    assert (
+        "not comparable with run third: run second (other images of mnist, fingerprint another, here one)"
+        in told["stderr"]
+    )
     assert "bertoldi" in cells["best"].outputs[0].data["text/html"]
     for name in FIGURES:
         assert list(cells[name].outputs[-1].get("data", ())) == ["application/vnd.plotly.v1+json"], name
-    assert "left apart: run second (other images" in cells["compare"].outputs[0].text
+    assert "not comparable with run third: run second (other images" in cells["compare"].outputs[0].text
     compared = cells["compare"].outputs[-1].data["application/vnd.plotly.v1+json"]["data"]
     assert {trace.get("name") for trace in compared} == {None, "first", "third"}
     assert all(name in cells["runs"].outputs[0].data["text/html"] for name in ("first", "second", "third"))

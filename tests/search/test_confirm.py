@@ -117,7 +117,7 @@ def test_the_run_s_report_has_its_finalists_and_what_the_best_one_gets_wrong(con
     path = confirmed[0] / "a" / "report.html"
     assert f"report: {path}" in confirmed[1]
     page = path.read_text(encoding="utf-8")
-    assert "These are results on sklearn-digits, a stand-in" in page
+    assert "These results are on sklearn-digits, a made stand-in" in page
     assert 'id="finalists-plot"' in page
     assert "Worst mistakes" in page
     assert page.count("data:image/png;base64,") > 3

@@ -74,7 +74,7 @@ def test_a_link_in_a_runs_folder_is_refused_in_words_and_nothing_is_written_thro
     places = {"live": target if name in FOLDERS else target / "thesis.txt", "dangling": target / "absent"}
     link.symlink_to(places[kind])
     before = contents(target)
-    with pytest.raises(ValueError, match=f"{name}: is a link, to {places[kind]}.*Remove it"), folder.locked():
+    with pytest.raises(ValueError, match=f"{name}: is a link to {places[kind]}.*Remove it"), folder.locked():
         pytest.fail("it was opened")
     assert contents(target) == before
     assert link.is_symlink()

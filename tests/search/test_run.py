@@ -106,7 +106,7 @@ def test_a_run_in_whose_folder_a_link_lies_is_not_gone_on_with(finished, tmp_pat
     (folder / name).symlink_to(tmp_path / ("users" if name == ".lock" else "moved"))
     line = [f"runs_dir={tmp_path}/runs", "run=first", "data=made", f"max_epochs={MAX_EPOCHS}", "num_trials=20"]
     assert search(line) == 2
-    assert f"{name}: is a link, to " in capsys.readouterr().err
+    assert f"{name}: is a link to " in capsys.readouterr().err
     assert (tmp_path / "users").read_text() == "kept"
 
 

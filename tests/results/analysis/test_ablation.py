@@ -81,7 +81,7 @@ def test_the_figure_has_each_seed_and_the_mean_with_its_interval(tmp_path):
 def test_the_page_shows_each_choice_and_says_what_it_does_not_mean(tmp_path):
     page = read(write_report(write_ablation(tmp_path / "a")))
     assert "bertoldi, one choice varied at a time" in page.text
-    assert "test images are untouched" in page.text
+    assert "test images were not read" in page.text
     assert [attrs["id"] for _, attrs in page.elements if attrs.get("class") == "plot"] == [
         "choice-0-plot",
         "choice-1-plot",
@@ -89,15 +89,15 @@ def test_the_page_shows_each_choice_and_says_what_it_does_not_mean(tmp_path):
     assert "0: +0.01 (+0.01 to +0.01), apart" in page.text
     assert "stand-in" not in page.text
     made = read(write_report(write_ablation(tmp_path / "b", dataset="sklearn-digits", dataset_origin="made")))
-    assert "These are results on sklearn-digits, a stand-in" in made.text
+    assert "These results are on sklearn-digits, a made stand-in" in made.text
 
 
 def test_it_is_not_compared_with_searches(tmp_path, capsys):
     write_ablation(tmp_path / "a")
     assert main(["run=[a,b]", f"runs_dir={tmp_path}"]) == 2
-    assert f"{tmp_path / 'a'} holds an ablation, which has a report of its own" in capsys.readouterr().err
+    assert f"{tmp_path / 'a'} has an ablation, which cannot be compared" in capsys.readouterr().err
 
 
 def test_one_of_which_nothing_has_ended_says_so(tmp_path):
-    with pytest.raises(ValueError, match="no training of this ablation has come to its end yet"):
+    with pytest.raises(ValueError, match="no training of this ablation has finished yet"):
         write_report(write_ablation(tmp_path, {}))

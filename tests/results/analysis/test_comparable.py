@@ -1,4 +1,4 @@
-"""Scores compare only under the same conditions, and what is left apart is said with the reason."""
+"""Scores compare only under the same conditions, and what is left out is named with the reason."""
 
 import json
 
@@ -124,7 +124,7 @@ class TestTables:
         assert len(warned) == 1  # none of the other task, which has one run
         said = str(warned[0].message)
         assert (
-            "Beside run other images, left apart: run a (other images of mnist, fingerprint 16eaeee6fdb13679, here f1)"
+            "not comparable with run other images: run a (other images of mnist, fingerprint 16eaeee6fdb13679, here f1)"
             in said
         )
         assert found["run"].nunique() == 7  # all are there
@@ -133,7 +133,7 @@ class TestTables:
     def test_comparable_keeps_what_compares_with_a_run(self, runs, table):
         with pytest.warns(UserWarning, match="not all scores"):
             found = results.load(root=runs, table=table)
-        with pytest.warns(UserWarning, match="left apart: ") as warned:
+        with pytest.warns(UserWarning, match="not comparable with run a: ") as warned:
             alike = results.comparable(found, "a")
         assert set(alike["run"]) == {"a", "like a"}
         said = str(warned[0].message)
@@ -175,19 +175,19 @@ def older(folder):
 def test_runs_of_which_too_little_is_known_compare_with_none(tmp_path):
     for num_trials, name in enumerate(("a", "b"), 3):
         older(make_run(tmp_path / name, num_trials=num_trials))
-    with pytest.warns(UserWarning, match=r"left apart: run a \(goal unknown; max_epochs unknown\)"):
+    with pytest.warns(UserWarning, match=r"not comparable with run .: run a \(goal unknown; max_epochs unknown\)"):
         found = results.load(root=tmp_path)
-    with pytest.warns(UserWarning, match=r"left apart: run b \(goal unknown; max_epochs unknown\)"):
+    with pytest.warns(UserWarning, match=r"not comparable with run .: run b \(goal unknown; max_epochs unknown\)"):
         assert set(results.comparable(found, "a")["run"]) == {"a"}
     assert len(plots.compare(found[found["run"] == "a"]).data) > 0  # alone it is drawn
 
 
 def test_comparable_says_which_runs_there_are_and_when_a_name_is_two_runs(runs):
     found = results.load(root=runs / "a")
-    with pytest.raises(ValueError, match="run 'b' has no row here; there are a"):
+    with pytest.raises(ValueError, match="run 'b' has no rows here; the runs are a"):
         results.comparable(found, "b")
     both = pd.concat([found, found.assign(goal="denoise sigma=0.5")])
-    with pytest.raises(ValueError, match=r"two different runs are called 'a' here \(goal denoise sigma=0.5"):
+    with pytest.raises(ValueError, match=r"two different runs here are called 'a' \(goal denoise sigma=0.5"):
         results.comparable(both, "a")
 
 
@@ -214,7 +214,7 @@ DRAWN = {
 
 @pytest.mark.parametrize("draw", DRAWN)
 def test_no_figure_and_no_mean_mixes_scores_that_do_not_compare(mixed, draw):
-    expected = r"Beside run a, left apart: run other goal \(goal denoise sigma=0.5, here classify\)"
+    expected = r"not comparable with run a: run other goal \(goal denoise sigma=0.5, here classify\)"
     with pytest.raises(ValueError, match=expected):
         DRAWN[draw](mixed)
 

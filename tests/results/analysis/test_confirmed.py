@@ -104,7 +104,7 @@ def test_without_scores_of_images_intervals_are_over_seeds_alone_and_within_boun
     single = Confirmed.of(finalists_of({FIRST: found[FIRST][:1], OTHER: found[OTHER][:1]}), None, "maximize")
     assert math.isnan(single.means[FIRST].low)
     assert single.gap(FIRST, OTHER) is None
-    assert "cannot be told from one seed" in describe_coverage(single.means, "test")
+    assert "cannot be computed from one seed" in describe_coverage(single.means, "test")
 
 
 @pytest.mark.parametrize("damage", ["a seed", "an image", "a place twice", "another training", "a score of 7", "nulls"])
@@ -135,4 +135,4 @@ def test_validation_images_have_chosen_the_finalists_which_no_interval_covers():
     means = {FIRST: dataclasses.replace(mean([0.9, 0.91]), num_images=36)}
     told = describe_coverage(means, "validation")
     assert "the validation images" in told
-    assert "do not cover that the search has chosen by these very images" in told
+    assert "do not account for the bias of choosing finalists on these same images" in told

@@ -156,15 +156,15 @@ def test_the_axis_begins_at_the_median_and_says_how_many_lie_outside():
         figure = plots.score_by_params(frame)
         low, high = sorted(sign * end for end in figure.layout.yaxis.range)
         assert 0.9 < low < 0.925 < 0.99 < high
-        assert "4 of 8 trials lie outside" in figure.layout.title.text
+        assert "4 of 8 trials are outside" in figure.layout.title.text
 
 
 def test_rungs_are_bars_of_who_went_on_and_who_was_stopped():
     counts = pd.DataFrame({"epochs": [1.0, 3.0, 9.0], "reached": [24, 11, 4], "stopped": [13, 7, 0]})
     found = traces(plots.rungs(counts))
-    assert found["went on"].x == (11, 4, 4)
+    assert found["continued"].x == (11, 4, 4)
     assert found["stopped there"].x == (13, 7, 0)
-    assert found["went on"].y == ("1 epoch", "3 epochs", "9 epochs, the end")
+    assert found["continued"].y == ("1 epoch", "3 epochs", "9 epochs, complete")
 
 
 def test_effects_show_means_with_intervals_and_name_their_groups(board):

@@ -161,16 +161,16 @@ def change(path: Path, column: str, value) -> None:
     [
         ("leaderboard", "status", "DONE", "status is 'DONE'; expected one of COMPLETE"),
         ("leaderboard", "num_params", None, "column num_params has no value in 1 of 15 rows"),
-        ("leaderboard", "train_seconds", -1.0, "column train_seconds holds -1.0; expected 0 to 1e+100"),
+        ("leaderboard", "train_seconds", -1.0, "column train_seconds has -1.0; expected 0 to 1e+100"),
         ("curves", "step", None, "column step has no value"),
-        ("finalists", "seed", -1, "column seed holds -1; expected 0 to"),
+        ("finalists", "seed", -1, "column seed has -1; expected 0 to"),
         ("predictions", "label", None, "column label has no value"),
     ],
 )
 def test_a_value_that_no_run_writes_is_told_by_its_column(runs, tmp_path, table, column, value, told):
     folder = shutil.copytree(runs / "search", tmp_path / "run")
     change(folder / f"{table}.parquet", column, value)
-    with pytest.raises(ValueError, match=f"{table}.parquet is damaged, or no table of a run: ") as raised:
+    with pytest.raises(ValueError, match=f"{table}.parquet is damaged, or not a table of a run: ") as raised:
         read_run(folder)
     assert told in str(raised.value)
 
@@ -184,7 +184,7 @@ def test_a_number_that_is_not_finite_is_one_that_is_missing(runs, tmp_path):
 
 def test_no_arrays_are_unpacked_that_together_are_larger_than_pictures(runs, tmp_path, monkeypatch):
     folder = shutil.copytree(runs / "search", tmp_path / "run")
-    monkeypatch.setattr("results.report.run_samples._MOST_BYTES", 100_000)
+    monkeypatch.setattr("results.report.run_samples._MAX_BYTES", 100_000)
     np.savez_compressed(folder / "samples.npz", input_0=np.zeros(100_000, np.uint8))
     with pytest.raises(ValueError, match=r"samples\.npz: .*take more than 100,000 bytes"):
         read_run(folder)

@@ -110,7 +110,7 @@ def test_sections_stand_in_order_and_each_is_linked(made):
     names = [section["id"] for section in page.of("section")]
     assert names == [
         *(
-            "asked",
+            "settings",
             "finalists",
             "failures",
             "leaderboard",
@@ -158,7 +158,7 @@ def test_figures_are_there_with_what_is_to_be_seen(made):
     assert re.search(r"The Pareto front of completed trials has \d+ networks: from 0\.9\d+ with", page.text)
     assert "Computed by Optuna's PED-ANOVA evaluator from the validation accuracy after 1 epoch" in page.text
     assert "of all 24 searched trials" in page.text
-    assert "prove nothing about a choice" in page.text
+    assert "do not show that a choice causes a better score" in page.text
     assert "7 taken for 1 (1.3)" in page.text
 
 
@@ -175,8 +175,8 @@ def test_what_is_missing_is_said_in_its_place_with_the_command_that_brings_it(fo
             path.unlink()
     page = read(report.write_report(folder))
     for told in (
-        *("It is not confirmed", "Nothing is confirmed", "No trial has reported an epoch yet"),
-        *("The run has no config.yaml", "importances need 10", "No choice was tried in two ways"),
+        *("It is not confirmed", "No finalist is confirmed", "No trial has reported yet"),
+        *("The run has no config.yaml", "importances need 10", "No choice had two values"),
         "The predictions of a finalist are kept when it is confirmed",
     ):
         assert told in page.text
@@ -190,7 +190,7 @@ def test_one_thing_missing_takes_nothing_else_away(folder, missing, told):
     (folder / missing).unlink()
     page = read(report.write_report(folder))
     assert told in page.text
-    assert "prove nothing about a choice" in page.text
+    assert "do not show that a choice causes a better score" in page.text
     assert page.of("div", id="confusion")
 
 
@@ -211,7 +211,7 @@ def test_a_run_in_which_nothing_is_complete(folder, status):
 
 def test_a_stand_in_is_never_taken_for_the_original(tmp_path, folder):
     folder = make_run(tmp_path / "made", num_trials=3, confirmed=False, dataset_origin="made", dataset="blobs")
-    assert "These are results on blobs, a stand-in" in read(report.write_report(folder)).text
+    assert "These results are on blobs, a made stand-in" in read(report.write_report(folder)).text
 
 
 @pytest.mark.parametrize("side", [28, 200])
@@ -221,7 +221,7 @@ def test_networks_that_make_images_show_them_side_by_side(folder, side):
     page = read(report.write_report(folder))
     assert "mistakes" not in [section["id"] for section in page.of("section")]
     alts = [image["alt"] for image in page.of("img")]
-    assert alts[:3] == ["image 3, noisy", "image 3, cleaned", "image 3, true"]
+    assert alts[:3] == ["image 3, noisy", "image 3, cleaned", "image 3, target"]
     assert len(alts) == 12
     assert ("class" in page.of("img")[0]) == (side < 128)  # pixels of small images are drawn as squares
     assert "image 3: mean squared error 0.4" in page.text
@@ -307,15 +307,15 @@ def test_several_runs_are_compared_only_where_their_scores_compare(folder, capsy
     make_run(runs_dir / "other", num_trials=4, confirmed=False, dataset_fingerprint="another")
     assert report.main(["run=[first,second,other]", f"runs_dir={runs_dir}"]) == 0
     page = read(runs_dir / "report-first-second-other.html")
-    assert "they stand in 2 groups" in page.text
-    apart = "left apart: run other (other images of mnist, fingerprint another, here 16eaeee6fdb13679)"
-    assert f"Beside first, {apart}." in page.text
+    assert "they are in 2 groups" in page.text
+    apart = "not comparable with first: run other (other images of mnist, fingerprint another, here 16eaeee6fdb13679)"
+    assert f"{apart}." in page.text
     figures = [json.loads(page.scripts[f"compare-{place}-data"]) for place in range(2)]
     names = [{trace["name"] for trace in drawn["data"] if "name" in trace} for drawn in figures]
     assert names == [{"first", "second"}, {"other"}]
     assert "bertoldi: 0.9853" in page.text
     assert report.main(["run=[first,second]", f"runs_dir={runs_dir}"]) == 0
-    assert "so that their scores compare" in read(runs_dir / "report-first-second.html").text
+    assert "so their scores compare" in read(runs_dir / "report-first-second.html").text
 
 
 def test_any_number_of_runs_with_any_names_are_compared_in_one_file(folder, capsys):

@@ -207,8 +207,8 @@ class TestOtherConditions:
         assert scores_of(study) == [0.1, 0.3]  # taken over, the best first
         taken = [candidate for candidate, _ in left]
         assert taken == [less.trials[0].candidate, more.trials[1].candidate]  # in turns, each run's best
-        (apart,) = [line for line in said if "left apart" in line]
-        assert "left apart: run a (sigma 0.1, here 0.3), run c (sigma 0.5, here 0.3)" in apart
+        (apart,) = [line for line in said if "not comparable" in line]
+        assert "not comparable with this run: run a (sigma 0.1, here 0.3), run c (sigma 0.5, here 0.3)" in apart
         assert "2 candidates to train again" in apart
         assert len(alike.trials) == 2
 
@@ -229,7 +229,7 @@ class TestOtherConditions:
             study = open_study(plan, splits)
             left = start_warm(plan, study, find_earlier(plan, print), plan.identity(splits), said.append)
         assert len(left) == 4
-        assert f"left apart: run a ({told}" in said[0]
+        assert f"not comparable with this run: run a ({told}" in said[0]
 
     def test_a_leaderboard_of_two_runs_ranks_each_for_itself(self, tmp_path):
         """Also a moved one of before, which does not say what its scores are of."""
@@ -244,4 +244,4 @@ class TestOtherConditions:
             first, second, *_ = [candidate for candidate, _ in left]
             assert (first, second) == (low.trials[0].candidate, high.trials[1].candidate)
             told = "sigma 0.1, here 0.3" if not dropped else "goal unknown, here denoise sigma=0.3"
-            assert f"left apart: run a ({told}" in said[0]
+            assert f"not comparable with this run: run a ({told}" in said[0]
