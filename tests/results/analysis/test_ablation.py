@@ -74,7 +74,7 @@ def test_the_figure_has_each_seed_and_the_mean_with_its_interval(tmp_path):
     assert base.y[0] == 0
     assert np.all(np.array(drawn.layout.xaxis.categoryarray) == ["as the base", "average"])
     assert (
-        "Nothing has been trained" in ablation(of(write_ablation(tmp_path, {}), "pooling")).layout.annotations[0].text
+        "No training has finished" in ablation(of(write_ablation(tmp_path, {}), "pooling")).layout.annotations[0].text
     )
 
 

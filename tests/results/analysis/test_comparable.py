@@ -253,7 +253,7 @@ class TestReports:
         names = ["a", "like a", "other goal", "other epochs", "fewer images"]
         assert report.main([f"run=[{','.join(names)}]", f"runs_dir={runs}", f"output={runs / 'all.html'}"]) == 0
         page = (runs / "all.html").read_text(encoding="utf-8")
-        assert "they stand in 4 groups" in page
+        assert "they are in 4 groups" in page
         assert "run other goal (goal denoise sigma=0.5, here classify)" in page
         assert "run other epochs (max_epochs 4, here 9)" in page
         assert "run fewer images (600 training images, here 51,000)" in page

@@ -97,7 +97,7 @@ def test_choices_takes_names_and_switches_of_completed_and_pruned_trials(board):
     assert boxes[4:] == [("False<br>n = 3", [0.98, 0.985, 0.999]), ("True<br>n = 1", [0.97])]
     title = figure.layout.title.text
     assert "not causal" in title
-    assert "differ in other respects" in title
+    assert "differ in other choices" in title
 
 
 def test_choices_of_parameters_asked_for(board):
