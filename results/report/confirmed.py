@@ -126,7 +126,7 @@ def _others(run: RunRecord, first: str) -> list[str]:
     alike = [name for name, gap in gaps.items() if gap and not gap.is_apart_from_zero]
     parts = [f"apart from {', '.join(apart)}"] if apart else []
     parts += [f"not distinguishable from {', '.join(alike)}"] if alike else []
-    return [f"Paired by seed and image, it is {', and '.join(parts)}."] if parts else []
+    return [f"Paired by seed, it is {', and '.join(parts)}."] if parts else []
 
 
 def _winner(run: RunRecord) -> tuple[str, Mean]:
@@ -175,7 +175,7 @@ def _against(gap: Mean | None) -> tuple[str, str | None]:
 def _how_scored(run: RunRecord) -> str:
     text = (
         f"{describe_coverage(run.confirmed.means, run.scored_on)} Differences are the first minus the other, paired by "
-        "seed and image, so that effects common to both cancel out. "
+        "seed, on the same images, so that effects common to both cancel out. "
     )
     if run.scored_on == "test":
         return text + (
