@@ -175,7 +175,7 @@ def test_what_is_missing_is_said_in_its_place_with_the_command_that_brings_it(fo
             path.unlink()
     page = read(report.write_report(folder))
     for told in (
-        *("It is not confirmed", "No finalist is confirmed", "No trial has reported yet"),
+        *("It is not confirmed", "No finalist has been confirmed", "No trial has reported yet"),
         *("The run has no config.yaml", "importances need 10", "No choice had two values"),
         "Predictions are stored when a finalist is confirmed",
     ):
