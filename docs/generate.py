@@ -17,7 +17,7 @@ COMMANDS = ("run", "confirm", "report", "ablate", "replay", "predict", "doctor")
 PUBLIC_MODULES = ("search", "results", "results.plots", "results.analysis", "trainables.model")
 KEY_LINE = re.compile(r"  (?P<key>\S+) +(?P<type>\S+) +(?P<meaning>.+) \[(?P<default>.*)\]")
 COLUMN_LINE = re.compile(r'\("(?P<name>\w+)", .*?\),(?:  # (?P<comment>.*))?$')
-SAFE = str.maketrans({"|": "\\|", "<": "&lt;", "*": "\\*", "_": "\\_"})
+SAFE = str.maketrans({"|": "&#124;", "<": "&lt;", "*": "\\*", "_": "\\_"})
 """Characters that a table of Markdown would read as its own."""
 
 
@@ -33,7 +33,7 @@ def command_line_page() -> str:
     """Returns the help of each command, with its keys as a table."""
     sections = [
         "# Command line",
-        "Every command takes `key=value` arguments. `--help` prints the text of this page; it is generated from it.",
+        "Every command takes `key=value` arguments. `--help` prints the same text; this page is generated from it.",
     ]
     for command in COMMANDS:
         text = import_module(f"search.{command}").help_text()
@@ -87,12 +87,12 @@ def _key_rows(keys: list[re.Match[str]]) -> Iterator[tuple[str, ...]]:
     yield "key", "value", "meaning", "default"
     for match in keys:
         key, kind, meaning, default = match.groups()
-        yield f"`{key}`", f"`{kind}`".replace("|", "\\|"), meaning.translate(SAFE), default.translate(SAFE)
+        yield f"`{key}`", f"<code>{kind.translate(SAFE)}</code>", meaning.translate(SAFE), default.translate(SAFE)
 
 
 def _table(rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> str:
     head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, f"|{'---|' * (head.replace(chr(92) + '|', '').count('|') - 1)}", *body])
+    return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *body])
 
 
 def _comments(source: str, name: str, line_pattern: re.Pattern[str] = COLUMN_LINE) -> dict[str, str]:
