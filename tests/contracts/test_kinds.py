@@ -227,9 +227,9 @@ def test_every_pruner_decides_by_the_scores_alone(pruner: str):
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("sampler=sobol", r"sampler=sobol: expected one of \[tpe, random\]$"),
-        ("sampler=rnadom", r"sampler=rnadom: expected one of \[tpe, random\] \(did you mean random\?\)"),
-        ("pruner=asah", r"pruner=asah: expected one of \[asha, none\] \(did you mean asha\?\)"),
+        ("sampler=sobol", rf"sampler=sobol: expected one of \[{', '.join(SAMPLERS)}\]$"),
+        ("sampler=rnadom", rf"sampler=rnadom: expected one of \[{', '.join(SAMPLERS)}\] \(did you mean random\?\)"),
+        ("pruner=asah", rf"pruner=asah: expected one of \[{', '.join(PRUNERS)}\] \(did you mean asha\?\)"),
     ],
 )
 def test_a_sampler_or_pruner_that_is_not_there_is_no_other_one(typed: str, message: str):
