@@ -19,7 +19,7 @@ MAX_README_WORDS = 700
 
 def keys_of(command: str) -> set[str]:
     lines = import_module(f"search.{command}").help_text().splitlines()
-    return {match[1] for line in lines if (match := HELP_LINE.fullmatch(line))} | {"config"}
+    return {match[1] for line in lines if (match := HELP_LINE.fullmatch(line))}
 
 
 def is_known(key: str, keys: set[str]) -> bool:
