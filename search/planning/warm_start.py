@@ -1,4 +1,4 @@
-"""Warm start: the best candidates of earlier runs are tried first, and what is known of them is not trained again."""
+"""Warm start: tries the best candidates of earlier runs first, and reuses their results where they are valid here."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from spaces.recipe import Candidate
 from spaces.report import Report
 from spaces.space import Params
 
-SHARE = 4
-"""At most one in so many of the search's trials is an earlier run's."""
-SAME = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
-"""What an earlier run must have in common with this one, so that its curves are what training here would give."""
+TRIALS_PER_WARM = 4
+"""A search has at most one trial of an earlier run for this number of trials."""
+IDENTITY_KEYS = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
+"""Settings that an earlier run must share with this one for its curves to be valid here."""
 
-NEEDED = (JOURNAL, "models/best.pt")
-"""Files of an earlier run."""
+NEEDED_FILES = (JOURNAL, "models/best.pt")
+"""Files of an earlier run that a warm start reads."""
 
 Say = Callable[[str], None]
 Warm = tuple[Candidate, Params]
@@ -50,12 +50,12 @@ class Earlier:
     candidate: Candidate
     params: Params
     score: float
-    """To be maximized."""
+    """Larger is better."""
     conditions: Conditions
-    """Under which the score came about."""
+    """The conditions of the score."""
     seed: int = 0
     reports: Sequence[Report] = ()
-    """Its curve, where that is known, and how it came about."""
+    """Its curve, empty if it is unknown."""
     identity: Mapping[str, Any] = field(default_factory=dict)
     model: Path | None = None
     """Its run's models/best.pt, which may hold another trial's network."""
@@ -64,7 +64,7 @@ class Earlier:
 def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
     """The completed candidates at `warm_start`, each run's best first: of a run, a folder of runs, or a leaderboard.
 
-    Raises ValueError if there are none; where the run has begun already, it says so, and the run goes on without.
+    Raises ValueError if there are none; if the run exists already, it prints a notice instead.
     """
     if plan.config.warm_start is None:
         return []
@@ -73,7 +73,7 @@ def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
     except ValueError as missing:
         if not plan.folder.journal.exists():
             raise
-        say(f"NOTICE: {missing}. The run goes on with what it has")
+        say(f"NOTICE: {missing}. The run continues without it")
         return []
 
 
@@ -83,7 +83,7 @@ def start_warm(plan: Plan, study: Study, earlier: Sequence[Earlier], identity: I
     Known is a curve that training here would give: of the same `identity`, as far as it counts. Candidates that lie
     outside the space or the budget are named and left out. Scores are ranked only where they compare.
     """
-    room = max(1, plan.num_trials // SHARE) - sum(trial.is_earlier for trial in study.current)
+    room = max(1, plan.num_trials // TRIALS_PER_WARM) - sum(trial.is_earlier for trial in study.current)
     here = Conditions.of_identity(identity.to_json())
     chosen = _chosen(_in_order(earlier, here), room, plan, study, say)
     if room > 0:
@@ -93,7 +93,7 @@ def start_warm(plan: Plan, study: Study, earlier: Sequence[Earlier], identity: I
         study.add_known(each.candidate, each.params, each.seed, each.reports)
     _keep_model([each for each in earlier if _is_known(each, identity)], plan, study, say)
     if chosen:
-        say(f"warm     {len(chosen)} of {plan.config.warm_start}, {len(known)} of them known and not trained again")
+        say(f"warm     {len(chosen)} of {plan.config.warm_start}, {len(known)} of them reused without training")
     return [(each.candidate, each.params) for each in chosen if each not in known]
 
 
@@ -112,7 +112,7 @@ def _found(plan: Plan, place: str, say: Say) -> list[Earlier]:
 
 def _local(place: str) -> Path:
     """The place, or a copy of what is needed of it, where it is in a bucket."""
-    return download(place, *NEEDED) if is_remote(place) else Path(place)
+    return download(place, *NEEDED_FILES) if is_remote(place) else Path(place)
 
 
 def _of_folder(path: Path, plan: Plan, say: Say) -> list[Earlier]:
@@ -210,7 +210,7 @@ def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Con
 
 
 def _is_known(each: Earlier, identity: Identity) -> bool:
-    return bool(each.reports) and all(each.identity.get(name) == getattr(identity, name) for name in SAME)
+    return bool(each.reports) and all(each.identity.get(name) == getattr(identity, name) for name in IDENTITY_KEYS)
 
 
 def _chosen(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: Say) -> list[Earlier]:

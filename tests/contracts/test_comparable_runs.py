@@ -94,7 +94,7 @@ def test_runs_that_differ_in_what_a_score_means_are_never_compared(task, tmp_pat
         there = Conditions.of_row(plan.origin(splits).columns())
         assert len(there.differences(here)) == len(here.differences(there)) == 1, what
         began = Conditions.of_identity(plan.identity(splits).to_json())
-        assert began.differences(Conditions.of_identity(own[0].identity(own[1]))), what
+        assert began.differences(Conditions.of_identity(own[0].identity(own[1]).to_json())), what
 
 
 def test_neither_tables_nor_figures_nor_reports_compare_them(task, tmp_path, capsys):

@@ -176,7 +176,7 @@ class TestOtherCommands:
         said: list[str] = []
         plan = Plan.of(parse([f"runs_dir={there}", "run=a", f"warm_start={there}"]))
         assert find_earlier(plan, said.append) == []
-        assert "The run goes on with what it has" in said[0]
+        assert "The run continues without it" in said[0]
 
     def test_a_model_is_applied_from_there(self, there, capsys, tmp_path):
         (tmp_path / "images").mkdir()

@@ -81,7 +81,7 @@ def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and
         assert [report.val_score for report in trial.reports] == [report.val_score for report in old.reports]
     assert study.pruner.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned for it
     assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
-    assert "4 of them known and not trained again" in said[0]
+    assert "4 of them reused without training" in said[0]
     assert study.num_draws == 0
 
 
@@ -187,7 +187,7 @@ def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(
         find_earlier(planned(tmp_path, "b", "warm_start=a"), print)
     said: list[str] = []
     assert find_earlier(planned(tmp_path, "a", "grace_epochs=1", "warm_start=nowhere"), said.append) == []
-    assert "The run goes on with what it has" in said[0]
+    assert "The run continues without it" in said[0]
 
 
 def scores_of(study: Study) -> list[float]:
