@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from data.splits import Splits
 from results.wording import count
 from search.cluster.local_ray import authentication, check_shell, check_temporary_folder, name_a_home, token_of_its_own
+from search.cluster.ray_watch import is_lost
 from search.cluster.slots import Growth, Nodes, Slot
 from search.cluster.waiting import free_resources
 from search.cluster.which_ray import LOCAL, RayChoice, choose_ray
@@ -167,7 +168,7 @@ class Slots:
         return count if self.limit is None else min(count, self.limit)
 
     def _fresh(self) -> Nodes:
-        if time.monotonic() - self._seen_at >= NODES_SECONDS:
+        if time.monotonic() - self._seen_at >= NODES_SECONDS and not is_lost():  # a call to a lost head never returns
             self._seen, self._seen_at = self._nodes(), time.monotonic()
         return self._seen
 

@@ -23,6 +23,7 @@ GRACE_SECONDS = 2.0
 """How long the main thread may take to react. A call to a lost head never returns."""
 _connections: dict[str, socket.socket] = {}
 """Open connections to raylets, by their sockets' paths."""
+_looking = threading.Lock()
 PARTS = {"gcs_server": "GCS", "raylet": "raylet"}
 
 
@@ -79,6 +80,14 @@ def _watch(stop: Stop, ended: threading.Event, give_up: Callable[[], None]) -> N
             return give_up()
 
 
+def is_lost() -> bool:
+    """Whether Ray is lost, or its head does not answer at the moment."""
+    try:
+        return _loss() is not None
+    except TimeoutError:
+        return True
+
+
 def _loss() -> Loss | None:
     """Returns what has ended, if anything. A local Ray's processes are our children; others refuse connections."""
     node = connected_node()
@@ -88,7 +97,8 @@ def _loss() -> Loss | None:
         dead = {kind for kind, _ in node.dead_processes()}
     else:
         host, _, port = node.gcs_address.rpartition(":")
-        dead = {"raylet"} if _has_ended(node.raylet_socket_name) else set()
+        with _looking:
+            dead = {"raylet"} if _has_ended(node.raylet_socket_name) else set()
         dead |= {"gcs_server"} if _refuses(socket.AF_INET, (host, int(port))) else set()
     ended = [label for kind, label in PARTS.items() if kind in dead]
     what = f"the loss of Ray, whose {' and '.join(ended)} has ended"

@@ -1,4 +1,4 @@
-"""What every command shares: `--help`, the exit code, and how a user's mistake is reported."""
+"""The frame of every command: `--help`, the exit code, and the report of a user's mistake."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def run_command(
     parse: Callable[[Sequence[str]], Config],
     work: Callable[[Config], int],
 ) -> int:
-    """Parses the arguments, by default those of the process, and does the work, whose exit code it passes on.
+    """Parses the arguments, by default those of the process, does the work, and returns its exit code.
 
-    A ValueError is a user's mistake: one paragraph and exit code 2. A StorageError gives 1, and Ctrl-C 130.
+    A ValueError is a user's mistake, printed as one paragraph with exit code 2. A StorageError gives 1, Ctrl-C 130.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.begin()
@@ -40,13 +40,13 @@ def run_command(
             return 0
         return work(parse(arguments))
     except ValueError as mistake:
-        return _say(name, mistake, USER_ERROR)
+        return _report(name, mistake, USER_ERROR)
     except StorageError as error:
-        return _say(name, error, FAILED)
+        return _report(name, error, FAILED)
     except KeyboardInterrupt as stop:
-        return _say(name, str(stop) or "stopped immediately", SIGNALLED + signal.SIGINT)
+        return _report(name, str(stop) or "stopped immediately", SIGNALLED + signal.SIGINT)
 
 
-def _say(name: str, what: object, exit_code: int) -> int:
+def _report(name: str, what: object, exit_code: int) -> int:
     print(escape_controls(f"{name}: {what}"), file=sys.stderr)
     return exit_code

@@ -1,6 +1,6 @@
-"""Ctrl-C before a command listens for signals itself: in the midst of imports it ends at once, and without a traceback.
+"""Ctrl-C before a command handles signals: during imports it ends the command immediately, without a traceback.
 
-A KeyboardInterrupt in the midst of an import is swallowed there, or comes out as an ImportError of the module.
+A KeyboardInterrupt during an import is swallowed there, or becomes an ImportError of the module.
 """
 
 from __future__ import annotations
@@ -11,25 +11,33 @@ import sys
 from types import FrameType
 
 IMPORTING = "<frozen importlib"
-"""How code objects of Python's import machinery name their file."""
-_begun = False
+"""The start of the file names that code objects of Python's import machinery have."""
+PACKAGE = "search"
+_has_begun = False
 
 
 def take_interrupts() -> None:
-    """Takes SIGINT in a process that is a command, `python -m PACKAGE.MODULE`, unless SIGINT is ignored there."""
-    is_command = sys.argv[:1] == ["-m"]  # as Python has it while it looks for the module
-    if is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    """Handles SIGINT if this process is one of our commands, `python -m search.NAME`, unless it ignores SIGINT."""
+    if _is_our_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def begin() -> None:
-    """The command itself has begun: from here on, it answers a KeyboardInterrupt outside of imports."""
-    global _begun
-    _begun = True
+    """Notes that the command has begun: it handles a KeyboardInterrupt from now on, except during imports."""
+    global _has_begun
+    _has_begun = True
+
+
+def _is_our_command() -> bool:
+    """Whether Python is looking for the module of `-m`, which then is the first of `sys.argv`, and it is ours."""
+    if sys.argv[:1] != ["-m"]:
+        return False
+    module = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
+    return module.partition(".")[0] == PACKAGE
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if not _begun or _is_importing(frame):
+    if not _has_begun or _is_importing(frame):
         os.write(2, b"stopped immediately\n")
         os._exit(128 + number)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Standard output and standard error that no command fails for."""
+"""Standard output and standard error whose failures no command fails for."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 ERRORS = "frugal-output"
-"""How characters are written that the output's encoding lacks."""
+"""The name of our handler for characters that the output's encoding lacks."""
 
 
 @contextmanager
 def lasting_output() -> Generator[None, None, None]:
-    """Whatever becomes of standard output and standard error in the block, printing to them raises no error.
+    """Keeps printing from raising errors in the block, whatever happens to standard output and standard error.
 
-    They may be closed from the start, lose their reader, stand on a full disk, or have an encoding that lacks a
-    character. What they do not take is left out; where that is no reader's choice, standard error says so at the end.
-    Streams that were put in their place before, as by a test or a notebook, are left alone.
+    They may be closed from the start, lose their reader, write to a full disk, or have an encoding that lacks a
+    character. Lost output is left out; standard error reports it at the end, unless the reader closed the pipe. Streams
+    that a test or a notebook has put in their place are left alone.
     """
     _open_closed_files()
     replaced = sys.stdout, sys.stderr
@@ -41,13 +41,13 @@ def lasting_output() -> Generator[None, None, None]:
 
 
 class _LastingFile(io.FileIO):
-    """A file descriptor whose writes never fail; the first error is kept."""
+    """A file descriptor whose writes never fail. It keeps the first error."""
 
     failure: OSError | None = None
 
     def write(self, data: Any) -> int:
         try:
-            while (written := super().write(data)) is None:  # a non-blocking pipe that is full just now
+            while (written := super().write(data)) is None:  # a non-blocking pipe that is full at the moment
                 select.select([], [self], [])
             return written
         except OSError as error:
@@ -56,7 +56,7 @@ class _LastingFile(io.FileIO):
 
 
 def _open_closed_files() -> None:
-    """Opens descriptors 0 to 2 where they are closed: the next file to be opened would be taken for one of them."""
+    """Opens closed descriptors 0 to 2: otherwise the next file to be opened would be mistaken for one of them."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -75,14 +75,14 @@ def _lasting(stream: TextIO | None, original: TextIO | None, nowhere: TextIO) ->
 
 
 def _failure(stream: TextIO) -> OSError | None:
-    """Why the stream lost something, unless its reader has gone, as `head` does once it has seen enough."""
+    """Returns why the stream lost output, unless its reader closed it, as `head` does."""
     file = getattr(getattr(stream, "buffer", None), "raw", None)
     failure = file.failure if isinstance(file, _LastingFile) else None
     return None if failure is None or failure.errno == errno.EPIPE else failure
 
 
 def _encoded(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Bytes of a file's name as they are in the name; escapes for other characters that cannot be encoded."""
+    """Encodes the bytes of a file's name as they are, and escapes other characters that cannot be encoded."""
     try:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:

@@ -1,16 +1,19 @@
-"""A session of a run: what every command that trains has in its hands, opened in order and left as it was found."""
+"""A session of a run: the resources that every training command shares, opened in order and released at its end."""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from data.splits import Splits
 from results.files import StorageError, writing
 from results.locations import user_facing_path
+from search.command_line.command import FAILED
 from search.command_line.signals import Stop, stop_signals
 from search.command_line.terminal import Terminal
 from search.planning.keys import Export
@@ -25,36 +28,53 @@ if TYPE_CHECKING:
     from search.cluster.connection import Slots
     from search.trials.outcome import Outcome
 
+_in_session = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a session ended."""
+
+    stopped_by: str | None = None
+    """What ended it early, such as Ctrl-C or time_budget_seconds."""
+    failure: str | None = None
+    """What went wrong."""
+    exit_code: int = 0
+    """The exit code of a command that ends so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A run that is held by this process, with Ray connected."""
+    """A run that this process holds, with Ray connected."""
 
     plan: Plan
     splits: Splits
     study: Study
     ray: str
-    """Which Ray it is."""
+    """The description of the Ray in use."""
     slots: Slots
     terminal: Terminal
     stop: Stop
     mirror: Mirror | None
-    """Of a run whose runs_dir is a bucket."""
+    """What keeps the bucket up to date, if runs_dir is one."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    """How each training of this session went."""
 
     def say(self, text: str) -> None:
         self.terminal.say(text)
 
     def train(self, job: Job, study: Study, splits: Splits) -> Outcome:
-        """Trains what the job asks for to its end, on this session's slots. Raises StorageError."""
+        """Trains what the job asks for, on this session's slots. Raises StorageError."""
         from search.trials.tuning import run_trials
 
         outcome = run_trials(job, splits, study, self.slots, self.terminal, self.stop)
+        self.outcomes.append(outcome)
         if self.mirror:
             self.mirror.check()
         return outcome
 
     def export_models(self) -> bool:
-        """Writes the models as the run's `export` asks for; False if one could not be."""
+        """Exports the models as the run's `export` says. Returns False if one could not be exported."""
         if self.plan.config.export != Export.onnx or self.stop.name:
             return True
         from search.runs.onnx_models import write_onnx_models
@@ -62,7 +82,7 @@ class Session:
         return write_onnx_models(self.plan.folder, self.terminal)
 
     def write_report(self) -> None:
-        """Makes the run's report.html of what is there, unless `report` is off. Raises StorageError."""
+        """Writes the run's report.html, unless `report` is off. Raises StorageError."""
         if not self.plan.config.report:
             return
         from results.report.pages import write_report
@@ -71,67 +91,107 @@ class Session:
             path = write_report(self.plan.folder.path)
         self.say(f"report: {user_facing_path(path)}")
 
-    def exit_code(self, otherwise: int = 0) -> int:
-        """What the reason to stop says, if there was one."""
+    def ending(self, failure: str | None) -> Ending:
+        """Returns the session's ending. A reason to stop decides the exit code; a failure gives 1 otherwise."""
+        out_of_time = any(outcome.out_of_time for outcome in self.outcomes)
+        stopped_by = self.stop.name or ("time_budget_seconds" if out_of_time else None)
         code = self.stop.exit_code
-        return otherwise if code is None else code
+        return Ending(stopped_by, failure, (FAILED if failure else 0) if code is None else code)
 
 
 @contextmanager
 def open_session(
-    plan: Plan, *, open_study: Callable[[Plan, Splits], Study] = open_study, go_on: str | None = None
+    plan: Plan,
+    *,
+    open_study: Callable[[Plan, Splits], Study] = open_study,
+    go_on: str | None = None,
+    stop: Stop | None = None,
 ) -> Iterator[Session]:
-    """Data, lock, study and cluster of a run.
+    """Opens data, lock, study and cluster of a run.
 
-    `go_on` is the command that goes on where the session is cut short, by default the search's. Raises ValueError for
-    a user's mistake; within the session a ValueError is none, and is raised as a RuntimeError.
+    `go_on` is the command that resumes an interrupted session, by default the search's. `stop` is the Stop to use, by
+    default a command's own. Raises ValueError for a user's mistake; a ValueError within the session is an internal
+    error, which is raised as a RuntimeError.
     """
     from search.cluster.connection import Cluster
     from search.planning.preview import check_reports
 
-    quiet_optuna()
     terminal = Terminal()
     config = plan.config
 
-    def say(text: str) -> None:
+    def warn(text: str) -> None:
         terminal.say(text, style="bold yellow")
 
-    splits = plan.load_data(say)
-    check_reports(plan, splits)
-    with plan.folder.locked(), stop_signals() as stop:
-        study = open_study(plan, splits)
-        stop.go_on = go_on or resume_command(config)
-        with _kept(stop.go_on), mirrored(config.runs_dir, plan.folder, stop, say) as mirror, Cluster(config) as cluster:
-            stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
-            slots = cluster.slots(plan.task, terminal.say, stop)
-            cluster.check_room(splits)
-            write_config(plan, splits)
-            if config.time_budget_seconds is not None:
-                stop.deadline = time.monotonic() + config.time_budget_seconds
-            with _no_mistake():
-                yield Session(
-                    plan=plan,
-                    splits=splits,
-                    study=study,
-                    ray=str(cluster),
-                    slots=slots,
-                    terminal=terminal,
-                    stop=stop,
-                    mirror=mirror,
-                )
-
-
-def quiet_optuna() -> None:
-    """Errors only: it greets each new study, and ours are many."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with _alone_in_process(), quiet_optuna(), _restored_environment():
+        splits = plan.load_data(warn)
+        check_reports(plan, splits)
+        with plan.folder.locked(), stop_signals(stop) as stop:
+            study = open_study(plan, splits)
+            stop.go_on = go_on or resume_command(config)
+            with (
+                _says_how_to_resume(stop.go_on),
+                mirrored(config.runs_dir, plan.folder, stop, warn) as mirror,
+                Cluster(config) as cluster,
+            ):
+                stop.listen()  # again, since Ray takes SIGTERM for itself when it starts
+                slots = cluster.slots(plan.task, terminal.say, stop)
+                cluster.check_room(splits)
+                write_config(plan, splits)
+                if config.time_budget_seconds is not None:
+                    stop.deadline = time.monotonic() + config.time_budget_seconds
+                with _internal_errors():
+                    yield Session(
+                        plan=plan,
+                        splits=splits,
+                        study=study,
+                        ray=str(cluster),
+                        slots=slots,
+                        terminal=terminal,
+                        stop=stop,
+                        mirror=mirror,
+                    )
 
 
 @contextmanager
-def _kept(go_on: str) -> Iterator[None]:
-    """Says how to go on where a run is cut short."""
-    kept = f"The journal is kept. Resume with: {go_on}"
+def quiet_optuna() -> Iterator[None]:
+    """Keeps Optuna to errors for a time: it announces each new study, and a search makes many."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+@contextmanager
+def _alone_in_process() -> Iterator[None]:
+    """Refuses a second session at the same time: a process has one connection to Ray."""
+    if not _in_session.acquire(blocking=False):
+        raise RuntimeError("another session is running in this process; wait for its end, or start another process")
+    try:
+        yield
+    finally:
+        _in_session.release()
+
+
+@contextmanager
+def _restored_environment() -> Iterator[None]:
+    """Restores the environment variables that a session changes for Ray."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
+@contextmanager
+def _says_how_to_resume(command: str) -> Iterator[None]:
+    """Adds the command that resumes the run to the errors that interrupt it."""
+    kept = f"The journal is kept. Resume with: {command}"
     try:
         yield
     except KeyboardInterrupt:
@@ -141,8 +201,8 @@ def _kept(go_on: str) -> Iterator[None]:
 
 
 @contextmanager
-def _no_mistake() -> Iterator[None]:
-    """Once trials run, a ValueError is no user's mistake: it is shown whole."""
+def _internal_errors() -> Iterator[None]:
+    """Raises a ValueError as a RuntimeError: once trials run, it is no mistake of the user's."""
     try:
         yield
     except ValueError as fault:

@@ -1,4 +1,4 @@
-"""What a run says at its start and at its end."""
+"""What a search prints at its start and at its end."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from results.wording import count, number
 from search.command_line.terminal import Column, Table, Terminal
 from search.planning.plan import Plan
 from search.planning.resume import resume_command
-from search.retraining.rounds import num_test_reads
 from search.session.session import Session
 from search.study.study import Study
 from search.trials.outcome import Outcome
 from spaces.network import short_number
 
-BEST = 10
+NUM_BEST = 10
 
 
-def print_start(session: Session) -> None:
+def print_start(session: Session, *, test_reads: str) -> None:
+    """Prints what will be searched, on which data and slots. `test_reads` says how often test images were read."""
     plan, study, slots = session.plan, session.study, session.slots
     config, budget = plan.config, plan.budget
     limits = [
-        f"at most {budget.max_params:,} parameters" if budget.max_params else "no limit of parameters",
-        f"{short_number(budget.max_macs)} MACs" if budget.max_macs else "no limit of MACs",
+        f"at most {budget.max_params:,} parameters" if budget.max_params else "any number of parameters",
+        f"{short_number(budget.max_macs)} MACs" if budget.max_macs else "any number of MACs",
     ]
-    coming = f", {slots.most} once all workers have come" if slots.most > slots.up else ""
+    later = f", {slots.most} once all nodes have joined" if slots.most > slots.up else ""
     lines = [
-        f"data     {_data(session.splits, plan)}",
+        f"data     {_data(session.splits, test_reads)}",
         f"search   {count(plan.num_trials, 'trial')} of up to {count(plan.max_epochs, 'epoch')}, "
         f"{', '.join(limits)}, sampler {config.sampler}, pruner {config.pruner}, seed {config.seed}",
         f"ray      {session.ray}",
-        f"slots    {slots.up}, each of {slots.slot}{coming}",
+        f"slots    {slots.up}, each of {slots.slot}{later}",
         f"run      {user_facing_path(plan.folder.path)}{_worked_on(plan)}",
     ]
     if study.trials:
@@ -55,12 +55,22 @@ def print_start(session: Session) -> None:
 
 
 def print_summary(
-    terminal: Terminal, plan: Plan, splits: Splits, study: Study, outcome: Outcome, *, best_model: Path | None
+    terminal: Terminal,
+    plan: Plan,
+    splits: Splits,
+    study: Study,
+    outcome: Outcome,
+    *,
+    best_model: Path | None,
+    test_reads: str,
 ) -> None:
-    """`best_model` is the file with the best trial's network, if there is one."""
+    """Prints the best trials, how the trials ended, where the files are, and how to resume.
+
+    `best_model` is the file with the best trial's network, if there is one.
+    """
     if (best := _best_table(plan)).rows:
         terminal.show(best)
-    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits, plan)}"]:
+    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits, test_reads)}"]:
         terminal.say(line)
     if splits.origin == "made":
         terminal.say(
@@ -71,7 +81,7 @@ def print_summary(
         terminal.say(f"The search ended before its {plan.num_trials} trials: {outcome.ended_early}.")
     if outcome.failure:
         terminal.say(
-            "Stopped: all trials so far failed in the same way, so the next ones would too. The last one's error:",
+            "Stopped: all trials so far failed in the same way, so the next ones would too. The last error:",
             style="bold red",
         )
         terminal.say(outcome.failure)
@@ -86,9 +96,9 @@ def _worked_on(plan: Plan) -> str:
 
 
 def _best_table(plan: Plan) -> Table:
-    """The best trials, and the references that are not among them."""
+    """Returns the best trials, and the references that are not among them."""
     rows = tables.read(plan.folder.path / "leaderboard.parquet", "leaderboard").to_pylist()
-    rows = [row for row in rows if row["rank"] is not None and (row["rank"] <= BEST or row["reference"])]
+    rows = [row for row in rows if row["rank"] is not None and (row["rank"] <= NUM_BEST or row["reference"])]
     further = {f"metric_{name}": name for name in _metrics(rows)}
     if any(row["code_size"] is not None for row in rows):
         further = {"code_size": "code", **further}
@@ -102,7 +112,7 @@ def _best_table(plan: Plan) -> Table:
         Column("epochs", goes=1),
         Column("status", goes=4, is_text=True),
     )
-    table = Table(columns, title=f"the {BEST} best by {plan.objective_text}")
+    table = Table(columns, title=f"the {NUM_BEST} best by {plan.objective_text}")
     for row in rows:
         table.add(
             str(row["rank"]),
@@ -133,13 +143,13 @@ def _endings(study: Study, plan: Plan, outcome: Outcome) -> list[str]:
     named += [f"{stopped} stopped"] if stopped else []
     lines = [count(len(study.current), "trial") + (f": {', '.join(named)}" if named else "")]
     if study.repeated:
-        lines[0] += f"; {len(study.repeated)} that had failed were trained again, and stay in the tables"
+        lines[0] += f"; {len(study.repeated)} that had failed were retrained, and stay in the tables"
     failed = study.to_repeat(plan.references().keys())
     if failed and not outcome.failure:
         names = ", ".join(sorted({trial.status for trial in failed}))
         lines.append(
-            f"{len(failed)} ended by what may be a fault of the machine ({names}). Once that is mended, to train them "
-            f"again: {resume_command(plan.config)}"
+            f"{len(failed)} may have failed because of the machine ({names}). After fixing it, retrain them with: "
+            f"{resume_command(plan.config)}"
         )
     if study.num_draws:
         reasons = ", ".join(f"{count} {reason}" for reason, count in study.rejected.most_common())
@@ -168,7 +178,7 @@ def _files(plan: Plan, best_model: Path | None) -> list[str]:
 
 
 def _notebook(runs_dir: str) -> str:
-    """Where the notebook is, as it can be opened from here, and what it has to be told of these runs; "" without it."""
+    """Returns the notebook's path from here, and the variable that it needs for these runs; "" if it is missing."""
     path = Path(results.__file__).with_name("analysis.ipynb")
     if not path.is_file():
         return ""
@@ -179,16 +189,7 @@ def _notebook(runs_dir: str) -> str:
     return f"; notebook: {place} (with {VARIABLE}={shlex.quote(runs)})"
 
 
-def _data(splits: Splits, plan: Plan) -> str:
+def _data(splits: Splits, test_reads: str) -> str:
     sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
-    test = f"{len(splits.test):,} test images {_touched(plan)}"
+    test = f"{len(splits.test):,} test images {test_reads}"
     return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {test}"
-
-
-def _touched(plan: Plan) -> str:
-    """Whether the test images have been read for this run: by no search, but by its confirmation, if there was one."""
-    try:
-        reads = num_test_reads(plan.folder)
-    except ValueError:  # which the confirmation says in full
-        return "read by the run's confirmation, whose journal is damaged"
-    return f"read {count(reads, 'time')} by the run's confirmation" if reads else "untouched"

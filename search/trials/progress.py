@@ -11,7 +11,7 @@ from types import TracebackType
 from results.schema import Status
 from results.wording import number
 from search.cluster.connection import Slots
-from search.command_line.terminal import Column, Table, Terminal, View
+from search.command_line.terminal import Column, Table, Terminal
 from search.study.study import Study
 from search.study.trial import TrialRecord
 from spaces.network import short_number
@@ -57,7 +57,7 @@ class Progress:
         self.num_workers: int | None = None
         """The number of workers that the cluster has room for. None before the first one is requested."""
         self.started = self.shown = time.monotonic()
-        self.view = View(terminal) if terminal.is_live else None
+        self.view = terminal.view()
 
     def __enter__(self) -> Progress:
         if self.view:

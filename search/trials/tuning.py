@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from search.cluster.connection import Slots
 from search.cluster.ray_watch import watched
 from search.cluster.slots import Slot
 from search.cluster.waiting import Waiting, nothing_free
-from search.command_line.command import FAILED
 from search.command_line.signals import Stop
 from search.command_line.terminal import Terminal
 from search.engines.ray import forget_statistics, is_local
@@ -68,7 +66,7 @@ def _exit(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
         terminal.say(message)
         sys.stdout.flush()
     finally:
-        os._exit(FAILED if stop.exit_code is None else stop.exit_code)
+        stop.leave()
 
 
 class TrialRun:
@@ -118,13 +116,15 @@ class TrialRun:
                     trial_dirname_creator=lambda trial: str(trial.config["number"]),
                     callbacks=[_BetweenSteps(self)],
                     stop=_WhenToStop(self),
+                    progress_reporter=tune.CLIReporter(),  # Tune's own for notebooks clears the cell's output
                     verbose=0,
                 )
             except TuneError as wrapper:  # around what searcher, scheduler and callbacks raise
                 raise wrapper.__context__ or wrapper from None
             finally:
                 # Tune holds parameters until others replace them: this dataset would stay beside the next job's
-                tune.with_parameters(TrialTrainable, arrays=None)
+                if not self.outcome.stop.lost:  # otherwise the call would end this process
+                    tune.with_parameters(TrialTrainable, arrays=None)
         self.keeper.finish()
 
     # Called by the searcher

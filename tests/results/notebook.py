@@ -1,4 +1,4 @@
-"""Runs a notebook as a reader would, for tests here and for those that end in a real search."""
+"""Runs a notebook as a reader does, for tests here and for tests of a real search."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,15 @@ from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "results" / "analysis.ipynb"
+PYTHON_API = ROOT / "examples" / "python_api.ipynb"
 
 
 def execute(notebook: Path, runs_dir: Path, task: str = "tiny10k") -> nbformat.NotebookNode:
-    """The notebook with its outputs, run in a kernel of this interpreter on the runs in `runs_dir`.
+    """Returns the notebook with its outputs, run in a kernel of this interpreter on the runs in `runs_dir`.
 
-    The file stays as it is. Raises nbclient.exceptions.CellExecutionError if a cell fails.
+    The file is not changed. Raises nbclient.exceptions.CellExecutionError if a cell fails.
     """
-    # PYTHONPATH, so that it runs without the project being installed; the rest is for the notebook's first cell.
+    # PYTHONPATH, so that it runs without an installation of the project; the notebook's first cell reads the others
     environment = {"FRUGAL_RUNS_DIR": str(runs_dir), "FRUGAL_TASK": task, "PYTHONPATH": str(ROOT)}
     content = nbformat.read(notebook, as_version=4)
     # "python3" is the kernel that ipykernel puts into every environment; it starts the interpreter in use.

@@ -12,7 +12,7 @@ import pytest
 import results
 from data.made.digits import load_made
 from results.schema import Status
-from search import ablate, tasks
+from search import tasks
 from search.ablate import main, parse
 from search.command_line.terminal import Terminal
 from search.planning.config import parse as parse_run
@@ -20,6 +20,7 @@ from search.planning.known_candidates import Base, find_base
 from search.planning.plan import Plan
 from search.retraining import retrain
 from search.retraining.ablation import Ablation
+from search.retraining.ablation_table import print_ablation
 from search.session.study import open_study
 from tests.search import toy
 from tests.search.command import run_command
@@ -88,7 +89,7 @@ def test_the_table_has_a_row_for_each_value_and_seed_of_what_was_trained(tmp_pat
     assert set(table["dataset_origin"]) == {"made"}
     text = io.StringIO()
     session = SimpleNamespace(study=study, splits=splits)
-    ablate.print_ablation(Terminal(text), ablation, session)  # type: ignore[arg-type]
+    print_ablation(Terminal(text), ablation, session)  # type: ignore[arg-type]
     shown = text.getvalue()
     assert "+0.01 (+0.01 to +0.01), apart" in shown
     assert "pooling: validation accuracy, mean over seeds" in shown
@@ -142,7 +143,10 @@ def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):
         (["base=bertoldi", "vary=dropout"], "values= is needed: which values of dropout, as values=[a,b,c]"),
         (["base=bertoldi", "vary=dropout", "values=0.1"], "expected a list of values of dropout"),
         (["base=bertoldi", "vary=[dropout,pooling]", "values=[0]"], "each has its own: values.dropout=[a,b]"),
-        (["base=bertoldi", "vary=dropout", "values.pool=[0]"], "values.pool: not among what is varied, dropout"),
+        (
+            ["base=bertoldi", "vary=dropout", "values.pool=[0]"],
+            "values.pool: not one of the varied parameters",
+        ),
         (["base=bertoldi", "vary=stages", "values=[3]"], "stages: not a choice that can be varied here"),
         (["base=bertoldi", "vary=pooling", "values=[max,strided]"], "pooling=strided: expected one of max, average"),
         (["base=bertoldi", "vary=kernel", "values=[29]", "seeds=0"], "seeds=0: must be above 0"),
@@ -151,7 +155,7 @@ def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):
         (["base=a/7", "vary=dropout", "values=[0]"], "base=a/7: the run has trials 0 to 2"),
         (["base=a", "vary=dropout", "values=[0]"], "no candidate of this run was trained to its end"),
         (["base=a", "task=digits", "vary=dropout", "values=[0]"], "a run of task=tiny10k, and this is task=digits"),
-        (["run=a", "base=bertoldi", "vary=dropout", "values=[0]"], "a run of that name that is no ablation"),
+        (["run=a", "base=bertoldi", "vary=dropout", "values=[0]"], "the run of that name is not an ablation"),
     ],
 )
 def test_a_mistake_is_one_paragraph(tmp_path, capsys, arguments: list[str], told: str):

@@ -15,11 +15,13 @@ from data.splits import Split, Splits
 from results.analysis.statistics import mean
 from results.files import StorageError
 from search.command_line.terminal import Terminal
-from search.confirm import _open_study, main, print_confirmed
+from search.confirm import main
 from search.confirm import parse as parse_confirm
 from search.planning.config import parse
 from search.planning.plan import Plan
+from search.retraining.confirm_run import _open_study
 from search.retraining.confirmation import Confirmation, finalists_of
+from search.retraining.confirmed_table import print_confirmed
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command
@@ -106,7 +108,7 @@ def test_means_and_intervals_are_printed_and_what_is_not_distinguishable(confirm
     assert f"{mean(first['test_score'].tolist()).value:.4f}" in output
     assert "test accuracy, mean over seeds" in output
     assert f"{name} and bertoldi: " in output
-    assert "in pairs of equal seeds" in output
+    assert "paired by seed" in output
     assert "The 95% intervals cover both the seeds and the test images" in output
     assert "test images" in output
     assert "600 training" in output  # of the search; then those and the validation images
@@ -177,7 +179,7 @@ def test_a_run_without_a_completed_trial_has_nothing_to_confirm_and_is_told_that
     cut_short(tmp_path)
     code, output = run_command("search.confirm", "run=a", f"runs_dir={tmp_path}", cluster)
     assert code == 1
-    assert "NOTICE: the search is not at its end, 64 of its trials are left" in output
+    assert "NOTICE: the search has not finished: 64 trials left" in output
     assert "there is nothing to confirm" in output
 
 

@@ -205,7 +205,7 @@ class TestDataThatMoved:
             assert NO_RAY in capsys.readouterr().err
         where = ["run=a", f"runs_dir={tmp_path / 'runs'}", "trial=0", f"data={moved}"]
         assert replay.main(where) == 1  # the recorded curve was made up
-        assert "training it again on images:pictures" in capsys.readouterr().out
+        assert "retraining it on images:pictures" in capsys.readouterr().out
 
     def test_are_asked_for_by_their_key_where_they_are_not_found(self, tmp_path, photos, nowhere, capsys):
         self.begin(tmp_path / "runs", photos)

@@ -13,7 +13,8 @@ from data.splits import Splits
 from results.schema import Status
 from search.planning.config import parse
 from search.planning.plan import Plan
-from search.replay import _difference, main
+from search.replay import main
+from search.retraining.replaying import _difference
 from search.session.study import open_study
 from spaces.report import Report
 from tests.search.unfinished import line
@@ -73,7 +74,7 @@ def test_a_recorded_trial_comes_out_the_same_also_if_it_was_interrupted(tmp_path
     record(tmp_path, is_interrupted=is_interrupted)
     code, said = replay(tmp_path, capsys)
     assert code == 0, said
-    assert "trial 0 of a: COMPLETE after 3 reports; training it again on sklearn-digits" in said
+    assert "trial 0 of a: COMPLETE after 3 reports; retraining it on sklearn-digits" in said
     assert said.count(": the same: train_loss ") == EPOCHS
     assert "The same: all 3 reports, bit for bit." in said
 
@@ -140,7 +141,7 @@ def test_another_dataset_is_refused_with_both_named(tmp_path, capsys):
     code, said = replay(tmp_path, capsys)
     assert code == 2
     assert said.startswith(f"search.replay: the run was trained on sklearn-digits ({other.fingerprint})")
-    assert f"what was found is sklearn-digits ({load_made().limited(300).fingerprint})" in said
+    assert f"but sklearn-digits ({load_made().limited(300).fingerprint}) was found" in said
     assert "data_dir=" in said
 
 
@@ -150,7 +151,7 @@ def test_a_trial_without_reports_is_refused(tmp_path, capsys):
         open_study(plan, load_made()).suggest()
     code, said = replay(tmp_path, capsys)
     assert code == 2
-    assert "trial=0: it has no report that a replay could be held against: 0 reports so far" in said
+    assert "trial=0: it has no report to compare a replay with: 0 reports so far" in said
 
 
 def test_a_run_without_trials_is_refused(tmp_path, capsys):
@@ -160,10 +161,10 @@ def test_a_run_without_trials_is_refused(tmp_path, capsys):
     assert replay(tmp_path, capsys) == (2, "search.replay: trial=0: the run a has no trials yet\n")
 
 
-def test_help_tells_the_promise(capsys):
+def test_help_says_what_is_promised(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    promise = ("same model of CPU and the same version of PyTorch", "killed and resumed", "On\na GPU some sums depend")
+    promise = ("same model of CPU with the same version of PyTorch", "killed and resumed", "On a GPU, some sums depend")
     assert [part for part in promise if part not in said] == []
     for key in ("run ", "trial ", "runs_dir ", "data_dir "):
         assert f"\n  {key}" in said

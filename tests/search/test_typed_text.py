@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from results.keys import entries_of, parse_into, read_fields
 from results.shell import argument_of, command_line
-from search.ablate import AblateKeys
-from search.ablate import parse as parse_ablate
-from search.confirm import ConfirmConfig
 from search.doctor import DoctorKeys
 from search.planning.config import expand_home, new_name, parse
 from search.planning.keys import RunKeys, to_dict
 from search.planning.resume import earlier
 from search.predict import PredictConfig
-from search.replay import ReplayConfig
 from search.report import ReportConfig
 from search.report import parse as parse_report
+from search.retraining.ablate_config import AblateKeys
+from search.retraining.ablate_config import parse as parse_ablate
+from search.retraining.confirm_config import ConfirmConfig
+from search.retraining.replaying import ReplayConfig
 from search.runs.folder import RunFolder
 
 SCHEMAS = (RunKeys, ConfirmConfig, ReplayConfig, AblateKeys, DoctorKeys, PredictConfig, ReportConfig)

@@ -55,7 +55,7 @@ def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
 
 def test_a_head_alone_asks_for_as_many_workers_as_it_can_use(searched):
     output, table, notes = searched
-    assert "slots    0, each of 0.25 GPUs and 1 CPU, 4 once all workers have come" in output
+    assert "slots    0, each of 0.25 GPUs and 1 CPU, 4 once all nodes have joined" in output
     assert notes["node"].nunique() == 2
     assert len(table) == 6
     assert set(table["status"]) <= {"COMPLETE", "PRUNED"}

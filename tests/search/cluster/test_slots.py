@@ -2,7 +2,9 @@
 
 import pytest
 
+from search.cluster import connection
 from search.cluster.autoscaler import growth_from
+from search.cluster.connection import Slots
 from search.cluster.slots import Growth, Nodes, NodeType, Slot
 
 CPU = Slot(cpus=1, gpus=0)
@@ -92,3 +94,14 @@ def test_machines_of_ones_own_are_of_one_type_and_unknown():
     file = {"head_node_type": "local", "max_workers": 2, "available_node_types": {"local": kind}}
     found = growth_from(file)
     assert (found.is_known, found.min_workers, found.slots(CPU)) == (False, 2, 0)
+
+
+def test_a_lost_head_is_not_asked_for_its_nodes(monkeypatch):
+    """No call to it would ever return."""
+    monkeypatch.setattr(connection, "NODES_SECONDS", 0)
+    answers = [Nodes(up=[{"CPU": 4.0}]), Nodes(up=[{"CPU": 2.0}])]
+    slots = Slots(CPU, None, answers.pop)
+    monkeypatch.setattr(connection, "is_lost", lambda: True)
+    assert slots.up == 2
+    monkeypatch.setattr(connection, "is_lost", lambda: False)
+    assert slots.up == 4

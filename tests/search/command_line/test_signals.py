@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from search.command_line.command import FAILED
-from search.command_line.signals import stop_signals
+from search.command_line.signals import EVENT, Stop, stop_signals
 from tests.search.command import ROOT, environment
 from tests.waiting import HANG_SECONDS
 
@@ -47,6 +49,50 @@ def test_the_loss_of_ray_interrupts_only_while_ray_is_waited_for():
         stop.waits_for_ray = True
         with pytest.raises(KeyboardInterrupt):
             stop.lose("the loss of Ray")
+
+
+def test_another_thread_handles_no_signals_and_is_interrupted_by_itself():
+    ended = []
+
+    def work() -> None:
+        before = [signal.getsignal(number) for number in ENDING]
+        with stop_signals(Stop(owns_process=False)) as stop:
+            ended.append([signal.getsignal(number) for number in ENDING] == before)
+            stop.waits_for_ray = True
+            stop.lost = "the loss of Ray"
+            leaving = threading.Thread(target=stop.leave)  # repeats the interrupt, and does not end the process
+            try:
+                leaving.start()
+                while True:
+                    time.sleep(0.01)
+            except KeyboardInterrupt:
+                stop.waits_for_ray = False
+            leaving.join()
+        ended.append(stop.name)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(HANG_SECONDS)
+    assert ended == [True, "the loss of Ray"]
+
+
+def test_an_event_of_the_callers_is_a_reason_to_stop():
+    event = threading.Event()
+    with stop_signals(Stop(event=event)) as stop:
+        assert stop.name is None
+        event.set()
+        assert (stop.name, stop.exit_code) == (EVENT, None)
+
+
+def test_only_a_signal_other_than_ctrl_c_is_passed_on():
+    heard = []
+    before = signal.signal(signal.SIGHUP, lambda number, frame: heard.append(number))
+    try:
+        for number in (None, signal.SIGINT, signal.SIGHUP):
+            Stop(signal=number).pass_on()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert heard == [signal.SIGHUP]
 
 
 def test_a_terminal_that_has_gone_is_written_to_no_more():

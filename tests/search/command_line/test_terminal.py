@@ -12,19 +12,19 @@ import pytest
 
 from data.made.digits import load_made
 from search import doctor, replay
-from search.ablate import print_ablation
 from search.checkup.findings import Finding, Severity
 from search.cluster.connection import Slots
 from search.cluster.slots import Nodes, Slot
 from search.command_line.signals import Stop
-from search.command_line.terminal import Column, Table, Terminal
-from search.confirm import print_confirmed
+from search.command_line.terminal import Column, NotebookView, Table, Terminal
 from search.planning.config import parse
 from search.planning.known_candidates import Base
 from search.planning.plan import Plan
 from search.planning.preview import space_table
 from search.retraining.ablation import Ablation
+from search.retraining.ablation_table import print_ablation
 from search.retraining.confirmation import Confirmation, finalists_of
+from search.retraining.confirmed_table import print_confirmed
 from search.runs.study_tables import write_tables
 from search.session.summary import print_summary
 from search.study.study import Study
@@ -65,7 +65,9 @@ def leaderboard(folder: Path, name: str = "bertoldi"):
     plan, splits, study = plan_of(folder), load_made(), searched(folder, name)
     plan.folder.path.mkdir(parents=True)
     write_tables(study, plan.origin(splits), plan.folder.path, is_live=False)
-    return lambda terminal: print_summary(terminal, plan, splits, study, Outcome(Stop()), best_model=None)
+    return lambda terminal: print_summary(
+        terminal, plan, splits, study, Outcome(Stop()), best_model=None, test_reads="untouched"
+    )
 
 
 def confirmation(folder: Path, name: str = "bertoldi"):
@@ -278,3 +280,22 @@ def test_a_search_on_80_columns_shows_scores_and_names_whole(on_80_columns):
 def test_a_replay_s_texts_are_no_markup_either(on_80_columns, capsys):
     assert replay.main(["run=a[b]", "trial=0", f"runs_dir={on_80_columns[0]}"]) == 0
     assert "trial 0 of a[b]: " in capsys.readouterr().out
+
+
+def test_a_notebook_shows_progress_in_one_output_and_takes_no_text_for_markup(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append((data, options)))
+    table = Table([Column("trial")])
+    table.add("<b>x</b> [red]")
+    view = NotebookView(Terminal(io.StringIO(), 110))
+    view.start()
+    for num_done in (1, 2):
+        view.show(num_done, 4, [f"{num_done}/4 <i>trials</i>"], table)
+    view.stop()
+    assert [options["update"] for _, options in shown] == [False, True]
+    assert len({options["display_id"] for _, options in shown}) == 1
+    last = shown[-1][0]
+    assert "2/4 <i>trials</i>" in last["text/plain"]
+    assert "<b>x</b> [red]" in last["text/plain"]
+    assert "&lt;b&gt;x&lt;/b&gt; [red]" in last["text/html"]
+    assert "<i>" not in last["text/html"]

@@ -10,7 +10,7 @@ from results import tables
 from results.analysis.readings import describe_choice, describe_readings, mark_name
 from results.files import StorageError
 from results.schema import FINALISTS
-from search.confirm import _open_study
+from search.retraining.confirm_run import _open_study
 from search.retraining.confirmation import Confirmation, finalists_of
 from search.retraining.rounds import begin_round, num_test_reads
 from search.study.study import Study

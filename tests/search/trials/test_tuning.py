@@ -88,7 +88,15 @@ class Session:
 
     def printed(self) -> str:
         text = io.StringIO()
-        print_summary(Terminal(text, width=120), self.plan, made(), self.study, self.outcome, best_model=None)
+        print_summary(
+            Terminal(text, width=120),
+            self.plan,
+            made(),
+            self.study,
+            self.outcome,
+            best_model=None,
+            test_reads="untouched",
+        )
         return text.getvalue()
 
 

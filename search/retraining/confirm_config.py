@@ -1,0 +1,58 @@
+"""The keys of a confirmation, and the run's configuration that they result in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from results.keys import check_name, key, parse_into
+from results.runs_at import RULE, runs_at
+from results.shell import argument_of
+from search.planning.config import RunConfig
+from search.planning.config import parse as parse_run
+from search.planning.keys import MAX_SEEDS, ConfirmKeys, Export
+from search.runs.folder import find_run
+
+USAGE = "python -m search.confirm run=NAME"
+
+
+@dataclass
+class ConfirmConfig:
+    """Which run's finalists are confirmed, and how."""
+
+    run: str = key("", "name of the run", "needed")
+    top_k: int | None = key(
+        None, "number of best candidates to confirm", "the run's confirm.top_k, by default 3", above=0
+    )
+    seeds: int | None = key(
+        None, "trainings of each finalist", "the run's original setting, by default 3", above=0, most=MAX_SEEDS
+    )
+    runs_dir: str = key("", "folder of all runs", RULE)
+    data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
+    data_dir: str | None = key(None, "folder of data files, if they have moved", "the run's")
+    concurrency: int | None = key(None, "number of trainings in parallel", "all slots", above=0)
+    export: Export | None = key(None, "onnx: an ONNX file beside each model", "the run's")
+    address: str | None = key(
+        None, "Ray cluster to use, or 'local'", "your running cluster if there is one, else local"
+    )
+
+
+def parse(arguments: Sequence[str]) -> RunConfig:
+    """Returns the run's configuration with its original settings, changed by what the arguments say.
+
+    Raises ValueError that names the key and what it takes.
+    """
+    asked = parse_into(ConfirmConfig, arguments, "python -m search.confirm --help")
+    if not asked.run:
+        raise ValueError(f"run= is needed; usage: {USAGE}")
+    check_name("run", asked.run)
+    runs_dir = runs_at(asked.runs_dir)
+    find_run(runs_dir, asked.run)
+    words = {"run": asked.run, "runs_dir": runs_dir, "address": asked.address}
+    words |= {"data": asked.data, "data_dir": asked.data_dir}
+    words["export"] = asked.export.value if asked.export else None
+    numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
+    given = [argument_of(name, text) for name, text in words.items() if text]
+    config = parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
+    top_k = config.confirm.top_k or ConfirmKeys.top_k  # it is 0 in a run that was started without confirmation
+    return replace(config, confirm=replace(config.confirm, top_k=top_k))
