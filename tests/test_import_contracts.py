@@ -28,7 +28,22 @@ def test_what_a_contract_leaves_out_is_in_its_name(contract: dict[str, Any]):
         assert importer.split(".")[-1] in contract["name"]
 
 
+def names_in_layers(container: str) -> set[str]:
+    """The names in the layers of a container; of all packages if it is empty."""
+    (layers,) = (
+        contract["layers"]
+        for contract in LINTER["contracts"]
+        if contract["type"] == "layers" and contract.get("containers", [""]) == [container]
+    )
+    return {name.strip() for layer in layers for name in layer.split("|")}
+
+
+@pytest.mark.parametrize("package", ["search", "results"])
+def test_every_folder_of_a_layered_package_is_in_a_layer(package: str):
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert folders <= names_in_layers(package)
+
+
 def test_all_packages_are_in_layers_and_looked_at():
-    (layers,) = (contract["layers"] for contract in LINTER["contracts"] if contract["type"] == "layers")
-    assert {package.strip() for layer in layers for package in layer.split("|")} == set(PACKAGES)
+    assert names_in_layers("") == set(PACKAGES)
     assert {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"} == set(PACKAGES)
