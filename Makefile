@@ -41,7 +41,7 @@ bench: $(VENV)/installed ## Measure the claims of speed against peers: half an h
 	$(BIN)/python -m benchmarks.peers.whole_search repeats=2 $(ARGS)
 	$(BIN)/python -m benchmarks.peers.first_report $(ARGS)
 	$(BIN)/python -m benchmarks.driver workers=[8] trials=64 seconds=0.5
-	$(BIN)/python -m benchmarks.search_quality.long_search
+	$(BIN)/python -m benchmarks.long_search
 
 bench-gpu: $(VENV)/installed ## Measure the claims about a GPU, on one: a quarter of an hour; writes results/gpu
 	PYTHON=$(BIN)/python benchmarks/gpu/run.sh results/gpu $(DATA_DIR)

@@ -94,7 +94,7 @@ class Course:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "gpu_full_scale", CLAIM)
+    settings = read_settings(Settings, "gpu.full_scale", CLAIM)
     prepare_process()
     device, data_dir = find_device(settings.device), Path(find_data_dir(settings.data_dir))
     peak = Ceilings.measure(device).flops_per_second

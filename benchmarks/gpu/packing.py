@@ -149,7 +149,7 @@ class Session:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "gpu_packing", CLAIM)
+    settings = read_settings(Settings, "gpu.packing", CLAIM)
     data_dir, _ = load_mnist(settings.data_dir)
     with tempfile.TemporaryDirectory() as temporary:
         session = Session(

@@ -95,7 +95,7 @@ class Findings:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "gpu_step", CLAIM)
+    settings = read_settings(Settings, "gpu.step", CLAIM)
     prepare_process()
     device, (_, splits) = find_device(settings.device), load_mnist(settings.data_dir)
     splits = splits.limited(settings.train, settings.val)

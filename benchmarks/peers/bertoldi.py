@@ -36,7 +36,7 @@ class Settings:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "bertoldi", CLAIM)
+    settings = read_settings(Settings, "peers.bertoldi", CLAIM)
     _, splits = load_mnist(settings.data_dir)
     prepare_process()
     val, test = [], []

@@ -37,7 +37,7 @@ class Settings:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "first_report", CLAIM)
+    settings = read_settings(Settings, "peers.first_report", CLAIM)
     load_mnist(settings.data_dir)
     kinds: dict[str, list[float]] = {whole_search.FRUGAL: [], "ray_tune": []}
     for seed in range(settings.repeats):

@@ -69,7 +69,7 @@ class Outcome:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "training_throughput", CLAIM)
+    settings = read_settings(Settings, "peers.training_throughput", CLAIM)
     frugal, plain = [], []
     for seed in range(settings.seeds):
         frugal.append(in_process_of_its_own(train_with_frugal, settings, seed))

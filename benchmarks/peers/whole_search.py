@@ -86,7 +86,7 @@ class Search:
 
 
 def main() -> None:
-    settings = read_settings(Settings, "whole_search", CLAIM)
+    settings = read_settings(Settings, "peers.whole_search", CLAIM)
     if settings.peer:
         run_peer(settings)
         return

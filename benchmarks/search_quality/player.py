@@ -1,15 +1,16 @@
-"""A search that is played: the real study, with a surrogate in the place of training.
+"""Plays a search: the real study, with a surrogate in place of training.
 
-`Study` with its gate, budget, sampler, rungs and decisions, on the task's own space; a journal that keeps nothing
-stands in for the one on disk. Two slots always train.
+`Study` works with its own budget, sampler, rungs and decisions, on the task's own space; the journal keeps reports in
+memory only. Two slots are always busy.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from optuna.distributions import BaseDistribution
@@ -32,11 +33,10 @@ SLOTS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """How a search goes about it."""
+    """The settings of a search that strategies differ in. With `grace_epochs` None, nothing is pruned."""
 
     sampler: str = RunKeys.sampler
     grace_epochs: float | None = tiny10k.SCALE.grace_epochs
-    """None is no pruning."""
     reduction_factor: int = RunKeys.reduction_factor
     reports_per_epoch: int = RunKeys.reports_per_epoch
 
@@ -44,7 +44,7 @@ class Strategy:
         name = {"tpe": "TPE"}.get(self.sampler, self.sampler)
         if self.grace_epochs is None:
             return f"{name} without ASHA"
-        partial_epochs = f", {self.reports_per_epoch} reports an epoch" if self.reports_per_epoch > 1 else ""
+        partial_epochs = f", {self.reports_per_epoch} reports per epoch" if self.reports_per_epoch > 1 else ""
         return f"{name}, η={self.reduction_factor}, grace {self.grace_epochs:g}{partial_epochs}"
 
     def pruner(self, max_epochs: int) -> Pruner:
@@ -63,9 +63,9 @@ class Strategy:
 
 @dataclass
 class Play:
-    """A search that was played: after how many trials and training seconds there was which best score.
+    """The course of a played search: seconds spent, number of trials started and best score after each event.
 
-    Seconds are those of the parts that have been trained to their end.
+    Only the seconds of finished parts of training count.
     """
 
     spent: list[float] = field(default_factory=list)
@@ -78,23 +78,19 @@ class Play:
         self.best.append(best)
 
     def best_at(self, spent: float) -> float:
-        """NaN where no trial had been trained to its end."""
-        return self._last(self.best, (each <= spent for each in self.spent))
-
-    def best_after(self, num_trials: int) -> float:
-        return self._last(self.best, (each <= num_trials for each in self.num_trials))
+        """Returns the best score when this number of seconds was spent; NaN if no trial had ended by then."""
+        return self._last(self.best, spent)
 
     def trials_at(self, spent: float) -> float:
-        return self._last(self.num_trials, (each <= spent for each in self.spent))
+        return self._last(self.num_trials, spent)
 
-    @staticmethod
-    def _last(values: Sequence[float], before: Iterable[bool]) -> float:
-        num = sum(before)  # both grow from event to event
+    def _last(self, values: Sequence[float], spent: float) -> float:
+        num = bisect_right(self.spent, spent)
         return values[num - 1] if num else math.nan
 
 
 class NoJournal(Journal):
-    """Keeps reports alone: a search that is played ends with its process."""
+    """Keeps only reports, in memory: a played search ends with its process."""
 
     def __init__(self) -> None:
         self._kept: defaultdict[int, list[Reported]] = defaultdict(list)
@@ -124,7 +120,7 @@ def play(
     seconds: float = math.inf,
     num_trials: float = math.inf,
 ) -> Play:
-    """A search until its training seconds are spent, or until so many trials have been begun and have ended.
+    """Plays a search until its training seconds are spent, or until `num_trials` trials have ended.
 
     An event is the end of a part of training in one of the slots, with its validation.
     """
@@ -134,18 +130,18 @@ def play(
     due: list[tuple[float, float, int]] = []
 
     def train(number: int, now: float) -> None:
-        """The trial's next part: as long as several of the recording's, but validated only at its end."""
+        """Schedules the trial's next part: it spans several recorded parts, but is validated only at its end."""
         part = curves[number].part_seconds * (every * (1 - val_share) + val_share)
         heapq.heappush(due, (now + part, part, number))
 
-    def begin(now: float) -> None:
+    def start_trial(now: float) -> None:
         if len(study.trials) < num_trials:
             trial = study.suggest()
             curves[trial.number] = surrogate.curve(trial.params, trial.candidate, seed)
             train(trial.number, now)
 
     for _ in range(SLOTS):
-        begin(0.0)
+        start_trial(0.0)
     while due and spent < seconds:
         now, part, number = heapq.heappop(due)
         step = len(study.trials[number].reports) + 1
@@ -159,7 +155,7 @@ def play(
         if status == Status.RUNNING:
             train(number, now)
         else:
-            begin(now)
+            start_trial(now)
     return played
 
 
@@ -179,7 +175,7 @@ def open_study(strategy: Strategy, surrogate: Surrogate, seed: int) -> Study:
 
 
 def report(step: int, score: float, is_last: bool) -> Report:
-    """What a study looks at; the losses need only be finite."""
+    """Returns a report with the fields that a study reads; the losses need only be finite."""
     return Report(
         step=step,
         epoch=float(step),

@@ -1,11 +1,11 @@
-"""Learning curves of random candidates, recorded once: trained in one or more runs, kept in one file.
+"""Learning curves of random candidates that were trained in one or more runs, in one Parquet file.
 
     python -m search.run task=tiny10k sampler=random num_trials=160 grace_epochs=18 reports_per_epoch=4 \\
         references=false confirm.top_k=0 run=curves
     python -m benchmarks.search_quality.played record=results/runs/curves
 
-The first line trains, for hours; the second adds what `results.load` knows of that run to the file. Another run, with
-another seed, adds its candidates to those.
+The first command trains for hours; the second adds that run's curves to the file. A run with another seed adds further
+candidates.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from spaces.space import Params
 Array = NDArray[np.float64]
 
 FACTS = b"frugal.recorded_curves"
-"""Where a file's metadata has what holds for all of its curves, as JSON, and for those of each run."""
+"""The key of the file's metadata that holds, as JSON, the facts about all curves and about those of each run."""
 OF_ALL = ("task", "max_epochs", "reports_per_epoch", "max_params", "max_macs", "dataset")
 OF_RUN = ("seed", "versions", "git_commit")
 LISTS = ("train_loss", "val_loss", "val_score", "seconds")
@@ -41,14 +41,14 @@ LISTS = ("train_loss", "val_loss", "val_score", "seconds")
 
 @dataclass(frozen=True)
 class RecordedCurves:
-    """The recorded candidates of a task: N whole trials, each with the same S reports."""
+    """The recorded candidates of a task: N complete trials with S reports each."""
 
     facts: dict[str, Any]
     params: list[Params]
     candidates: list[Candidate]
     scores_NS: Array
     seconds_NS: Array
-    """Of each part of an epoch, with its validation, as if all had been recorded in the first run."""
+    """The seconds of each part of an epoch with its validation, scaled to the machine of the first run."""
 
     @property
     def task(self) -> Task:
@@ -64,15 +64,15 @@ class RecordedCurves:
 
     @property
     def best(self) -> float:
-        """The best score at the end of a curve."""
+        """Returns the best score at the end of a curve."""
         return float(self.scores_NS[:, -1].max())
 
 
 def pack(run: Path, path: Path) -> int:
-    """Adds the whole curves of a run's drawn trials to those of other runs in a file; how many it holds then.
+    """Adds the complete curves of a run's drawn trials to a file, and returns the number of curves in the file.
 
-    Those that it had of a run with the same seed give way. Raises ValueError if there is no such run, if nothing in it
-    is complete, or if its curves are of another kind than the file's.
+    They replace those of a run with the same seed. Raises ValueError if there is no such run, if none of its trials is
+    complete, or if its task, budget, length or dataset differ from the file's.
     """
     table, devices = _curves_of(run)
     config: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_bytes())
@@ -95,7 +95,7 @@ def pack(run: Path, path: Path) -> int:
 
 
 def _curves_of(run: Path) -> tuple[pa.Table, list[str]]:
-    """One row for each complete trial, and the devices that these were trained on."""
+    """Returns one row for each complete trial, and the devices on which these were trained."""
     board = results.load(None, run).sort_values("trial")
     whole = board[(board["status"] == Status.COMPLETE) & board["reference"].isna()]
     if not len(whole):
@@ -110,8 +110,8 @@ def _curves_of(run: Path) -> tuple[pa.Table, list[str]]:
 
 
 def _cpu() -> str:
-    """This machine's: a run's tables name none."""
-    import torch  # here: whoever only reads curves does without it
+    """Returns the name of this machine's CPU, which a run's tables do not have."""
+    import torch  # imported here, because reading curves does not need it
 
     from trainables.machine import describe
 
@@ -119,10 +119,10 @@ def _cpu() -> str:
 
 
 def read(path: Path) -> RecordedCurves:
-    """The curves of a file. Raises ValueError if it is none."""
+    """Reads the curves of a file. Raises ValueError if there is no such file, or if it is not a file of curves."""
     table, facts = _open(path)
     num_reports = facts["max_epochs"] * facts["reports_per_epoch"]
-    # Others were ended by their recipe's patience
+    # Shorter curves were ended by their recipe's patience
     rows = [row for row in table.to_pylist() if len(row["val_score"]) == num_reports]
     return RecordedCurves(
         facts,
@@ -138,13 +138,13 @@ def _open(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         table = pq.ParquetFile(path).read(use_threads=False)
         return table, json.loads((table.schema.metadata or {})[FACTS])
     except FileNotFoundError:
-        raise ValueError(f"curves={path}: there is no such file; record=RUN makes one of a run") from None
+        raise ValueError(f"curves={path}: there is no such file; record=RUN makes one from a run") from None
     except (pa.ArrowException, KeyError) as error:
         raise ValueError(f"curves={path}: not a file of recorded curves ({error}); record=RUN makes one") from None
 
 
 def _as_in_first_run(seconds_NS: Array, runs: list[int]) -> Array:
-    """Machines differ; what two runs' candidates cost in the median does not, since all are drawn alike."""
+    """Scales seconds so that the median candidate of each run costs the same; all runs draw from one distribution."""
     runs_N, medians_N = np.array(runs), np.median(seconds_NS, axis=1)
     factors = {run: np.median(medians_N[runs_N == runs[0]]) / np.median(medians_N[runs_N == run]) for run in {*runs}}
     return seconds_NS * np.array([factors[run] for run in runs])[:, None]

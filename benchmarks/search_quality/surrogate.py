@@ -1,12 +1,11 @@
 """A surrogate of training: gives any candidate a curve and a cost like those of recorded candidates near it.
 
-A Gaussian process over the space's parameters, the network's size and its MACs, in numpy, for all
-places of a curve at once. It works on normal scores (a score's rank among those recorded at its place, as a quantile of
-the normal distribution): diverged candidates would pull at anything else. What it cannot tell is not smoothed away, or
-searching would be too easy: a candidate's curve is the expected one plus the whole leave-one-out error of one of the
-recorded candidates nearest to it, drawn by chance. So curves keep their spread, and a good first epoch says as much, or
-as little, of the last one as it did in the recording. `LeaveOneOut` says how much the surrogate knows: with a rank
-correlation of 0, no sampler could win, and with 1, none would be needed.
+It is a Gaussian process over the space's parameters, the network's size and its MACs, fitted to all S steps of a curve
+at once. It predicts normal scores (a score's rank among those recorded at the same step, as a quantile of the normal
+distribution), because diverged candidates would distort the scores themselves. A smooth prediction would make searching
+too easy, so a candidate's curve is the expected one plus the leave-one-out errors of a nearby recorded candidate, drawn
+at random. Curves keep their spread, and a first epoch predicts the last one as well as it did in the recording.
+`LeaveOneOut` measures the surrogate: with a rank correlation of 0 no sampler could win, with 1 none would be needed.
 """
 
 from __future__ import annotations
@@ -26,35 +25,35 @@ from spaces.space import Parameter, Params
 
 SMALLEST_ERROR = 1e-5
 TAIL = 0.25
-"""Of the recorded candidates, the best ones whose scores say how those of still better ones would rise."""
+"""The share of recorded candidates, the best ones, from which scores above the best are extrapolated."""
 WIDTHS, NOISES = (0.5, 1.0, 2.0, 4.0, 8.0), (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Kernels that are tried: widths, in the median distance of two candidates, and variances of noise."""
+"""The kernels to choose from: widths in median distances of two candidates, and variances of the noise."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a candidate would report at each of the recording's places, and what a part of its training costs."""
+    """A candidate's score at each recorded step, and the cost of a step."""
 
     scores_S: Array
     part_seconds: float
-    """Of training up to the next place, with a validation there."""
+    """The seconds of training from one step to the next, with a validation."""
 
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """How well each recorded candidate is foretold by the others: its last score and the seconds of a part."""
+    """How well the last score and the cost of each recorded candidate are predicted from the others."""
 
     rank_correlation: float
     nearest_rank_correlation: float
-    """Of the nearest neighbour's score alone, in place of the surrogate's."""
+    """The rank correlation if the nearest candidate's score is the prediction."""
     variance_explained: float
-    """Of the normal scores, R²."""
+    """R² of the normal scores."""
     seconds_variance_explained: float
-    """Of the logarithms, R²."""
+    """R² of the logarithms of the seconds."""
 
 
 class Surrogate:
-    """Gives a candidate the curve that it might have had; the same one whenever candidate and seed are the same."""
+    """Gives a candidate a curve that depends only on the candidate and the seed."""
 
     def __init__(self, recorded: RecordedCurves, neighbours: int) -> None:
         self.recorded, self.neighbours = recorded, neighbours
@@ -62,7 +61,7 @@ class Surrogate:
         self._x_NF = np.array([self._features.of(*each) for each in drawn])
         self._quantiles = Quantiles(recorded.scores_NS)
         self._scores = GaussianProcess(self._x_NF, self._quantiles.normal_scores_NS)
-        # A candidate's parts all cost the same, but for what else the machine did meanwhile
+        # All parts of a candidate cost the same, except for other load on the machine
         self._log_seconds = np.log(np.median(recorded.seconds_NS, axis=1))[:, None]
         self._seconds = GaussianProcess(self._x_NF, self._log_seconds)
 
@@ -72,7 +71,7 @@ class Surrogate:
         random = np.random.default_rng([seed, zlib.crc32(candidate.to_json().encode())])
         like = random.choice(np.argsort(distances_N, kind="stable")[: self.neighbours])
         scores_S = self._scores.expected(distances_N) + self._scores.left_out_errors[like]
-        # Of the seconds, the expected ones alone: most of the error is what else the machine did
+        # The expected seconds without an error, which is mostly other load on the machine
         return Curve(self._quantiles.scores(scores_S), math.exp(self._seconds.expected(distances_N)[0]))
 
     @cached_property
@@ -90,20 +89,20 @@ class Surrogate:
 
 
 class Features:
-    """A candidate as a point: the squared distance of two counts the choices that differ, numbers by their range.
+    """Encodes candidates as points whose squared distance counts the differing choices.
 
-    A number that only one of two candidates has differs by at least 1. The network's size and its MACs, which many
-    parameters work on together, stand beside them, by the recorded range of their logarithms.
+    Numbers are scaled by their range; a number that only one of two candidates has counts at least 1. The network's
+    size and MACs, on which many parameters act together, are added, scaled by the recorded range of their logarithms.
     """
 
     def __init__(self, recorded: RecordedCurves) -> None:
         self.parameters = recorded.task.space.parameters
         sizes = np.array([_sizes(candidate) for candidate in recorded.candidates])
-        self._least, self._range = sizes.min(axis=0), np.ptp(sizes, axis=0) + 1e-9
+        self._min, self._range = sizes.min(axis=0), np.ptp(sizes, axis=0) + 1e-9
 
     def of(self, params: Params, candidate: Candidate) -> Array:
         chosen = [number for parameter in self.parameters for number in _coordinates(parameter, params)]
-        return np.array([*chosen, *(_sizes(candidate) - self._least) / self._range])
+        return np.array([*chosen, *(_sizes(candidate) - self._min) / self._range])
 
 
 def _sizes(candidate: Candidate) -> Array:
@@ -124,10 +123,10 @@ def _coordinates(parameter: Parameter, params: Params) -> list[float]:
 
 
 class Quantiles:
-    """Scores as quantiles of the normal distribution and back, at each place by the scores that were recorded there.
+    """Converts scores to quantiles of the normal distribution and back, separately for each step.
 
-    Above the best of them, the logarithm of the error goes on as it falls within the best quarter; below the worst
-    there is nothing.
+    Above the best recorded score, the logarithm of the error keeps falling as it does within the best quarter; no score
+    is below the worst recorded one.
     """
 
     def __init__(self, scores_NS: Array) -> None:
@@ -136,21 +135,21 @@ class Quantiles:
         self._normal_N = np.array([NormalDist().inv_cdf((n + 0.5) / num) for n in range(num)])
         tail = min(int((1 - TAIL) * num), num - 2)
         self._slope_S = np.polyfit(self._normal_N[tail:], self._goodness_NS[tail:], 1)[0]
-        # Equal scores have the mean of their quantiles
+        # Equal scores get the mean of their quantiles
         middle = [(column[:, None] > column).sum(1) + (column[:, None] >= column).sum(1) for column in scores_NS.T]
         self.normal_scores_NS = np.array([[NormalDist().inv_cdf(m / (2 * num)) for m in each] for each in middle]).T
 
     def scores(self, normal_S: Array) -> Array:
-        place_S = np.interp(normal_S, self._normal_N, np.arange(len(self._normal_N)))
-        below_S = np.minimum(place_S.astype(int), len(self._normal_N) - 2)
+        rank_S = np.interp(normal_S, self._normal_N, np.arange(len(self._normal_N)))
+        below_S = np.minimum(rank_S.astype(int), len(self._normal_N) - 2)
         steps = np.arange(len(normal_S))
         low, high = self._goodness_NS[below_S, steps], self._goodness_NS[below_S + 1, steps]
         beyond_S = np.maximum(normal_S - self._normal_N[-1], 0) * self._slope_S
-        return 1 - np.exp(-(low + (high - low) * (place_S - below_S) + beyond_S))
+        return 1 - np.exp(-(low + (high - low) * (rank_S - below_S) + beyond_S))
 
 
 class GaussianProcess:
-    """Regression of several targets [N, T] on points [N, F], all with the kernel that leaves out one best."""
+    """Regression of several targets [N, T] on points [N, F], with the kernel of the smallest leave-one-out error."""
 
     def __init__(self, x_NF: Array, y_NT: Array) -> None:
         self._squares = squared_distances(x_NF, x_NF)
@@ -160,11 +159,11 @@ class GaussianProcess:
         (self._weights_NT, self.left_out_errors), self._width = min(fits, key=lambda fit: (fit[0][1] ** 2).sum())
 
     def expected(self, squares_N: Array) -> Array:
-        """The targets [T] expected at a point, by its squared distances to all of those that are known."""
+        """Returns the targets [T] expected at a point, given its squared distances to all N known points."""
         return self._mean_T + self._kernel(squares_N, self._width) @ self._weights_NT
 
     def _fit(self, y_NT: Array, width: float, noise: float) -> tuple[Array, Array]:
-        """Weights, and the errors at each point if it is left out (Rasmussen and Williams 2006, 5.4.2)."""
+        """Returns weights and leave-one-out errors, both [N, T] (Rasmussen and Williams 2006, section 5.4.2)."""
         inverse = np.linalg.inv(self._kernel(self._squares, width) + noise * np.eye(len(y_NT)))
         weights_NT = inverse @ y_NT
         return weights_NT, weights_NT / np.diag(inverse)[:, None]
@@ -178,6 +177,6 @@ def squared_distances(x_NF: Array, y_MF: Array) -> Array:
 
 
 def rank_correlation(x_N: Array, y_N: Array) -> float:
-    """Spearman's."""
+    """Returns Spearman's rank correlation."""
     ranks = [(each[:, None] > each).sum(1) + (each[:, None] >= each).sum(1) for each in (x_N, y_N)]
     return float(np.corrcoef(ranks)[0, 1])

@@ -20,7 +20,7 @@ SHARE_GOOD, MAX_GOOD = 0.1, 25
 """The share of all trials that counts as good, and the maximum number of them. Optuna's defaults."""
 NUM_EI_CANDIDATES = 8
 """The number of samples of which the best becomes a draw: a third of Optuna's default, which costs less and was found
-no worse by benchmarks/search_quality/played.py, part=tpe."""
+no worse in played searches (docs/benchmarks/search-quality.md)."""
 DRAWS_PER_BATCH = 4
 """The number of draws that are prepared at once, after the first one: several share most of the cost of one."""
 

@@ -1,4 +1,4 @@
-"""The benchmark of search quality: its recorded curves, its surrogate, and the searches that it plays."""
+"""Tests of the search quality benchmark: its recorded curves, its surrogate and its played searches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VAL_SHARE = 0.2
 
 
 def recorded(error: Callable[[Params], float], num: int = 40) -> RecordedCurves:
-    """Random candidates whose error halves with every epoch; parts take as many seconds as there are stages."""
+    """Returns random candidates whose error halves with every epoch; a part takes one second per stage."""
     study = Study(
         NoJournal(),
         space=TASK.space,
@@ -65,7 +65,7 @@ def test_scores_come_back_from_their_quantiles():
     assert back == pytest.approx(scores)
 
 
-def test_beyond_what_was_recorded_better_ones_are_better_and_worse_ones_are_the_worst():
+def test_scores_rise_above_the_best_recorded_one_and_never_fall_below_the_worst():
     scores = np.random.default_rng(0).uniform(0.5, 0.99, (30, 1))
     quantiles = Quantiles(scores)
     good, better = (float(quantiles.scores(np.array([normal]))[0]) for normal in (3.0, 4.0))
@@ -73,7 +73,7 @@ def test_beyond_what_was_recorded_better_ones_are_better_and_worse_ones_are_the_
     assert quantiles.scores(np.array([-9.0])) == pytest.approx(scores.min())
 
 
-def test_a_candidate_has_the_same_curve_again_but_another_one_by_another_seed(surrogate: Surrogate):
+def test_a_candidate_has_the_same_curve_with_the_same_seed_only(surrogate: Surrogate):
     params, candidate = surrogate.recorded.params[0], surrogate.recorded.candidates[0]
     first, again, other = (surrogate.curve(params, candidate, seed) for seed in (0, 0, 1))
     assert (first.scores_S == again.scores_S).all()
@@ -81,7 +81,7 @@ def test_a_candidate_has_the_same_curve_again_but_another_one_by_another_seed(su
     assert (np.diff(first.scores_S) > 0).all()
 
 
-def test_what_parameters_decide_is_foretold_and_what_chance_decides_is_not(surrogate: Surrogate):
+def test_the_surrogate_predicts_effects_of_parameters_but_not_chance(surrogate: Surrogate):
     chance = np.random.default_rng(0)
     noise = Surrogate(recorded(lambda _: chance.uniform(0.1, 0.5)), neighbours=5)
     assert surrogate.left_out.rank_correlation > 0.7
@@ -89,7 +89,7 @@ def test_what_parameters_decide_is_foretold_and_what_chance_decides_is_not(surro
     assert noise.left_out.variance_explained < 0.2
 
 
-def test_trials_that_nothing_stops_cost_the_same_but_for_their_validations(surrogate: Surrogate):
+def test_more_reports_per_epoch_cost_only_their_validations(surrogate: Surrogate):
     def cost(reports_per_epoch: int) -> float:
         strategy = Strategy(sampler="random", grace_epochs=None, reports_per_epoch=reports_per_epoch)
         return play(strategy, surrogate, 0, VAL_SHARE, num_trials=3).spent[-1]
@@ -97,10 +97,10 @@ def test_trials_that_nothing_stops_cost_the_same_but_for_their_validations(surro
     assert cost(1) / cost(4) == pytest.approx((4 * (1 - VAL_SHARE) + VAL_SHARE) / 4)
 
 
-def test_the_best_of_a_search_is_that_of_its_trials_that_were_trained_to_their_end(surrogate: Surrogate):
+def test_the_best_score_of_a_search_comes_from_trials_that_were_trained_to_the_end(surrogate: Surrogate):
     played = play(replace(DEFAULT, grace_epochs=None), surrogate, 0, VAL_SHARE, num_trials=4)
     assert math.isnan(played.best_at(played.spent[2]))
-    assert played.best_at(math.inf) == played.best_after(4) > 0.9
+    assert played.best_at(math.inf) == played.best[-1] > 0.9
     pruned = play(DEFAULT, surrogate, 0, VAL_SHARE, num_trials=12)
     assert pruned.spent[-1] < 12 / 4 * played.spent[-1]
     assert sorted(pruned.best[-5:]) == pruned.best[-5:]
@@ -111,7 +111,7 @@ def test_a_search_stops_when_its_seconds_are_spent(surrogate: Surrogate):
     assert played.spent[-2] < 100 <= played.spent[-1]
 
 
-def test_the_whole_curves_of_a_run_are_packed_and_read_back(tmp_path: Path):
+def test_complete_curves_of_a_run_are_packed_and_read_back(tmp_path: Path):
     made = recorded(error_of_optimizer, num=3)
     write_run(tmp_path / "run", made, [Status.COMPLETE, Status.RUNNING, Status.COMPLETE])
     assert pack(tmp_path / "run", tmp_path / "curves.parquet") == 2
@@ -122,7 +122,7 @@ def test_the_whole_curves_of_a_run_are_packed_and_read_back(tmp_path: Path):
     assert back.facts["dataset"]["fingerprint"] == "f"
 
 
-def test_runs_with_other_seeds_add_to_a_file_and_one_that_went_on_is_read_again(tmp_path: Path):
+def test_a_run_with_another_seed_is_added_and_a_continued_run_replaces_its_curves(tmp_path: Path):
     made, path = recorded(error_of_optimizer, num=3), tmp_path / "curves.parquet"
     write_run(tmp_path / "first", made, [Status.COMPLETE, Status.RUNNING, Status.COMPLETE])
     write_run(tmp_path / "other", made, [Status.COMPLETE, Status.FAILED, Status.FAILED], seed=1, seconds=2.0)
@@ -134,7 +134,7 @@ def test_runs_with_other_seeds_add_to_a_file_and_one_that_went_on_is_read_again(
     assert (back.seconds_NS == 1).all()  # the other machine took twice as long for the same candidates
 
 
-def test_curves_of_another_kind_are_refused(tmp_path: Path):
+def test_curves_with_another_budget_are_refused(tmp_path: Path):
     made, path = recorded(error_of_optimizer, num=1), tmp_path / "curves.parquet"
     for name, max_params in (("first", 9_999), ("other", 5_000)):
         write_run(tmp_path / name, made, [Status.COMPLETE], max_params=max_params)
@@ -143,7 +143,7 @@ def test_curves_of_another_kind_are_refused(tmp_path: Path):
         pack(tmp_path / "other", path)
 
 
-def test_a_file_that_is_none_and_a_run_without_a_whole_trial_are_refused(tmp_path: Path):
+def test_an_invalid_file_and_a_run_without_a_complete_trial_are_refused(tmp_path: Path):
     (tmp_path / "text").write_text("text")
     for name in ("text", "nothing"):
         with pytest.raises(ValueError, match="curves="):
@@ -155,7 +155,7 @@ def test_a_file_that_is_none_and_a_run_without_a_whole_trial_are_refused(tmp_pat
         pack(tmp_path / "nothing", tmp_path / "curves.parquet")
 
 
-def test_a_difference_counts_in_standard_errors_of_pairs_and_what_is_missing_does_not():
+def test_a_paired_difference_is_in_standard_errors_and_leaves_missing_pairs_out():
     luck = np.random.default_rng(0).normal(size=20)
     assert standard_errors_above(luck + 0.1 + 0.01 * luck**2, luck) > 20
     assert standard_errors_above(luck, luck) == 0
@@ -164,7 +164,7 @@ def test_a_difference_counts_in_standard_errors_of_pairs_and_what_is_missing_doe
     assert standard_errors_above(np.full(20, np.nan), luck) == 0
 
 
-def test_ranks_correlate_where_values_do_not_have_to():
+def test_rank_correlation_depends_on_the_order_only():
     x = np.arange(9.0)
     assert rank_correlation(x, np.exp(x)) == pytest.approx(1)
     assert rank_correlation(x, -(x**3)) == pytest.approx(-1)

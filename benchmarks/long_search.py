@@ -1,11 +1,13 @@
-"""A search of thousands of trials: what the driver spends on each, early and late, and what is left behind.
+"""Claim: the driver costs as little for the last of thousands of trials as for the first hundreds.
 
-    python -m benchmarks.search_quality.long_search
+    python -m benchmarks.long_search
 
-The whole command with all its parts, on made data, but for the training: a fake trial reports at once, larger networks
-higher scores, so that TPE goes where most draws are over the budget. Trials are taken in windows of a hundred; the
-driver's CPU seconds in a window are those of its process from the window's first suggestion to the next one's. Then the
-run is asked for one more trial: from the command to that trial's suggestion is what it takes to read the journal.
+It runs the whole command on made data; only training is fake. A fake trial reports immediately, and larger networks
+report higher scores, so that TPE proposes candidates near the budget, where most draws are rejected.
+
+Measured are the driver's CPU seconds in windows of a hundred trials (from the first suggestion of a window to the first
+of the next), the time of each suggestion, memory, and the files that remain. Then the same run gets one more trial: the
+time from the command to that trial's suggestion is the time to resume.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 
 from search.cluster.connection import QUIET
 
-os.environ.update(QUIET)  # before Ray is imported, as in the command itself
+os.environ.update(QUIET)  # must be set before Ray is imported
 
 import numpy as np
 import psutil
@@ -46,13 +48,13 @@ MAX_MEMORY, MAX_FILES, MAX_RESUME_SECONDS = 700 * 2**20, 20, 20.0
 @dataclass
 class Settings:
     trials: int = key(5_000, "trials of the search")
-    reports: int = key(10, "reports of each")
-    slots: int = key(2, "trials side by side")
-    early: int = key(500, "the trial that the last one is compared with")
+    reports: int = key(10, "reports of each trial")
+    slots: int = key(2, "trials in parallel")
+    early: int = key(500, "number of the early trial that the last one is compared with")
 
 
 class LargerIsBetter(Fake):
-    """As in most searches: so the best candidates lie at the edge of the budget."""
+    """A fake trial whose score grows with the network, so that the best candidates are near the budget's limit."""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         super().reset_config(new_config)
@@ -63,9 +65,9 @@ class LargerIsBetter(Fake):
 
 @dataclass
 class Marks:
-    """When each suggestion was asked for, how long it took, and what the process had spent until then."""
+    """For each suggestion: its start, its duration, and the process's CPU seconds and memory before it."""
 
-    began: list[float] = field(default_factory=list)
+    started: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
@@ -74,7 +76,7 @@ class Marks:
         def watched(study: Study) -> Any:
             self.cpu.append(time.process_time())
             self.memory.append(psutil.Process().memory_info().rss)
-            self.began.append(time.monotonic())
+            self.started.append(time.monotonic())
             start = time.perf_counter()
             try:
                 return suggest(study)
@@ -83,12 +85,12 @@ class Marks:
 
         return watched
 
-    def cpu_a_trial(self, last: int) -> float:
-        """In the window that ends with this trial."""
+    def cpu_per_trial(self, last: int) -> float:
+        """Returns the CPU seconds per trial in the window that ends with this trial."""
         return (self.cpu[last - 1] - self.cpu[last - 1 - WINDOW]) / WINDOW
 
     def slowest(self, last: int) -> float:
-        """The 99th percentile of the suggestions of five windows up to this trial."""
+        """Returns the 99th percentile of the suggestion times in the five windows up to this trial."""
         return float(np.quantile(self.seconds[max(0, last - 5 * WINDOW) : last], 0.99))
 
 
@@ -102,15 +104,15 @@ def main() -> None:
         seconds, spent, memory = search(settings, settings.trials, address, folder)
         print_windows(settings, marks)
         files = [path for path in Path(folder, "a").rglob("*") if path.is_file() and path.parent.name != "models"]
-        began = time.monotonic()
+        start = time.monotonic()
         search(settings, settings.trials + 1, address, folder)
-        resumed = marks.began[-1] - began
+        resumed = marks.started[-1] - start
     late, early = settings.trials, settings.early
     checks = [
-        ("driver CPU a trial, all included", 1000 * spent / late, 1000 * MAX_TRIAL_SECONDS, "ms"),
+        ("driver CPU per trial, all included", 1000 * spent / late, 1000 * MAX_TRIAL_SECONDS, "ms"),
         (
             f"its growth, from trial {early} to {late}",
-            marks.cpu_a_trial(late) / marks.cpu_a_trial(early),
+            marks.cpu_per_trial(late) / marks.cpu_per_trial(early),
             MAX_GROWTH,
             "",
         ),
@@ -133,31 +135,33 @@ def main() -> None:
 
 
 def search(settings: Settings, trials: int, address: str, folder: str) -> tuple[float, float, float]:
-    """The command, and the seconds, the CPU seconds, and the bytes of memory at its peak that it took."""
-    asked = [f"num_trials={trials}", f"max_epochs={settings.reports}", f"grace_epochs={settings.reports}", "data=made"]
-    asked += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
-    began, cpu = time.monotonic(), time.process_time()
+    """Runs the command; returns its seconds, CPU seconds and peak memory in bytes."""
+    words = [f"num_trials={trials}", f"max_epochs={settings.reports}", f"grace_epochs={settings.reports}", "data=made"]
+    words += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
+    start, cpu = time.monotonic(), time.process_time()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        code = run.main([*asked, "confirm.top_k=0"])
-    spent = time.monotonic() - began, time.process_time() - cpu, peak_memory()
+        code = run.main([*words, "confirm.top_k=0"])
+    spent = time.monotonic() - start, time.process_time() - cpu, peak_memory()
     assert code == 0, f"the search ended with {code}"
     assert len(results.load("tiny10k", Path(folder), table="curves")) == trials * settings.reports
     return spent
 
 
 def print_windows(settings: Settings, marks: Marks) -> None:
-    print("| trials | driver CPU, ms a trial | suggestion, ms: median | 99th percentile | MiB |\n|---|---|---|---|---|")
+    print(
+        "| trials | driver CPU, ms per trial | suggestion, ms: median | 99th percentile | MiB |\n|---|---|---|---|---|"
+    )
     for last in range(settings.early, settings.trials + 1, settings.early):
         median = 1000 * statistics.median(marks.seconds[last - WINDOW : last])
         print(
-            f"| {last - WINDOW} to {last} | {1000 * marks.cpu_a_trial(last):.1f} | {median:.1f} "
+            f"| {last - WINDOW} to {last} | {1000 * marks.cpu_per_trial(last):.1f} | {median:.1f} "
             f"| {1000 * marks.slowest(last):.1f} | {marks.memory[last - 1] / 2**20:.0f} |",
             flush=True,
         )
 
 
 def peak_memory() -> float:
-    """Of this process, in bytes."""
+    """Returns this process's peak memory in bytes."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
