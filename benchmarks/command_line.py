@@ -1,4 +1,4 @@
-"""What the benchmarks share: key=value arguments, MNIST in its original files, and a spread in a few words."""
+"""Helpers of all benchmarks: key=value arguments, MNIST's original files, and means with standard deviations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Settings = TypeVar("Settings")
 
 
 def read_settings(schema: type[Settings], name: str, claim: str) -> Settings:
-    """The settings of `python -m benchmarks.NAME key=value ...`; `--help` prints them and ends."""
+    """Reads the settings of `python -m benchmarks.NAME key=value ...`; `--help` prints them and exits.
+
+    An invalid key or value ends the process with a message on stderr.
+    """
     command = f"python -m benchmarks.{name}"
     if {"--help", "-h"} & set(sys.argv[1:]):
         print("\n".join([f"usage: {command} [key=value ...]", "", claim, "", "Keys:", *keys_help(schema)]))
@@ -34,7 +37,10 @@ def read_settings(schema: type[Settings], name: str, claim: str) -> Settings:
 
 
 def load_mnist(data_dir: str | None) -> tuple[Path, Splits]:
-    """MNIST's folder and its splits; the digits that stand in for it elsewhere would prove no claim."""
+    """Returns the data folder and MNIST's splits; ends the process if MNIST is unavailable.
+
+    Made digits, the fallback of a search, would prove no claim.
+    """
     folder = Path(data_dir).expanduser() if data_dir else default_data_dir()
     try:
         return folder, MNIST.load("original", folder, print)
@@ -43,7 +49,7 @@ def load_mnist(data_dir: str | None) -> tuple[Path, Splits]:
 
 
 def mean_and_sd(values: Sequence[float]) -> str:
-    """Accuracies (0 to 1) as '98.65 ± 0.08%', with the sample's standard deviation."""
+    """Formats accuracies (0 to 1) as '98.65 ± 0.08%', with the sample's standard deviation."""
     sd = f"{100 * statistics.stdev(values):.2f}" if len(values) > 1 else "?"
     return f"{100 * statistics.mean(values):.2f} ± {sd}%"
 

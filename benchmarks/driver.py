@@ -1,11 +1,14 @@
-"""What the driver costs, by the number of trials side by side: CPU time for each trial and report, and idle slots.
+"""Claim: one driver feeds as many slots as a small cluster has; past that, slots wait for it.
 
     python -m benchmarks.driver workers=[8,32,96]
 
-The whole command with all its parts, on made data, but for the training: a fake trial sleeps for `seconds`, leaves a
-checkpoint of the size of tiny10k's, and reports. Ray counts as many CPUs as there are workers. The first trials wait
-until there is one in each worker, since starting so many takes longer than their reports; slots count as busy from then
-to the last end, for as long as reports must take. Two lengths of trials tell the cost of a report from that of a trial.
+It runs the whole command on made data; only training is fake. A fake trial sleeps for `seconds`, saves a checkpoint of
+the size of tiny10k's, and reports. Ray counts as many CPUs as there are workers.
+
+Measured are CPU seconds of the driver, the checkpoint store, Ray and the workers, and the share of time in which slots
+are busy. The first trials wait for each other until every worker has one, because starting the workers takes longer
+than their reports; busy time counts from then on. Two lengths of trials separate the cost of a report from the cost of
+a trial.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Any
 
 from search.cluster.connection import QUIET
 
-os.environ.update(QUIET)  # before Ray is imported, as in the command itself
+os.environ.update(QUIET)  # must be set before Ray is imported
 
 import numpy as np
 import psutil
@@ -42,19 +45,19 @@ from trainables.trial_spec import TrialSpec
 CLAIM = "Claim: one driver feeds as many slots as a small cluster has; past that, slots wait for it."
 CHECKPOINT_BYTES = 150_000
 PARTS = {"ray::CheckpointStore": "store", "ray::_Inner": "workers"}
-"""What is none of these is Ray's own."""
+"""Parts of the names of processes, and the names of their rows; all other processes count as Ray's own."""
 
 
 @dataclass
 class Settings:
-    workers: list[int] = key([8, 32, 96], "trials side by side")
+    workers: list[int] = key([8, 32, 96], "numbers of trials in parallel")
     trials: int = key(128, "trials of each search")
     reports: list[int] = key([4, 16], "reports of a trial: two lengths")
-    seconds: float = key(1.0, "from report to report")
+    seconds: float = key(1.0, "seconds between two reports of a trial")
 
 
 class Fake(tune.Trainable):
-    """A trial that sleeps where another trains; its scores are its number's own noise."""
+    """A trial that sleeps instead of training; its scores are noise that depends on its number."""
 
     def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None, threads: int = 1) -> None:
         assert arrays is not None
@@ -94,7 +97,7 @@ class Fake(tune.Trainable):
 
 
 def await_others(number: int) -> None:
-    """Until as many trials have come here as there are workers, or as there are trials at all."""
+    """Waits until FAKE_TOGETHER trials have called this."""
     folder, needed = Path(os.environ["FAKE_FOLDER"]), int(os.environ["FAKE_TOGETHER"])
     (folder / str(number)).touch()
     while len(os.listdir(folder)) < needed:
@@ -105,7 +108,7 @@ def main() -> None:
     settings = read_settings(Settings, "driver", CLAIM)
     os.environ["FAKE_SECONDS"] = str(settings.seconds)
     tuning.TrialTrainable = Fake  # type: ignore[misc]
-    print("| workers | trials | reports a trial | seconds | slots busy | driver, CPU s | store | Ray | workers |")
+    print("| workers | trials | reports per trial | seconds | slots busy | driver, CPU s | store | Ray | workers |")
     print("|---|---|---|---|---|---|---|---|---|")
     few, many = settings.reports
     for workers in settings.workers:
@@ -114,27 +117,27 @@ def main() -> None:
         long = measure(workers, settings.trials, many, settings.seconds)
         report = (long - short) / (settings.trials * (many - few))
         trial = (short - half) / (settings.trials - settings.trials // 2) - few * report
-        print(f"\n{workers} workers: {1000 * trial:.1f} ms a trial, {1000 * report:.1f} ms a report\n", flush=True)
+        print(f"\n{workers} workers: {1000 * trial:.1f} ms per trial, {1000 * report:.1f} ms per report\n", flush=True)
 
 
 def measure(workers: int, trials: int, reports: int, report_seconds: float) -> float:
-    """Runs a search, prints its row, and says how many CPU seconds the driver took."""
+    """Runs a search, prints its row, and returns the driver's CPU seconds."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        together(min(workers, trials)) as began,
+        together(min(workers, trials)) as all_started_at,
         local_cluster(workers) as (address, head),
         Watch(head) as watch,
     ):
-        asked = [f"num_trials={trials}", f"max_epochs={reports}", f"grace_epochs={reports}", "data=made"]
-        asked += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
+        words = [f"num_trials={trials}", f"max_epochs={reports}", f"grace_epochs={reports}", "data=made"]
+        words += [f"address={address}", f"runs_dir={folder}", "run=a", "references=false", "report=false"]
         start = time.monotonic()
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-            code = run.main([*asked, "confirm.top_k=0"])
+            code = run.main([*words, "confirm.top_k=0"])
         seconds = time.monotonic() - start
         assert code == 0, f"the search ended with {code}"
         assert len(results.load("tiny10k", Path(folder), table="curves")) == trials * reports
         last_end = results.load("tiny10k", Path(folder))["ended_at"].max().timestamp()
-        busy = trials * reports * report_seconds / (min(workers, trials) * (last_end - began()))
+        busy = trials * reports * report_seconds / (min(workers, trials) * (last_end - all_started_at()))
     cells = [f"{watch.spent[part]:.1f}" for part in ("driver", "store", "Ray", "workers")]
     print(f"| {workers} | {trials} | {reports} | {seconds:.0f} | {busy:.0%} | {' | '.join(cells)} |", flush=True)
     return watch.spent["driver"]
@@ -142,9 +145,9 @@ def measure(workers: int, trials: int, reports: int, report_seconds: float) -> f
 
 @contextmanager
 def together(num_trials: int) -> Iterator[Callable[[], float]]:
-    """So many fake trials wait for each other; gives when the last of them came, in seconds since 1970.
+    """Makes the first `num_trials` fake trials wait for each other; yields the time when all had started (Unix time).
 
-    To be entered before there are workers, which hear of it as they start.
+    Enter it before there are workers: they inherit it through the environment.
     """
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(FAKE_FOLDER=folder, FAKE_TOGETHER=str(num_trials))
@@ -152,7 +155,7 @@ def together(num_trials: int) -> Iterator[Callable[[], float]]:
 
 
 class Watch:
-    """CPU seconds of this process and of Ray's, by their part: looked at often, since some end in between."""
+    """Measures CPU seconds of this process and of Ray's, by part. It samples every second, because processes end."""
 
     def __init__(self, head: psutil.Process) -> None:
         self.head, self.over = head, threading.Event()
@@ -172,7 +175,7 @@ class Watch:
 
     @property
     def spent(self) -> Counter[str]:
-        """By part: driver, store, Ray, workers."""
+        """Returns CPU seconds by part: driver, store, Ray, workers."""
         spent: Counter[str] = Counter()
         for (part, process), seconds in self.last.items():
             spent[part] += seconds - self.first.get((part, process), 0.0)
@@ -201,7 +204,7 @@ def _spent(process: psutil.Process) -> float:
 
 @contextmanager
 def local_cluster(num_cpus: int) -> Iterator[tuple[str, psutil.Process]]:
-    """A Ray of its own that counts so many CPUs: its address and its first process."""
+    """Starts a separate Ray that counts `num_cpus` CPUs; yields its address and its first process."""
     port = free_port()
     with ray_head(port, {"num-cpus": num_cpus}, os.environ, Path(os.devnull)) as head:
         yield f"127.0.0.1:{port}", psutil.Process(head)

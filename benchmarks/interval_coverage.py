@@ -1,15 +1,16 @@
-"""How often a 95% interval of a finalist's score holds the true one, beside an interval over seeds alone.
+"""Claim: 95% intervals contain the true score in 92 to 97% of cases, whether seeds or images vary.
 
     python -m benchmarks.interval_coverage
 
-Finalists are simulated, so that the truth is known. Images have difficulties that all seeds share, seeds have an
-ability of their own or not, and what a seed makes of an image has a part of chance. A classifier is right where the sum
-of these is positive; an error is their lognormal product, which is skewed. The truth is the mean over all seeds and all
-images; with one seed, where an interval covers the images alone, it is that seed's mean over all images.
+The peer is an interval over the seeds' means alone. Finalists are simulated, so that the truth is known. Images have
+difficulties that all seeds share, seeds may differ in ability, and the result of a seed on an image is partly random. A
+classifier is right if the sum of these is positive; an error is a product of lognormal factors, so errors are skewed.
+The truth is the mean over all seeds and images; with one seed, where the interval covers images only, it is that seed's
+mean over all images.
 
-A cell is a number of images and of seeds, and one way that seeds and images vary; the printed range is the lowest and
-the highest coverage of its cells. Cells where fewer than FEW_ERRORS mistakes are expected over all images and seeds are
-counted apart: an interval of what may be no mistake at all cannot hold the truth in 95% of cases, only in more.
+A cell is a number of images, a number of seeds, and one way in which seeds and images vary; a row prints the lowest and
+the highest coverage of its cells. Cells in which fewer than FEW_ERRORS mistakes are expected are counted separately: if
+there may be no mistake at all, an interval covers the truth more often than in 95% of cases.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from benchmarks.command_line import read_settings
 from results.analysis import intervals
 from results.keys import key
 
-CLAIM = "Claim: 95% intervals hold the true score in 92 to 97% of cases, whatever varies, seeds or images."
+CLAIM = "Claim: 95% intervals contain the true score in 92 to 97% of cases, whether seeds or images vary."
 ACCURACIES = (0.9, 0.98, 0.993, 0.999)
 IMAGE_SPREAD = 2.0
-"""Standard deviation of images' difficulties, where chance has 1: networks agree on most images."""
+"""The standard deviation of images' difficulties, that of chance being 1: networks agree on most images."""
 SEED_SPREADS = {"seeds alike": 0.0, "seeds vary": 0.1, "seeds vary much": 0.3}
 SKEWS = {"errors little skewed": 0.4, "errors skewed": 0.8}
 ERROR_SEED_SPREADS = (0.0, 0.02, 0.1)
 SHARED = 0.9
-"""Correlation of an image's difficulties for two finalists."""
+"""The correlation of an image's difficulties for two finalists."""
 FEW_ERRORS = 5
 GOOD = (0.92, 0.97)
 
 Interval = tuple[float, float]
 Draw = Callable[[np.random.Generator, int, int], tuple[np.ndarray, float]]
-"""Of seeds and images: scores [S, N], and the truth."""
+"""Given numbers of seeds and images, draws scores [S, N] and returns them with the true score."""
 
 
 @dataclass
@@ -46,22 +47,22 @@ class Settings:
     simulations: int = key(1000, "simulated confirmations for each cell")
     images: list[int] = key([36, 270, 1000, 10000], "numbers of test images")
     seeds: list[int] = key([1, 3, 5], "numbers of seeds")
-    seed: int = key(1, "of the random numbers")
+    seed: int = key(1, "seed of the random numbers")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is estimated, by an interval over seeds and images, and how it is simulated."""
+    """A kind of estimate: the product's interval for it, and its simulations."""
 
     name: str
     interval: Callable[[np.ndarray], Interval]
     draws: Sequence[tuple[str, Draw, float]]
-    """What varies, the simulation, and how many mistakes are expected of one seed on one image (of errors: many)."""
+    """For each simulation: what varies, the draw, and the mistakes expected per seed and image (1 for errors)."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One kind, one way to vary, and so many seeds and images: the share of intervals that hold the truth."""
+    """The share of intervals that contain the truth, for one kind, one way to vary, and numbers of seeds and images."""
 
     kind: str
     varies: str
@@ -74,7 +75,7 @@ class Cell:
 
 
 def accuracy(share: float, seed_spread: float) -> Draw:
-    """One classifier's right answers."""
+    """Simulates the right answers of one classifier."""
 
     def draw(rng: np.random.Generator, num_seeds: int, num_images: int) -> tuple[np.ndarray, float]:
         ability_S1, truth = _abilities(rng, num_seeds, share, seed_spread)
@@ -85,7 +86,7 @@ def accuracy(share: float, seed_spread: float) -> Draw:
 
 
 def accuracy_difference(share: float, gap: float, seed_spread: float) -> Draw:
-    """The right answers of one classifier less those of another that is worse by the gap."""
+    """Simulates the right answers of one classifier minus those of another whose accuracy is lower by `gap`."""
 
     def draw(rng: np.random.Generator, num_seeds: int, num_images: int) -> tuple[np.ndarray, float]:
         shared_N, right, truths = SHARED**0.5 * rng.normal(size=num_images), [], []
@@ -100,7 +101,7 @@ def accuracy_difference(share: float, gap: float, seed_spread: float) -> Draw:
 
 
 def error(skew: float, seed_spread: float) -> Draw:
-    """One denoiser's errors, 1 on average."""
+    """Simulates the errors of one denoiser, 1 on average."""
 
     def draw(rng: np.random.Generator, num_seeds: int, num_images: int) -> tuple[np.ndarray, float]:
         seeds_S1 = 1 + seed_spread * rng.normal(size=(num_seeds, 1))
@@ -111,7 +112,7 @@ def error(skew: float, seed_spread: float) -> Draw:
 
 
 def error_difference(skew: float, seed_spread: float) -> Draw:
-    """The errors of one denoiser less those of another whose errors are larger by 3%."""
+    """Simulates the errors of one denoiser minus those of another whose errors are larger by 3%."""
 
     def draw(rng: np.random.Generator, num_seeds: int, num_images: int) -> tuple[np.ndarray, float]:
         images_N, errors, truths = _lognormal(rng, skew, num_images), [], []
@@ -126,7 +127,7 @@ def error_difference(skew: float, seed_spread: float) -> Draw:
 
 
 def seeds_alone(scores_SN: np.ndarray) -> Interval:
-    """The peer: Student's t over the seeds' means."""
+    """Returns the peer's interval: Student's t over the seeds' means."""
     by_seed = scores_SN.mean(axis=1)
     half = float(t.ppf(0.975, len(by_seed) - 1) * by_seed.std(ddof=1) / len(by_seed) ** 0.5)
     return float(by_seed.mean()) - half, float(by_seed.mean()) + half
@@ -139,13 +140,13 @@ def coverage(
     shape: tuple[int, int],
     n: int,
 ) -> list[float]:
-    """The share of n simulated confirmations of S seeds and N images in which each way's interval holds the truth."""
+    """Returns, for each kind of interval, the share of n simulations of S seeds and N images that contain the truth."""
     held = np.zeros(len(ways))
     for _ in range(n):
         scores, truth = draw(rng, *shape)
-        for place, way in enumerate(ways):
+        for index, way in enumerate(ways):
             low, high = way(scores)
-            held[place] += low - 1e-12 <= truth <= high + 1e-12
+            held[index] += low - 1e-12 <= truth <= high + 1e-12
     return (held / n).tolist()
 
 
@@ -185,7 +186,7 @@ def kinds() -> list[Kind]:
 
 
 def measure(settings: Settings) -> Iterator[Cell]:
-    """All cells, one after the other."""
+    """Simulates all cells, one after the other."""
     rng = np.random.default_rng(settings.seed)
     for kind in kinds():
         for num_images in settings.images:
@@ -205,16 +206,19 @@ def main() -> None:
     for cell in measure(settings):
         cells.append(cell)
         same = [each for each in cells if _row(each) == _row(cell)]
-        if len(same) == 3:  # the ways to vary
+        if len(same) == 3:  # each kind has three simulations
             print(
                 f"| {cell.kind} | {cell.num_images:,} | {cell.num_seeds} | {_range(same)} | {_peers(same)} |",
                 flush=True,
             )
     print()
     for name, some in (
-        ("cells with more", [each for each in cells if each.num_mistakes >= FEW_ERRORS]),
         (
-            "cells with fewer mistakes expected than FEW_ERRORS",
+            f"cells with at least {FEW_ERRORS} mistakes expected",
+            [each for each in cells if each.num_mistakes >= FEW_ERRORS],
+        ),
+        (
+            f"cells with fewer than {FEW_ERRORS} mistakes expected",
             [each for each in cells if each.num_mistakes < FEW_ERRORS],
         ),
     ):
@@ -222,7 +226,7 @@ def main() -> None:
 
 
 def _abilities(rng: np.random.Generator, num_seeds: int, share: float, spread: float) -> tuple[np.ndarray, float]:
-    """Of each seed [S, 1], and the share of right answers that is estimated."""
+    """Draws the ability of each seed [S, 1], and returns it with the true share of right answers."""
     chance = 1 + IMAGE_SPREAD**2
     ability_S1 = norm.ppf(share) * (chance + spread**2) ** 0.5 + spread * rng.normal(size=(num_seeds, 1))
     return ability_S1, float(norm.cdf(ability_S1.item() / chance**0.5)) if num_seeds == 1 else share
@@ -233,7 +237,7 @@ def _right(rng: np.random.Generator, merits_SN: np.ndarray) -> np.ndarray:
 
 
 def _lognormal(rng: np.random.Generator, spread: float, shape: int | tuple[int, int]) -> np.ndarray:
-    """With a mean of 1."""
+    """Draws lognormal numbers with a mean of 1."""
     return np.exp(spread * rng.normal(size=shape) - spread**2 / 2)
 
 
@@ -254,8 +258,8 @@ def _summary(cells: Sequence[Cell]) -> str:
     if not cells:
         return "none"
     several = [cell for cell in cells if cell.num_seeds > 1]
-    told = f"{_within([cell.coverage for cell in cells])}; with several seeds {_within([c.coverage for c in several])}"
-    return f"{told}, seeds alone {_within([cell.coverage_of_seeds_alone for cell in several])}"
+    text = f"{_within([cell.coverage for cell in cells])}; with several seeds {_within([c.coverage for c in several])}"
+    return f"{text}, seeds alone {_within([cell.coverage_of_seeds_alone for cell in several])}"
 
 
 def _within(found: Sequence[float]) -> str:

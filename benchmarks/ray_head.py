@@ -1,4 +1,4 @@
-"""A Ray head of its own, for the time of a measurement or of a test."""
+"""Starts a separate Ray head for a measurement or a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NO_TOKEN = {"RAY_AUTH_MODE": "disabled"}
-"""For the head and for whoever joins it by address: Ray wants a token where the user's home happens to hold one."""
+"""Environment of the head and of all processes that join it: Ray would ask for a token if the user's home has one."""
 
 
 def free_port() -> int:
@@ -25,12 +25,15 @@ def free_port() -> int:
 
 @contextmanager
 def ray_head(port: int, options: Mapping[str, object], environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """`ray start --head` with these options, until the block ends; its process, whose descendants end with it."""
+    """Runs `ray start --head` with these options until the block ends; yields the PID of the head's first process.
+
+    All processes of this Ray end with the block.
+    """
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
     command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false"]
     command += [f"--{name}={value}" for name, value in options.items()]
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as own, log.open("w") as output:
-        # A session of its own: Ray's processes, those of simulated nodes too, end with it
+        # In a session of its own, so that killing the group ends all of Ray, simulated nodes included
         process = subprocess.Popen(
             command,
             env={**environment, **NO_TOKEN, "RAY_TMPDIR": own},

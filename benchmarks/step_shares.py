@@ -1,14 +1,14 @@
-"""What a training step on one core is spent on: how much is not convolution.
+"""Claim: convolutions take most of a training step on one core.
 
     taskset -c 1 python -m benchmarks.step_shares
     taskset -c 1 python -m benchmarks.step_shares tasks=[tiny10k] candidates=24
 
-For each task's published networks, and for candidates drawn at random as a search draws them: their mean, an image of
-each counted alike.
+It measures each task's published networks and, with `candidates`, the mean over random candidates drawn as a search
+draws them, each with equal weight.
 
-PyTorch's profiler counts the time within each operation; what is left of the wall clock is Python's, and PyTorch's own
-way from one operation to the next. Images are random: what a step takes depends on their shape alone. Networks with a
-backbone are left out, since most of theirs is computed once, as are those of over 20 million weights.
+PyTorch's profiler measures the time within each operation; the rest of the wall-clock time is spent in Python and in
+PyTorch between operations. Images are random, because the time of a step depends only on their shape. Networks with a
+frozen backbone are left out, because most of their work is done once, and so are those of over 20 million weights.
 """
 
 from __future__ import annotations
@@ -30,60 +30,61 @@ from spaces.goal import Goal, Restore
 from spaces.recipe import Candidate
 from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process
-from trainables.recording import WARM_UP
 from trainables.training import Training
 
-CLAIM = "Claim: convolutions are most of what a training step takes."
+CLAIM = "Claim: convolutions take most of a training step on one core."
 MAX_PARAMS = 20_000_000
+WARM_UP_STEPS = 5
 PAGES, PAGE_SHAPE = 4, (420, 540)
 BATCHES = 2
 DRAWS = 20
-"""So many times as many are drawn as are wanted: most break the budget."""
+"""The number of draws for each wanted candidate: most draws are over the budget."""
 KINDS = {"convolution": ("conv",), "products": ("mm", "linear"), "normalization": ("batch_norm",)}
-"""Which operations count as which, by a part of their names."""
+"""The kinds of operations, and the parts of names by which they are recognized."""
 OTHERS, BETWEEN = "other operations", "between them"
 
 
 @dataclass
 class Settings:
     seconds: float = key(3.0, "time for each network's measured steps")
-    tasks: list[str] = key([], "which ones", "all")
-    candidates: int | None = key(None, "random candidates of each task too, this many", "none")
-    seed: int = key(5, "of the random candidates")
+    tasks: list[str] = key([], "tasks to measure", "all")
+    candidates: int | None = key(None, "number of random candidates of each task", "none")
+    seed: int = key(5, "seed of the random candidates")
 
 
 def main() -> None:
     settings = read_settings(Settings, "step_shares", CLAIM)
     prepare_process()
-    print(f"| task | network | batch | µs an image | {' | '.join([*KINDS, OTHERS, BETWEEN])} |")
+    print(f"| task | network | batch | µs per image | {' | '.join([*KINDS, OTHERS, BETWEEN])} |")
     print("|---|---|---|---|" + "---|" * (len(KINDS) + 2))
     for name in settings.tasks or tasks.names():
         task = tasks.find(name)
         for name_of_reference, reference in task.references.items():
             candidate, network = reference.candidate, reference.candidate.network
             if not network.num_fixed_layers and network.num_params <= MAX_PARAMS:
-                spent = measure(begin(candidate, task.goal), settings.seconds)
+                spent = measure(training_of(candidate, task.goal), settings.seconds)
                 print_shares(f"{name} | {name_of_reference} | {candidate.recipe.batch_size}", spent)
         if settings.candidates:
             drawn = random_candidates(task, settings.candidates, settings.seed)
-            spent = sum((measure(begin(each, task.goal), settings.seconds / len(drawn)) for each in drawn), Counter())
+            seconds = settings.seconds / len(drawn)
+            spent = sum((measure(training_of(each, task.goal), seconds) for each in drawn), Counter())
             mean = Counter({kind: each / len(drawn) for kind, each in spent.items()})
             print_shares(f"{name} | {len(drawn)} random candidates | theirs", mean)
 
 
 def random_candidates(task: Task, num: int, seed: int) -> list[Candidate]:
-    """Feasible ones, fewer if the space hardly has any."""
+    """Draws feasible candidates; fewer than `num` if the space has hardly any."""
     budget = Budget(max_params=task.max_params, max_macs=task.laptop.max_macs, max_code=task.max_code)
     return survey(task.space.pinned(task.laptop.fix), budget, seed, DRAWS * num).feasible[:num]
 
 
-def begin(candidate: Candidate, goal: Goal) -> Training:
+def training_of(candidate: Candidate, goal: Goal) -> Training:
     split = DeviceSplit.of(*images(candidate, goal), torch.device("cpu"))
     return Training(candidate, split, split, goal=goal, seed=0, epochs=1000)
 
 
 def images(candidate: Candidate, goal: Goal) -> tuple[np.ndarray, np.ndarray]:
-    """Random ones with labels, or pages with their targets."""
+    """Returns random images with labels, or random pages with targets."""
     random = np.random.default_rng(0)
     if isinstance(goal, Restore):
         x, y = random.integers(0, 256, (2, PAGES, *PAGE_SHAPE), dtype=np.uint8)
@@ -93,8 +94,8 @@ def images(candidate: Candidate, goal: Goal) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(training: Training, max_seconds: float) -> Counter[str]:
-    """Microseconds an image, by kind of operation."""
-    while training.num_steps < WARM_UP + 2:
+    """Returns microseconds per image, by kind of operation."""
+    while training.num_steps < WARM_UP_STEPS:
         training.train_part()
     start = time.perf_counter()
     training.train_part()

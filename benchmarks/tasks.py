@@ -1,10 +1,10 @@
-"""Every task's search at laptop scale beside its published networks: who wins, at which cost, in which time.
+"""Claim: at equal epochs and examples, a candidate beats every published network that ran, with no more MACs.
 
     python -m benchmarks.tasks data_dir=FOLDER tasks=[digits,documents]
 
-Each is the command that a user types, run once, in a process of its own. A reference is compared with the best
-candidate that was trained to the end and takes no more than it: MACs, or parameters. What knowing nothing scores stands
-beside.
+For each task it runs once the command that a user types, at laptop scale, and times the whole of it. Each published
+network is compared with the best candidate that was trained to the end with no more MACs, and with no more parameters.
+The score of a constant answer is printed as a baseline.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from spaces.goal import Classify, Denoise, Goal, Reconstruct
 from spaces.network import short_number
 from trainables.goals import DeviceSplit, work_for
 
-CLAIM = "Claim: at equal epochs and examples a candidate beats every published network that ran, at no more MACs."
+CLAIM = "Claim: at equal epochs and examples, a candidate beats every published network that ran, with no more MACs."
 
 
 @dataclass
 class Settings:
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
-    tasks: list[str] = key([], "which ones", "all but tiny10k")
-    runs_dir: str = key("results/runs", "folder of all runs; a run that is there already is gone on with, or only read")
-    prefix: str = key("laptop", "name of the runs, before the task's")
+    tasks: list[str] = key([], "tasks to run", "all but tiny10k")
+    runs_dir: str = key("results/runs", "folder of all runs; existing runs are resumed, or only read if complete")
+    prefix: str = key("laptop", "beginning of the runs' names, before the task's name")
     extra: list[str] = key([], "further keys for search.run: extra=[sigma=0.1,num_trials=16]")
 
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def search(settings: Settings, name: str) -> float:
-    """Runs the task's search, its output in a file beside the run, and says how many seconds it took."""
+    """Runs the task's search, appends its output to a log file beside the run, and returns the seconds it took."""
     start = time.monotonic()
     log = Path(settings.runs_dir, f"{settings.prefix}-{name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def search(settings: Settings, name: str) -> float:
 
 
 def print_header() -> None:
-    print("| task and data | network | score | parameters | MACs | best at no more MACs | best at no more parameters |")
+    print("| task and data | network | score | parameters | MACs | best with no more MACs | with no more parameters |")
     print("|---|---|---|---|---|---|---|", flush=True)
 
 
@@ -83,19 +83,19 @@ def print_rows(settings: Settings, name: str, seconds: float) -> None:
     splits = plan.load_data(lambda line: None)
     about = f"**{name}**: {plan.task.objective.name} ({plan.task.objective.direction}d), {splits.name}"
     size = f"{len(splits.train):,} images, {plan.max_epochs} epochs, {len(board)} trials, {seconds / 60:.1f} min"
-    print(f"| {about}, {size} | knowing nothing | {number(chance(plan.goal, splits))} | | | | |")
+    print(f"| {about}, {size} | constant answer | {number(baseline(plan.goal, splits))} | | | | |")
     for _, row in pd.concat([candidates.head(1), board[board["reference"].notna()]]).iterrows():
         label = f"winner (trial {row['trial']})" if pd.isna(row["reference"]) else row["reference"]
-        cells = [label, told(row), f"{row['num_params']:,}", short_number(row["num_macs"])]
+        cells = [label, score_and_metrics(row), f"{row['num_params']:,}", short_number(row["num_macs"])]
         if not pd.isna(row["reference"]) and not pd.isna(row["score"]):
             for cost in ("num_macs", "num_params"):
-                cells.append(against(row, candidates[candidates[cost] <= row[cost]], plan))
+                cells.append(compare(row, candidates[candidates[cost] <= row[cost]], plan))
         print("| | " + " | ".join([*cells, "", ""][:6]) + " |", flush=True)
     for reference, reason in plan.skipped().items():
         print(f"| | {reference} | skipped, {reason.partition(':')[0]} | | | | |", flush=True)
 
 
-def told(row: pd.Series) -> str:
+def score_and_metrics(row: pd.Series) -> str:
     if pd.isna(row["score"]):
         return f"{row['status']}"
     further = [f"{name.removeprefix('metric_')} {number(row[name])}" for name in row.index if name[:7] == "metric_"]
@@ -103,8 +103,8 @@ def told(row: pd.Series) -> str:
     return " ".join([number(row["score"]), *([f"({', '.join([*further, *code])})"] if further or code else [])])
 
 
-def against(reference: pd.Series, candidates: pd.DataFrame, plan: Plan) -> str:
-    """The best of the candidates, and by how much it is better than the reference, or misses it."""
+def compare(reference: pd.Series, candidates: pd.DataFrame, plan: Plan) -> str:
+    """Formats the best candidate's score, and by how much it is better or worse than the reference."""
     if candidates.empty:
         return "none trained to the end"
     best = candidates.iloc[0]
@@ -112,18 +112,18 @@ def against(reference: pd.Series, candidates: pd.DataFrame, plan: Plan) -> str:
     return f"{number(best['score'])} (trial {best['trial']}): {'better' if gain > 0 else 'WORSE'} by {abs(gain):.3g}"
 
 
-def chance(goal: Goal, splits: Splits) -> float:
-    """What one scores on validation who always says the commonest label, or the mean image, or the image as it came."""
+def baseline(goal: Goal, splits: Splits) -> float:
+    """Returns the validation score of always answering the commonest label, the mean image, or the input itself."""
     val = DeviceSplit.of(splits.val.x, splits.val.y, torch.device("cpu"))
     if isinstance(goal, Classify):
-        return commonest(splits.val)
+        return share_of_commonest_label(splits.val)
     if isinstance(goal, Reconstruct):
         mean = torch.tensor(np.asarray(splits.train.x).mean(axis=0) / 255, dtype=torch.float32)
         return work_for(goal, val).scores(lambda x: mean.expand(len(x), 1, *mean.shape)).score
     return work_for(goal, val).scores(lambda x: x if isinstance(goal, Denoise) else x.float() / 255).score
 
 
-def commonest(split: Split) -> float:
+def share_of_commonest_label(split: Split) -> float:
     assert split.labels is not None
     return np.bincount(split.labels).max() / len(split)
 
