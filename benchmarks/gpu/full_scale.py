@@ -1,14 +1,15 @@
-"""The large tasks at full scale: seconds an epoch against the published ones, and the share of the GPU's peak.
+"""Claim: an epoch of the large tasks takes seconds on a GPU, not minutes as published.
 
     python -m benchmarks.gpu.full_scale data_dir=FOLDER
 
-max_digit's published networks train on the images of `scale=full`, made from MNIST, in the published batches and in
-larger ones. documents' published network trains on whole pages of 420x540, 144 of them in batches of 16: nine steps, as
-its report shows. What it takes off these pages is noise drawn for each step, since ours trains on patches wherever
-pages have targets of their own; patches as the task has them are a row of their own. Pages that are not there are made.
+max_digit's published networks train on the images of `scale=full`, made from MNIST, with the published batch sizes and
+larger ones. documents' published network trains as its report says: on 144 whole pages of 420x540 in batches of 16,
+nine steps. The noise on these pages is drawn for each step, because Frugal trains on patches if pages have targets of
+their own; the task's own patches are a separate row. If the pages are unavailable, made pages are used.
 
-Timed are whole epochs after a first one, training alone and with validation, as published ones have it. Operations are
-6 for each multiply-accumulate of the forward pass; the peak is that of a bfloat16 product measured here.
+Timed are whole epochs after a first one, training alone and with validation, as in the published numbers. Operations
+are 6 per multiply-accumulate of the forward pass. Their rate is printed as a share of that of a bfloat16 matrix
+product, measured here.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ from trainables.goals import DeviceSplit
 from trainables.machine import describe, fastest_precision, prepare_process
 from trainables.training import Training
 
-CLAIM = "Claim: what took minutes an epoch as published takes seconds on a GPU, at a share of its peak that is named."
+CLAIM = "Claim: an epoch of the large tasks takes seconds on a GPU, not minutes as published."
 PUBLISHED_PAGES, VAL_PAGES = 144, 16
 SIGMA = 0.1
-"""Of the noise on whole pages; what an epoch takes does not depend on it."""
+"""The standard deviation of the noise on whole pages; the time of an epoch does not depend on it."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a report says of an epoch; none of them names its hardware."""
+    """The published time of an epoch; none of the reports names its hardware."""
 
     seconds: float
     num_images: int
@@ -64,19 +65,19 @@ PUBLISHED = {
 class Settings:
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
     device: str = key("auto", "cuda, cpu or auto")
-    parts: list[str] = key(["max_digit", "documents"], "which ones")
-    networks: list[str] = key([], "which of max_digit's published networks", "all")
-    larger_batches: list[int] = key([256], "further batch sizes than the published ones")
+    parts: list[str] = key(["max_digit", "documents"], "parts to run")
+    networks: list[str] = key([], "max_digit's published networks to run", "all")
+    larger_batches: list[int] = key([256], "batch sizes besides the published ones")
     images: int | None = key(None, "images of max_digit, a tenth of them for validation", "50,000, as at scale=full")
     pages: int = key(PUBLISHED_PAGES, "whole pages in an epoch")
-    height: int = key(420, "of a page")
-    width: int = key(540, "of a page")
+    height: int = key(420, "height of a page in pixels")
+    width: int = key(540, "width of a page in pixels")
     epochs: int = key(3, "timed epochs")
 
 
 @dataclass(frozen=True)
 class Course:
-    """Timed epochs of one network."""
+    """The timed epochs of one network."""
 
     num_images: int
     train_seconds: list[float]
@@ -84,12 +85,12 @@ class Course:
 
     @property
     def seconds(self) -> float:
-        """Of an epoch with its validation, the median."""
+        """Returns the median seconds of an epoch with its validation."""
         return statistics.median(a + b for a, b in zip(self.train_seconds, self.val_seconds, strict=True))
 
     @property
-    def images_a_second(self) -> float:
-        """Of training alone."""
+    def images_per_second(self) -> float:
+        """Returns the rate of training without validation."""
         return self.num_images / statistics.median(self.train_seconds)
 
 
@@ -101,7 +102,7 @@ def main() -> None:
     about = describe(device)
     say(
         f"{about['device']}, PyTorch {about['torch']}, {fastest_precision(device)}; peak {peak / 1e12:.4g} TFLOP/s",
-        "\n| network | batch | images | an epoch | with validation | images/s | TFLOP/s | share of peak | published |",
+        "\n| network | batch | images | epoch | with validation | images/s | TFLOP/s | share of peak | published |",
         "|---|---|---|---|---|---|---|---|---|",
     )
     parts = {"max_digit": time_max_digit, "documents": time_documents}
@@ -142,7 +143,7 @@ def time_documents(settings: Settings, data_dir: Path, device: torch.device, pea
 
 
 def log(line: str) -> None:
-    """What data say of themselves must not come between a table's rows."""
+    """Prints the messages of datasets to stderr, so that they do not interrupt a table."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -151,16 +152,16 @@ def in_batches(candidate: Candidate, batch_size: int) -> Candidate:
 
 
 def whole_pages(pages: Split, number: int, settings: Settings, device: torch.device) -> DeviceSplit:
-    """So many clean pages of one size, the same ones again and again if there are fewer."""
+    """Returns `number` clean pages of one size; repeats pages if there are fewer."""
     assert isinstance(pages.y, list)
     size = settings.height, settings.width
     large = [page[: size[0], : size[1]] for page in pages.y if page.shape[0] >= size[0] and page.shape[1] >= size[1]]
-    x = np.stack([large[place % len(large)] for place in range(number)])
+    x = np.stack([large[index % len(large)] for index in range(number)])
     return DeviceSplit.of(x, np.zeros(number, np.int64), device)
 
 
 def time_epochs(candidate: Candidate, goal: Goal, train: DeviceSplit, val: DeviceSplit, epochs: int) -> Course:
-    """The first epoch, with the recording and the libraries' choices, is not timed."""
+    """Times epochs after the first, in which steps are recorded and libraries choose their kernels."""
     training = Training(candidate, train, val, goal=goal, seed=0, epochs=epochs + 1)
     course = Course(training.steps_per_epoch * training.batch_size, [], [])
     for epoch in range(epochs + 1):
@@ -172,10 +173,10 @@ def time_epochs(candidate: Candidate, goal: Goal, train: DeviceSplit, val: Devic
 
 
 def print_row(name: str, candidate: Candidate, macs: int, course: Course, peak: float) -> None:
-    flops = 6 * macs * course.images_a_second
+    flops = 6 * macs * course.images_per_second
     cells = [f"{name} ({short_number(macs)} MACs)", f"{candidate.recipe.batch_size}", f"{course.num_images:,}"]
-    cells += [spread(course.train_seconds), f"{course.seconds:.3f} s", f"{course.images_a_second:,.0f}"]
-    cells += [f"{flops / 1e12:.4g}", f"{flops / peak:.1%}", against(name, course)]
+    cells += [spread(course.train_seconds), f"{course.seconds:.3f} s", f"{course.images_per_second:,.0f}"]
+    cells += [f"{flops / 1e12:.4g}", f"{flops / peak:.1%}", compare_to_published(name, course)]
     say(f"| {' | '.join(cells)} |")
 
 
@@ -183,8 +184,8 @@ def spread(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):.3f} s ({min(seconds):.3f} to {max(seconds):.3f})"
 
 
-def against(name: str, course: Course) -> str:
-    """By images a second with validation, since epochs differ in length."""
+def compare_to_published(name: str, course: Course) -> str:
+    """Compares images per second with validation, because epochs differ in length."""
     if name not in PUBLISHED:
         return ""
     published = PUBLISHED[name]

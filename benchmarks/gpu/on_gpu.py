@@ -1,8 +1,9 @@
-"""What the GPU benchmarks share: a device, what it does at its best, parts that fail apart."""
+"""Helpers of the GPU benchmarks: the device, its measured peak rates, and parts that fail independently."""
 
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 import traceback
 from collections.abc import Callable
@@ -19,7 +20,7 @@ def find_device(name: str) -> torch.device:
 
 
 def attempt(parts: dict[str, Callable[[], None]]) -> int:
-    """Does one part after another, whatever becomes of those before; the exit code."""
+    """Runs all parts, even after one of them fails, and returns the exit code."""
     failed = 0
     for name, part in parts.items():
         try:
@@ -30,12 +31,19 @@ def attempt(parts: dict[str, Callable[[], None]]) -> int:
     return failed
 
 
+def describe_failure(error: subprocess.SubprocessError) -> str:
+    """Formats in one line why a process failed, with the end of its output."""
+    output = getattr(error, "stderr", None) or getattr(error, "output", None) or ""
+    text = output if isinstance(output, str) else output.decode(errors="replace")
+    return f"FAILED: {str(error)[-60:]} {' / '.join(text.strip().splitlines()[-3:])}"
+
+
 def say(*lines: str) -> None:
     print("\n".join(lines), flush=True)
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """Of one call, from an idle device to an idle device."""
+    """Returns the seconds of one call, from an idle device to an idle device."""
     synchronize(device)
     start = time.perf_counter()
     work()
@@ -50,16 +58,16 @@ def synchronize(device: torch.device) -> None:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What the device does at its best, measured."""
+    """The measured peak rates of a device."""
 
     kernel_seconds: float
-    """From one kernel's start to the next one's in a graph, where each waits for the one before and does nothing."""
+    """The time from one kernel's start to the next in a CUDA graph of dependent kernels that do next to nothing."""
     eager_seconds: float
-    """The same where Python starts each."""
+    """The same if Python starts each kernel."""
     bytes_per_second: float
-    """Of a copy, bytes read and bytes written counted."""
+    """The rate of a copy, counting bytes read and bytes written."""
     flops_per_second: float
-    """Of a product of square matrices in bfloat16."""
+    """The rate of a product of square bfloat16 matrices."""
 
     @classmethod
     def measure(cls, device: torch.device) -> Ceilings:
@@ -75,7 +83,7 @@ class Ceilings:
 
 
 def _seconds_of_a_kernel(device: torch.device, kernels: int = 1000) -> tuple[float, float]:
-    """Started one by one, and in a graph."""
+    """Returns the seconds of a kernel that Python starts, and of one in a CUDA graph."""
     value = torch.zeros(1, device=device)
 
     def add() -> None:

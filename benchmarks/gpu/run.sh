@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# benchmarks/gpu/run.sh RESULTS [DATA_DIR [PART ...]]: all that only a GPU can show, in a quarter of an hour. Each part has a
-# time limit, and leaves what it says in RESULTS/PART.md, also when it fails; the others go on. Parts: machine tests step
-# full_scale packing. DATA_DIR holds MNIST/raw, and documents/ if there is one; images are made in it.
+# benchmarks/gpu/run.sh RESULTS [DATA_DIR [PART ...]]: runs all GPU measurements in a quarter of an hour. Each part has a time
+# limit and writes its output to RESULTS/PART.md, even if it fails; the other parts still run. Parts: machine tests step
+# full_scale packing. DATA_DIR holds MNIST/raw and optionally documents/; max_digit's images are made in it.
 #
-# On a machine without network, whose Python has PyTorch, torchvision, pandas, pyarrow, scikit-learn, Pillow and psutil,
+# On a machine without a network, whose Python has PyTorch, torchvision, pandas, pyarrow, scikit-learn, Pillow and psutil,
 # with Ray and Optuna in site.tar.xz and MNIST in MNIST.tar.xz:
 #
 #   mkdir -p /tmp/site /tmp/data && tar -xJf site.tar.xz -C /tmp/site && tar -xJf MNIST.tar.xz -C /tmp/data
 #   PYTHONPATH=/tmp/site benchmarks/gpu/run.sh RESULTS /tmp/data machine tests step full_scale    # within 10 minutes
 #   PYTHONPATH=/tmp/site benchmarks/gpu/run.sh RESULTS /tmp/data packing                          # within 10 minutes
 #
-# SMALL=1 tries all of it with next to nothing, on a CPU too.
+# SMALL=1 tries everything with tiny settings, also on a CPU.
 set -uo pipefail
 
 results=${1:?usage: benchmarks/gpu/run.sh RESULTS [DATA_DIR [PART ...]]}
@@ -20,12 +20,12 @@ parts=("${@:3}")
 [ ${#parts[@]} -gt 0 ] || parts=(machine tests step full_scale packing)
 cd "$(dirname "$0")/../.." || exit
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
-# A virtual machine that is given its memory as it uses it looks full to Ray, which would end workers for that
+# A virtual machine that receives memory as it uses it looks full to Ray, which would then kill workers
 export RAY_memory_monitor_refresh_ms=${RAY_memory_monitor_refresh_ms:-0}
 python=${PYTHON:-python3}
 failed=0
 
-# part NAME SECONDS COMMAND ...: interrupted first when its time is up, so that it ends what it has started
+# part NAME SECONDS COMMAND ...: runs a part; at its time limit it is interrupted, so that it can end its processes
 part() {
     local name=$1 seconds=$2 start=$SECONDS code
     shift 2
@@ -81,7 +81,7 @@ subprocess.run("nvidia-smi; which nvidia-cuda-mps-control; df -h /dev/shm /tmp; 
         benchmark packing 560 "${arguments[@]}"
         ;;
     *)
-        echo "$each: there is no such part"
+        echo "$each: unknown part"
         failed=1
         ;;
     esac

@@ -1,13 +1,17 @@
-"""A training step on a GPU: recorded as a CUDA graph, started kernel by kernel, and as a tutorial's loop has it.
+"""Claim: a suitable candidate reaches 99% of MNIST's validation images within a second of training on a GPU.
 
     python -m benchmarks.gpu.step data_dir=FOLDER
 
-Four parts, each printed as soon as it is there. `ceilings`: what the device does at its best. `steps`: the three loops
-on the same images, which lie on the device in all of them, in turns; timed are epochs without validation, whatever
-belongs to them included, and the tutorial's is not asked for its loss before an epoch's end. `kernels`: what a step
-consists of, and the least that it could take. `accuracy`: trainings until 99% of validation images are told right.
+It has four parts, and prints each when it is done.
 
-Without a GPU all parts run too: no step is recorded then, and PyTorch's operations are counted as kernels.
+- `ceilings` measures the peak rates of the device.
+- `steps` compares three loops in turns: the step recorded as a CUDA graph, the same step started kernel by kernel, and
+  a tutorial's loop. All images are on the device. Timed are whole epochs without validation; the tutorial's loop reads
+  its loss only once per epoch.
+- `kernels` counts the kernels of a step, and compares its time with three lower bounds.
+- `accuracy` trains until 99% of the validation images are classified correctly.
+
+All parts also run on a CPU, where no step is recorded and PyTorch's operations count as kernels.
 """
 
 from __future__ import annotations
@@ -39,12 +43,12 @@ from trainables.machine import describe, fastest_precision, prepare_process
 from trainables.recording import WARM_UP
 from trainables.training import Training
 
-CLAIM = "Claim: a suitable candidate comes to 99% of MNIST's validation images within a second of training on a GPU."
+CLAIM = "Claim: a suitable candidate reaches 99% of MNIST's validation images within a second of training on a GPU."
 TARGET, MAX_SECONDS = 0.99, 1.0
 PROFILED_STEPS = 20
 OPTIMIZER_BYTES = 40
-"""A weight and step: Adam reads weight, gradient and two averages and writes three of them, all float32; before, the
-weight was cast to bfloat16, and its gradient written in both."""
+"""The bytes per weight and step: Adam reads weight, gradient and two averages and writes three of them, all float32;
+before that, the weight was cast to bfloat16, and its gradient written in both types."""
 
 
 def _block(filters: int) -> tuple[Layer, ...]:
@@ -52,7 +56,7 @@ def _block(filters: int) -> tuple[Layer, ...]:
 
 
 def _network(*widths: Sequence[int]) -> Network:
-    """Stages of convolutions with batch norm, each but the last halved at its end."""
+    """Builds stages of convolutions with batch norm, with a pool that halves the image between stages."""
     first, *others = (tuple(layer for width in stage for layer in _block(width)) for stage in widths)
     stages = [layer for stage in others for layer in (Pool("max", 2), *stage)]
     return Network((1, 28, 28), (PIXELS, *first, *stages, Flatten(), Dense(10)))
@@ -61,7 +65,7 @@ def _network(*widths: Sequence[int]) -> Network:
 QUICK = Candidate(
     _network((16,), (32, 32), (32,)), Recipe(optimizer="adam", learning_rate=1e-2, schedule="one_cycle", batch_size=256)
 )
-"""The suitable one, found by hand on a CPU: there 99.0% after the third epoch of five, 99.3% at the end (n = 1)."""
+"""The candidate of the claim, found by hand on a CPU: 99.0% after three of five epochs, 99.3% at the end (n = 1)."""
 
 CANDIDATES = {
     "bertoldi": BERTOLDI,
@@ -77,18 +81,18 @@ CANDIDATES = {
 class Settings:
     data_dir: str | None = key(None, "folder that holds MNIST/raw", "$FRUGAL_DATA_DIR, else a cache in your home")
     device: str = key("auto", "cuda, cpu or auto")
-    parts: list[str] = key(["ceilings", "steps", "kernels", "accuracy"], "which ones")
-    candidates: list[str] = key(list(CANDIDATES), "which ones")
+    parts: list[str] = key(["ceilings", "steps", "kernels", "accuracy"], "parts to run")
+    candidates: list[str] = key(list(CANDIDATES), "candidates to measure")
     blocks: int = key(7, "timed epochs of each loop")
     train: int = key(51_000, "training images")
     val: int = key(9_000, "validation images")
-    seeds: int = key(5, "trainings to 99%, after a first one that is left out")
-    epochs: int = key(5, "epochs of each of these")
+    seeds: int = key(5, "trainings to 99%, after a first one that does not count")
+    epochs: int = key(5, "epochs of each training to 99%")
 
 
 @dataclass
 class Findings:
-    """What one part leaves for another."""
+    """The results of a part that other parts use."""
 
     ceilings: Ceilings | None = None
     step_seconds: dict[str, float] | None = None
@@ -119,7 +123,7 @@ def print_ceilings(settings: Settings, splits: Splits, device: torch.device, fin
 
 
 class PlainLoop:
-    """The loop as tutorials write it: float32, PyTorch's defaults; its images lie on the device, standardized."""
+    """The loop of tutorials: float32 and PyTorch's defaults; the standardized images are on the device."""
 
     def __init__(self, candidate: Candidate, train: DeviceSplit) -> None:
         assert isinstance(train.x, Tensor)
@@ -131,15 +135,15 @@ class PlainLoop:
         self.generator = torch.Generator(train.device).manual_seed(0)
 
     def train_part(self) -> float:
-        """An epoch without its last, incomplete batch; its mean loss."""
+        """Trains an epoch without its last, incomplete batch, and returns the mean loss."""
         order, size = torch.randperm(len(self.x), device=self.x.device), self.recipe.batch_size
         batches = order[: len(order) // size * size].split(size)
         self.model.train()
         total = torch.zeros((), device=self.x.device)
-        for places in batches:
-            images = augment(self.x[places], self.recipe.augmentation, self.generator)
+        for indices in batches:
+            images = augment(self.x[indices], self.recipe.augmentation, self.generator)
             self.optimizer.zero_grad()
-            loss = functional.cross_entropy(self.model(images), self.y[places])
+            loss = functional.cross_entropy(self.model(images), self.y[indices])
             loss.backward()
             self.optimizer.step()
             total += loss.detach()
@@ -160,7 +164,7 @@ def print_steps(settings: Settings, splits: Splits, device: torch.device, findin
         cells = [f"{CANDIDATES[name].recipe.batch_size}", *map(spread, (plain, eager, recorded))]
         cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
         say(f"| {name} | {' | '.join(cells)} |")
-    say(f"\nSeconds a step, medians of {settings.blocks} epochs of each loop (min to max).")
+    say(f"\nSeconds per step, medians of {settings.blocks} epochs of each loop (min to max).")
 
 
 def split_on(device: torch.device, splits: Splits) -> DeviceSplit:
@@ -168,7 +172,7 @@ def split_on(device: torch.device, splits: Splits) -> DeviceSplit:
 
 
 def step_seconds(candidate: Candidate, train: DeviceSplit, blocks: int) -> tuple[list[float], list[float], list[float]]:
-    """For each block, of each loop: the tutorial's, ours kernel by kernel, and ours recorded."""
+    """Returns the seconds per step in each block, of the tutorial's loop, ours kernel by kernel, and ours recorded."""
     ours = [training(candidate, train, epochs=blocks + 1, record_steps=recorded) for recorded in (False, True)]
     loops = [PlainLoop(candidate, train), *ours]
     for loop in loops:
@@ -180,7 +184,7 @@ def step_seconds(candidate: Candidate, train: DeviceSplit, blocks: int) -> tuple
 
 
 def training(candidate: Candidate, train: DeviceSplit, *, epochs: int = 1, record_steps: bool = True) -> Training:
-    """One that is never validated."""
+    """Returns a training with a single validation image, because it is never validated."""
     one = DeviceSplit(train.x[:1], train.y[:1])
     return Training(candidate, train, one, seed=0, epochs=epochs, record_steps=record_steps)
 
@@ -194,16 +198,16 @@ def spread(seconds: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class Kernels:
-    """What the device does in a step."""
+    """The kernels that the device runs in a step."""
 
     number: float
     busy_seconds: float
     by_name: dict[str, tuple[float, float]]
-    """Of each kind, how many a step and their seconds."""
+    """For each name of a kernel, the number per step and their seconds together."""
 
 
 def kernels_of_step(candidate: Candidate, train: DeviceSplit, *, record_steps: bool) -> Kernels:
-    """Over an epoch of a few steps; what belongs to an epoch counts too, in parts."""
+    """Profiles an epoch of a few steps; work that is done once per epoch is included, divided by the steps."""
     size = PROFILED_STEPS * candidate.recipe.batch_size
     few = DeviceSplit(train.x[:size], train.y[:size])
     trained = training(candidate, few, epochs=2, record_steps=record_steps)
@@ -224,7 +228,7 @@ def kernels_of_step(candidate: Candidate, train: DeviceSplit, *, record_steps: b
 
 
 def _kernels(profiler: torch.profiler.profile, device: torch.device) -> Iterable[tuple[str, float]]:
-    """Names and seconds: of what ran on the GPU, copies included; on a CPU, of operations that call no other."""
+    """Yields names and seconds of kernels and copies on a GPU, or of operations that call no others on a CPU."""
     for event in profiler.events() or []:
         is_on_gpu = event.device_type.name == "CUDA"
         is_annotation = getattr(event, "is_user_annotation", False) or event.name.startswith("Optimizer.")
@@ -256,17 +260,17 @@ def print_kernels(settings: Settings, splits: Splits, device: torch.device, find
         cells[2] += f" for {short_number(flops)}"
         numbers = f"{called.number:.0f}, {recorded.number:.0f}"
         say(f"| {name} | {micro(seconds)} | {numbers} | {micro(recorded.busy_seconds)} | {' | '.join(cells)} |")
-    say("\nThe last three: how many times the least that each alone allows the recorded step takes.")
+    say("\nThe last three columns: the time of the recorded step as a multiple of each lower bound.")
     for name, kernels in found.items():
         _print_longest(name, kernels)
 
 
 def bytes_of_step(candidate: Candidate) -> int:
-    """Bytes that a step moves where each layer runs by itself, in bfloat16, and nothing stays in a cache.
+    """Estimates the bytes that a step moves if each layer runs separately, in bfloat16, without a cache.
 
     Forward, a layer reads its input and writes its output; backward, it reads the output's gradient and the saved input
-    and writes the input's gradient. That the first layer writes none is left out of account, as is what only brings a
-    batch there.
+    and writes the input's gradient. The estimate ignores that the first layer writes no gradient, and the copy of the
+    batch.
     """
     network = candidate.network
     sizes = [math.prod(shape) for shape in (network.input_shape, *(step.shape for step in network.trace()))]
@@ -278,10 +282,10 @@ def bytes_of_step(candidate: Candidate) -> int:
     return 2 * moved * candidate.recipe.batch_size + OPTIMIZER_BYTES * network.num_params
 
 
-def _print_longest(name: str, kernels: Kernels, most: int = 10) -> None:
-    say(f"\n| {name}: what takes longest in a recorded step | times | together |", "|---|---|---|")
+def _print_longest(name: str, kernels: Kernels, max_rows: int = 10) -> None:
+    say(f"\n| {name}: kernels that take the longest in a recorded step | number | together |", "|---|---|---|")
     by_seconds = sorted(kernels.by_name.items(), key=lambda item: item[1][1], reverse=True)
-    for kernel, (number, seconds) in by_seconds[:most]:
+    for kernel, (number, seconds) in by_seconds[:max_rows]:
         say(f"| {kernel[:90].replace('|', '/')} | {number:g} | {micro(seconds)} |")
 
 
@@ -290,7 +294,7 @@ def _print_longest(name: str, kernels: Kernels, most: int = 10) -> None:
 
 @dataclass(frozen=True)
 class Course:
-    """A training: its set-up, and for each epoch seconds of training, seconds of validation, and the score."""
+    """The course of a training: seconds of its set-up and, per epoch, seconds of training and validation, and score."""
 
     setup_seconds: float
     train_seconds: list[float]
@@ -298,7 +302,7 @@ class Course:
     scores: list[float]
 
     def seconds_to(self, target: float, *, with_validation: bool) -> float | None:
-        """From the first step to the end of the first epoch that reaches the target."""
+        """Returns the seconds from the first step to the end of the first epoch that reaches the target, or None."""
         for epoch, score in enumerate(self.scores, 1):
             if score >= target:
                 return sum(self.train_seconds[:epoch]) + with_validation * sum(self.val_seconds[:epoch])

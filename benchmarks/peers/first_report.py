@@ -1,10 +1,10 @@
-"""How long a cold command takes until its first trial's first report.
+"""Claim: a search's first report comes sooner than a tutorial's.
 
     python -m benchmarks.peers.first_report data_dir=FOLDER
 
-From the start of the process to the report's record in the journal, without the training that the report itself says it
-took. Ray is started by the command. Beside it the same of stock Ray Tune with a tutorial's loop: to the first line that
-its trial writes.
+Timed is a cold command, from the start of its process to the first report in the journal, minus the seconds of training
+in that report. The command starts Ray. The peer is stock Ray Tune with a tutorial's loop, up to the first line that a
+trial writes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.peers import whole_search
 from results.keys import key
 
 CLAIM = "Claim: a search's first report comes sooner than a tutorial's."
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 @dataclass
@@ -75,12 +75,12 @@ def to_first_report(settings: Settings, name: str, seed: int, folder: Path) -> f
 def await_report(process: subprocess.Popen[bytes], folder: Path, read: Callable[[Path], float | None]) -> float:
     while (training := read(folder)) is None:
         assert process.poll() in (None, 0), f"the search ended with {process.returncode}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return training
 
 
 def training_in_journal(folder: Path) -> float | None:
-    """Seconds of training and validation that the first report says it took."""
+    """Returns the seconds of training and validation in the first report, or None if there is none yet."""
     journal = folder / "a" / "journal.log"
     for line in journal.read_text().splitlines() if journal.exists() else []:
         attributes = json.loads(line).get("user_attr", {}) if line.endswith("}") else {}
@@ -90,6 +90,7 @@ def training_in_journal(folder: Path) -> float | None:
 
 
 def training_in_lines(folder: Path) -> float | None:
+    """Returns the same from the first line of a peer's trial."""
     for path in folder.glob("*.jsonl"):
         if os.path.getsize(path):
             return json.loads(path.read_text().splitlines()[0])["seconds"]

@@ -1,14 +1,14 @@
-"""Training throughput on one core: Frugal's loop against the plain PyTorch loop of tutorials.
+"""Claim: Frugal trains at least 3.5 times the images per second of a tutorial's loop on one core, and as well.
 
     python -m benchmarks.peers.training_throughput data_dir=FOLDER
 
-Both train bertoldi's network on the same 51,000 images of MNIST, standardized, batch 128, Adam 1e-3, in turns (A B A B
-...), a seed after another, each training in a process of its own. Timed is an epoch of training from its first batch to
-its last step: fetching images, forward, backward, optimizer. Not timed, in either: reading MNIST's files, building
-network and optimizer, validation. Frugal's loop cannot train without validating, so it is given a single image for
-that; this image counts against it. Both are validated after their last epoch, on the same 9,000 images.
+Both train bertoldi's network on the same 51,000 images of MNIST, standardized, with batch 128 and Adam 1e-3, in turns
+(A B A B ...), one seed after another, each training in a process of its own. Timed is an epoch from its first batch to
+its last step: fetching images, forward, backward, optimizer. Not timed are reading MNIST's files, building network and
+optimizer, and validation. Frugal's loop cannot train without validating, so it validates a single image, whose time
+counts against it. After the last epoch both are validated on the same 9,000 images.
 
-An epoch of Frugal drops its last, incomplete batch (56 images); only images that were trained on are counted.
+An epoch of Frugal drops its last, incomplete batch (56 images); only images that it trained on count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trainables.goals import DeviceSplit
 from trainables.machine import prepare_process
 from trainables.training import Training
 
-CLAIM = "Claim: Frugal trains at least 3.5 times as many images a second on one core as a tutorial's loop, and as well."
+CLAIM = "Claim: Frugal trains at least 3.5 times the images per second of a tutorial's loop on one core, and as well."
 MIN_RATIO = 3.5
 CPU = torch.device("cpu")
 
@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of training, as clock time and as time in which this process had a core."""
+    """An epoch of training: its wall-clock time and its CPU time."""
 
     num_images: int
     seconds: float
@@ -54,7 +54,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One training."""
+    """The epochs and the final accuracy of one training."""
 
     epochs: list[Epoch]
     val_accuracy: float
@@ -72,15 +72,15 @@ def main() -> None:
     settings = read_settings(Settings, "peers.training_throughput", CLAIM)
     frugal, plain = [], []
     for seed in range(settings.seeds):
-        frugal.append(in_process_of_its_own(train_with_frugal, settings, seed))
+        frugal.append(run_in_new_process(train_with_frugal, settings, seed))
         print_outcome("frugal", seed, frugal[-1])
-        plain.append(in_process_of_its_own(train_plainly, settings, seed))
+        plain.append(run_in_new_process(train_plainly, settings, seed))
         print_outcome("plain", seed, plain[-1])
     print_comparison(frugal, plain)
 
 
-def in_process_of_its_own(train: Callable[[Settings, int], Outcome], settings: Settings, seed: int) -> Outcome:
-    """Frugal's workers set up their process (threads, memory), which must not help or hinder the other loop."""
+def run_in_new_process(train: Callable[[Settings, int], Outcome], settings: Settings, seed: int) -> Outcome:
+    """Trains in a new process, because Frugal's set-up (threads, memory) must not affect the other loop."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(train, settings, seed).result()
 
@@ -142,18 +142,18 @@ def print_comparison(frugal: list[Outcome], plain: list[Outcome]) -> None:
     cpu_ratios = [a.images_per_cpu_second / b.images_per_cpu_second for a, b in zip(frugal, plain, strict=True)]
     median = statistics.median(ratios)
     print(
-        f"\nratio, each seed's two trainings against each other: median {median:.2f} ({min(ratios):.2f} to "
+        f"\nratio of each seed's two trainings: median {median:.2f} ({min(ratios):.2f} to "
         f"{max(ratios):.2f}); by CPU time {statistics.median(cpu_ratios):.2f} ({min(cpu_ratios):.2f} to "
         f"{max(cpu_ratios):.2f}); n = {len(ratios)}"
     )
     print(f"at least {MIN_RATIO:g} times the plain loop: {'met' if median >= MIN_RATIO else 'NOT MET'}")
-    print(compared_accuracies([o.val_accuracy for o in frugal], [o.val_accuracy for o in plain]))
+    print(compare_accuracies([o.val_accuracy for o in frugal], [o.val_accuracy for o in plain]))
 
 
-def compared_accuracies(frugal: list[float], plain: list[float]) -> str:
-    """The difference of the means in standard errors (Welch's t); beyond 2 it is taken for real."""
+def compare_accuracies(frugal: list[float], plain: list[float]) -> str:
+    """Formats the difference of the means with its standard error (Welch's t); beyond 2 errors it counts as real."""
     if len(frugal) < 2:
-        return "accuracies: one seed says nothing about their spread"
+        return "accuracies: one seed is too few to compare them"
     difference = statistics.mean(frugal) - statistics.mean(plain)
     error = ((statistics.variance(frugal) + statistics.variance(plain)) / len(frugal)) ** 0.5
     verdict = "equal within 2 standard errors" if abs(difference) <= 2 * error else "DIFFERENT"

@@ -1,7 +1,7 @@
-"""Training as PyTorch's tutorials write it, which the benchmarks hold Frugal's against.
+"""Training as in PyTorch's tutorials, the peer of Frugal's loop.
 
-Torchvision's dataset with ToTensor and Normalize, a DataLoader without workers, PyTorch's own modules in float32 and
-their own initialization, its optimizers by their defaults, and a plain loop.
+It uses torchvision's dataset with ToTensor and Normalize, a DataLoader without workers, PyTorch's modules in float32
+with their default initialization, PyTorch's optimizers with their defaults, and a plain loop.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SPEED_OPTIONS = {"fused", "foreach"}
 
 
 def images_of(folder: Path, split: Split) -> datasets.MNIST:
-    """A split's very images, standardized, as torchvision serves those of the MNIST in a folder."""
+    """Returns the images of a split as torchvision's MNIST dataset, standardized."""
     scaled = transforms.Compose([transforms.ToTensor(), transforms.Normalize((PIXELS.mean,), (PIXELS.std,))])
     images = datasets.MNIST(str(folder), train=True, download=False, transform=scaled)
     images.data, images.targets = torch.from_numpy(split.x), torch.from_numpy(split.y)
@@ -40,14 +40,14 @@ def loader_of(images: datasets.MNIST, batch_size: int) -> DataLoader[tuple[Tenso
 
 
 def optimizer_of(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The recipe's optimizer, without what is there for speed alone."""
+    """Returns the recipe's optimizer, without options that only make it faster."""
     kind, options = OPTIMIZERS[recipe.optimizer]
     options = {name: value for name, value in options.items() if name not in SPEED_OPTIONS}
     return kind(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, **options)  # type: ignore[call-arg]
 
 
 def train_epoch(model: nn.Module, loader: DataLoader[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer) -> float:
-    """The mean loss of its batches."""
+    """Trains an epoch and returns the mean loss of its batches."""
     model.train()
     total = 0.0
     for images, labels in loader:
@@ -67,7 +67,7 @@ def accuracy(model: nn.Module, images: datasets.MNIST) -> float:
 
 
 def plain_module(network: Network) -> nn.Sequential:
-    """A classifier without skips, for standardized images, of PyTorch's own modules alone, in its initialization."""
+    """Builds a classifier for standardized images from PyTorch's modules; raises ValueError for other layers."""
     shapes = [network.input_shape, *(step.shape for step in network.trace())]
     pairs = zip(network.layers, shapes, strict=False)
     return nn.Sequential(*(part for layer, shape in pairs for part in _plain(layer, shape)))
@@ -107,4 +107,4 @@ def _plain(layer: Layer, shape: Shape) -> Iterator[nn.Module]:
         case Dense():
             yield nn.Linear(shape[0], layer.units, bias=layer.bias)
         case _:
-            raise ValueError(f"{layer}: no layer of a plain classifier")
+            raise ValueError(f"{layer}: not a layer of a plain classifier")

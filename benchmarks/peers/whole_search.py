@@ -1,13 +1,14 @@
-"""A whole search against the same one by stock Ray Tune and by plain Optuna, from command to end.
+"""Claim: a search trains at least 4 times the useful images per second of a tutorial's with Ray Tune or Optuna.
 
     python -m benchmarks.peers.whole_search data_dir=FOLDER
 
-All draw from one space, tiny10k's with bertoldi's network pinned, so that an image costs the same in every trial: left
-are optimizer, learning rate, weight decay and dropout. TPE and successive halving have the same settings, trials one
-thread, two run side by side, and they train on the same 12,000 images. Each
-search is a process of its own, timed whole; they run in turns. What counts are images that a trial with a finite score
-has trained on. A peer's trials train as PyTorch's tutorials do (`benchmarks/peers/tutorial.py`); `..._with_our_loop` is
-its scheduling around Frugal's training: what is left then is scheduling.
+All searches draw from the same space: tiny10k's with bertoldi's network fixed, so that an image costs the same in every
+trial; optimizer, learning rate, weight decay and dropout vary. TPE and successive halving have the same settings, a
+trial has one thread, two trials run in parallel, and all train on the same 12,000 images.
+
+Timed is the whole process of a search, from command to end; searches run in turns. Useful images are those on which a
+trial with a finite score trained. A peer's trials train as in PyTorch's tutorials (tutorial.py). `..._with_our_loop`
+uses the peer's scheduling with Frugal's training, so that only scheduling differs.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from search.study.sampling.draws import suggest_value
 from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
 
-CLAIM = "Claim: at least 4 times the useful trained images a second of a tutorial's search with Ray Tune, or Optuna."
+CLAIM = "Claim: a search trains at least 4 times the useful images per second of a tutorial's with Ray Tune or Optuna."
 MIN_RATIO = 4.0
 SLOTS, GRACE, REDUCTION = 2, 1, 3
 PINS = ["stages=2", "padding=same", "pooling=max", "convs_1=2", "convs_2=1", "kernel_1=3", "kernel_2=3", "width_1_1=8"]
@@ -49,18 +50,18 @@ PEERS = ("ray_tune", f"ray_tune{OUR_LOOP}", "optuna", f"optuna{OUR_LOOP}")
 class Settings:
     data_dir: str | None = key(None, "folder that holds MNIST/raw", "$FRUGAL_DATA_DIR, else a cache in your home")
     trials: int = key(12, "trials of a search")
-    epochs: int = key(3, "epochs of a trial, at most")
+    epochs: int = key(3, "maximum epochs of a trial")
     train: int = key(12_000, "training images")
     val: int = key(2_000, "validation images")
     repeats: int = key(3, "searches of each kind")
-    peer: str = key("", "run one search of this peer and no other", "all, in turns")
-    folder: str = key("", "where that peer writes what its trials did", "a temporary one")
+    peer: str = key("", "run one search by this peer and nothing else", "all, in turns")
+    folder: str = key("", "folder in which that peer logs the epochs of its trials", "a temporary one")
     seed: int = key(1, "seed of the first search of each kind")
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What a peer's trial did, and how many seconds of training and validation it took."""
+    """An epoch of a peer's trial, with its seconds of training and validation."""
 
     images: int
     seconds: float
@@ -70,14 +71,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Search:
-    """What came of one search."""
+    """The result of one search."""
 
     seconds: float
     images: float
     training: float
-    """Seconds in training and validation, over all slots."""
+    """The seconds of training and validation, summed over all slots."""
     num_trials: int
-    """Those with a finite score."""
+    """The number of trials with a finite score."""
     best: float
 
     @property
@@ -90,7 +91,7 @@ def main() -> None:
     if settings.peer:
         run_peer(settings)
         return
-    load_mnist(settings.data_dir)  # refused here, if it cannot be had
+    load_mnist(settings.data_dir)  # ends here if it is unavailable
     searches: dict[str, list[Search]] = {name: [] for name in (FRUGAL, *PEERS)}
     for repeat in range(settings.repeats):
         for name, done in searches.items():
@@ -139,7 +140,7 @@ def of_frugal(folder: Path, seconds: float) -> Search:
 
 
 def of_peer(folder: Path, seconds: float) -> Search:
-    """From a line for each epoch that a trial of it trained."""
+    """Reads the result from the lines that a peer's trials wrote, one per epoch."""
     lines = [json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text().splitlines()]
     useful = [line for line in lines if math.isfinite(line["loss"])]
     return Search(
@@ -173,13 +174,13 @@ def print_comparison(settings: Settings, searches: dict[str, list[Search]]) -> N
 def run_peer(settings: Settings) -> None:
     epochs = our_epochs if settings.peer.endswith(OUR_LOOP) else tutorial_epochs
     run = {"ray_tune": run_ray_tune, "optuna": run_optuna}[settings.peer.removesuffix(OUR_LOOP)]
-    run(settings, partial(trained, settings, epochs))
+    run(settings, partial(train_trial, settings, epochs))
 
 
-def trained(
+def train_trial(
     settings: Settings, epochs: Callable[[Settings, Candidate, int], Iterator[Epoch]], trial: Any
 ) -> Iterator[float]:
-    """A trial's accuracy after each epoch; only 0 if it cannot be built, or is over the budget."""
+    """Trains a trial and yields its accuracy after each epoch; only 0 if it is invalid or over the budget."""
     plan = plan_of(settings)
     number, params = trial
     try:
@@ -201,7 +202,7 @@ def plan_of(settings: Settings) -> Plan:
 
 
 def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[Epoch]:
-    """As tutorials write it; PyTorch is imported where a trial runs."""
+    """Trains as in a tutorial. PyTorch is imported here, because only trials need it."""
     import torch
 
     from benchmarks.peers import tutorial
@@ -220,6 +221,7 @@ def tutorial_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iter
 
 
 def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[Epoch]:
+    """Trains with Frugal's loop."""
     import torch
 
     from trainables.goals import DeviceSplit
@@ -236,8 +238,8 @@ def our_epochs(settings: Settings, candidate: Candidate, seed: int) -> Iterator[
         yield Epoch(report.num_images, report.seconds, report.train_loss, report.val_score)
 
 
-def run_ray_tune(settings: Settings, trained: Callable[[Any], Iterator[float]]) -> None:
-    """A function trainable with OptunaSearch and ASHAScheduler, as Ray's guides show it."""
+def run_ray_tune(settings: Settings, train_trial: Callable[[Any], Iterator[float]]) -> None:
+    """Runs a function trainable with OptunaSearch and ASHAScheduler, as in Ray's guides."""
     import ray
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
@@ -245,7 +247,7 @@ def run_ray_tune(settings: Settings, trained: Callable[[Any], Iterator[float]]) 
 
     def train(config: dict[str, Any]) -> None:
         number = int(tune.get_context().get_trial_id(), 16)
-        for score in trained((number, config)):
+        for score in train_trial((number, config)):
             tune.report({"accuracy": score})
 
     ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
@@ -266,18 +268,20 @@ def run_ray_tune(settings: Settings, trained: Callable[[Any], Iterator[float]]) 
 
 
 def define(settings: Settings, trial: Any) -> None:
-    """The space for Tune, which pickles its searcher: a space's conditions cannot be."""
+    """Draws from the space. Tune pickles its searcher, and a space's conditions cannot be pickled."""
     plan_of(settings).space.draw(partial(suggest_value, trial))
 
 
-def run_optuna(settings: Settings, trained: Callable[[Any], Iterator[float]]) -> None:
-    """Two processes on one journal, with SuccessiveHalvingPruner."""
+def run_optuna(settings: Settings, train_trial: Callable[[Any], Iterator[float]]) -> None:
+    """Runs two processes on one journal, with SuccessiveHalvingPruner."""
     from multiprocessing import get_context
 
-    import torch  # once, before the processes are forked
+    import torch  # imported once, before the processes are forked
 
     torch.set_num_threads(1)
-    workers = [get_context("fork").Process(target=optimize, args=(settings, trained, slot)) for slot in range(SLOTS)]
+    workers = [
+        get_context("fork").Process(target=optimize, args=(settings, train_trial, slot)) for slot in range(SLOTS)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -285,7 +289,7 @@ def run_optuna(settings: Settings, trained: Callable[[Any], Iterator[float]]) ->
         assert worker.exitcode == 0
 
 
-def optimize(settings: Settings, trained: Callable[[Any], Iterator[float]], slot: int) -> None:
+def optimize(settings: Settings, train_trial: Callable[[Any], Iterator[float]], slot: int) -> None:
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -295,7 +299,7 @@ def optimize(settings: Settings, trained: Callable[[Any], Iterator[float]], slot
     def objective(trial: optuna.Trial) -> float:
         score = 0.0
         params = space.draw(partial(suggest_value, trial))
-        for step, score in enumerate(trained((trial.number, params)), start=1):
+        for step, score in enumerate(train_trial((trial.number, params)), start=1):
             trial.report(score, step)
             if trial.should_prune():
                 raise optuna.TrialPruned
