@@ -1,4 +1,4 @@
-"""A reader tried on many files in a process of its own, whose memory is bounded: what it says of each."""
+"""Runs a reader on many files in a separate process with limited memory, and collects the outcomes."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[1]
 MORE_BYTES = 400 * 2**20
-"""What a reader may take beyond what its process has once everything is imported."""
+"""The memory that a reader may use beyond that of its process after all imports."""
 
 
 def outcomes(reader: str, paths: Sequence[Path]) -> list[str]:
-    """For each file what "package.module:function" raises on it, as "ValueError: reason", or "read".
+    """Calls "package.module:function" with each path, and returns "ValueError: reason" or "read" for each.
 
-    A process that a signal ends, or that meets anything but a ValueError, fails the test that asks.
+    Fails the test if a signal ends the process or if the reader raises another exception.
     """
     command = [sys.executable, "-m", "tests.bounded", reader]
     text = json.dumps([str(path) for path in paths])
@@ -29,9 +29,9 @@ def outcomes(reader: str, paths: Sequence[Path]) -> list[str]:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, input=text, capture_output=True, text=True, timeout=HANG_SECONDS
     )
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0, f"{paths[len(told)]}: {done.returncode}: {done.stderr[-2000:]}"
-    return told
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, f"{paths[len(found)]}: {done.returncode}: {done.stderr[-2000:]}"
+    return found
 
 
 def main(reader: str) -> None:
@@ -42,10 +42,10 @@ def main(reader: str) -> None:
     for path in json.load(sys.stdin):
         try:
             read(Path(path))
-            told = "read"
+            outcome = "read"
         except ValueError as error:
-            told = f"ValueError: {error}"
-        print(json.dumps(told), flush=True)
+            outcome = f"ValueError: {error}"
+        print(json.dumps(outcome), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all tests share: quiet engines, and where real files lie if this checkout has them beside it."""
+"""Set-up and fixtures of all tests: quiet engines, real data if available, one Ray cluster, and an S3 server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from tests.results.bucket import Bucket
 
 FAULT = "fault"
-"""The property of a test that holds its row in the table of faults; pytest-xdist hands it on from its workers."""
+"""The property of a test that holds its row in the table of faults; pytest-xdist passes it on from its workers."""
 
-hypothesis.settings.register_profile(  # on a busy machine any example may take long
+hypothesis.settings.register_profile(  # on a busy machine any example may be slow
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # As a shell has it for what it starts in the background: tests, and the processes they start, are to hear Ctrl-C
+    # A shell ignores SIGINT in background jobs; tests and the processes that they start must receive it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -34,11 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not shutil.which("bash"):
         for item in items:
             if item.get_closest_marker("ray"):
-                item.add_marker(pytest.mark.skip(reason="Ray starts its workers by bash, which is not here"))
+                item.add_marker(pytest.mark.skip(reason="Ray starts its workers with bash, which is not installed"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Here, since pytest-xdist's controller loads no conftest of a folder below."""
+    """Prints the table of faults. It is here because pytest-xdist's controller loads no conftest of a subfolder."""
     passed = [report for report in terminalreporter.getreports("passed") if report.when == "call"]
     rows = [row for report in passed for name, row in report.user_properties if name == FAULT]
     if rows:
@@ -51,7 +51,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """A data_dir with the real MNIST; tests that need it are skipped where there is none."""
+    """Returns a data_dir with the real MNIST; skips the test if there is none."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not (folder / "MNIST" / "raw" / "train-images-idx3-ubyte").exists():
         pytest.skip("no MNIST files in ../shared/data")
@@ -60,7 +60,7 @@ def mnist_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """A Ray of two CPUs for all commands that do not mind sharing one: `address=...`, as the command line has it."""
+    """Starts a Ray of two CPUs that commands share; yields the command line's key, `address=...`."""
     from tests.search.command import ROOT, environment
 
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -73,8 +73,8 @@ def cluster() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Bucket]:
-    """An S3 server on loopback, which the environment names."""
-    from tests.results.bucket import bucket  # here, since few tests need it and it takes a second
+    """Starts an S3 server on loopback and sets the environment for it."""
+    from tests.results.bucket import bucket  # imported here, because it takes a second and few tests need it
 
     with bucket() as found:
         yield found
@@ -82,7 +82,7 @@ def server() -> Iterator[Bucket]:
 
 @pytest.fixture
 def served(server: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
-    """The same with an empty bucket, and a working folder of the test's own."""
+    """Returns the S3 server with an empty bucket, and sets a new working folder."""
     monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
     server.mend()
     server.empty()

@@ -1,4 +1,4 @@
-"""Both cluster files pass Ray's own checks, train nothing on the head, and name files that are there."""
+"""Both cluster files pass Ray's own checks, train nothing on the head, and name existing files."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def prepared(name: str) -> dict:
-    """As `ray up` sees it, with its provider's defaults filled in; needs neither boto3 nor a network."""
+    """Returns a file as `ray up` sees it, with its provider's defaults; needs neither boto3 nor a network."""
     return prepare_config(yaml.safe_load((ROOT / name).read_text()))
 
 
@@ -43,7 +43,7 @@ def test_ray_accepts_it(either):
     validate_config(either)
 
 
-def test_ray_accepts_what_its_comment_has_for_another_cloud():
+def test_ray_accepts_the_example_for_another_cloud_in_the_comment():
     text = (ROOT / "cluster.yaml").read_text()
     comment = text.partition("# ANOTHER CLOUD")[2].partition("\n\n")[0]
     changes = yaml.safe_load("\n".join(line[4:] for line in comment.splitlines() if line.startswith("#   ")))
@@ -64,7 +64,7 @@ def test_the_head_trains_nothing(cluster):
     assert "--num-cpus=0" in cluster["head_start_ray_commands"][-1]
 
 
-def test_a_local_head_trains_nothing_and_all_workers_come(local):
+def test_a_local_head_trains_nothing_and_all_workers_start(local):
     start = local["head_start_ray_commands"][-1]
     assert "--num-cpus=0 --num-gpus=0" in start
     assert "RAY_enable_autoscaler_v2=0" in start
@@ -79,13 +79,13 @@ def test_up_to_eight_spot_workers_with_a_gpu_each(cluster):
     assert worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
 
 
-def test_aws_starts_from_it_a_head_and_a_spot_worker_that_leave_no_disk(cluster, tmp_path, monkeypatch):
-    """By Ray's own provider; where AWS would be, moto answers."""
-    monkeypatch.setenv("HOME", str(tmp_path))  # which gets a new key
+def test_aws_starts_a_head_and_a_spot_worker_that_leave_no_disk(cluster, tmp_path, monkeypatch):
+    """Ray's own provider starts them; moto simulates AWS."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # a new key is written there
     monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # until rights are known everywhere
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # Ray waits until new permissions are effective
     (tmp_path / ".ssh").mkdir()
     with mock_aws():
         started = config.bootstrap_aws(copy.deepcopy(cluster))
@@ -93,28 +93,28 @@ def test_aws_starts_from_it_a_head_and_a_spot_worker_that_leave_no_disk(cluster,
         for name in ("head", "gpu_worker"):
             node_config = started["available_node_types"][name]["node_config"]
             provider.create_node(node_config, {"ray-node-type": name, "ray-node-name": name}, 1)
-        told = boto3.client("ec2", region_name="us-west-2").describe_instances()["Reservations"]
-    head, worker = (instance for reservation in told for instance in reservation["Instances"])
+        found = boto3.client("ec2", region_name="us-west-2").describe_instances()["Reservations"]
+    head, worker = (instance for reservation in found for instance in reservation["Instances"])
     assert (head["InstanceType"], head.get("InstanceLifecycle")) == ("m7i.large", None)
     assert (worker["InstanceType"], worker.get("InstanceLifecycle")) == ("g6.xlarge", "spot")
-    assert "IamInstanceProfile" in started["head_node"], "by which the head may start workers, and write to buckets"
+    assert "IamInstanceProfile" in started["head_node"], "it allows the head to start workers and to write to buckets"
     for instance in (head, worker):
         [disk] = instance["BlockDeviceMappings"]
         assert disk["Ebs"]["DeleteOnTermination"]
 
 
-def test_every_mounted_file_is_there(either):
+def test_every_mounted_file_exists(either):
     missing = [source for source in either["file_mounts"].values() if not (ROOT / source).exists()]
-    assert missing == ["~/.ray/auth_token"], "which is the user's own"
+    assert missing == ["~/.ray/auth_token"], "the user's own file is the only exception"
 
 
-def test_all_nodes_know_each_other_by_the_users_token(either):
+def test_all_nodes_use_the_users_token(either):
     assert either["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     for kind in ("head", "worker"):
         assert "RAY_AUTH_MODE=token" in " ".join(either[f"{kind}_setup_commands"])
 
 
-def test_both_mount_the_same(cluster, local):
+def test_both_files_mount_the_same(cluster, local):
     assert local["file_mounts"] == cluster["file_mounts"]
     assert local["rsync_exclude"] == cluster["rsync_exclude"]
 
@@ -133,8 +133,8 @@ def test_every_node_installs_the_constrained_project(either):
         assert "pip install --quiet -e . -c constraints.txt" in commands
 
 
-def test_every_command_is_shell(either):
-    """In the standard's words alone, so that not even bash is needed to look."""
+def test_every_command_is_valid_shell(either):
+    """Commands use POSIX syntax only, so that `sh` can check them."""
     for kind in ("head", "worker"):
         for command in [*either[f"{kind}_setup_commands"], *either[f"{kind}_start_ray_commands"]]:
             subprocess.run(["sh", "-n", "-c", command], check=True)
@@ -146,7 +146,7 @@ def test_the_head_starts_workers_from_its_own_image(cluster, tmp_path):
     bootstrap = tmp_path / "ray_bootstrap_config.yaml"
     bootstrap.write_text(json.dumps({"node_config": {"ImageId": image, "InstanceType": "g6.xlarge"}}))
     (command,) = (c for c in cluster["head_start_ray_commands"] if "resolve:ssm" in c)
-    # In place of the machine's metadata service, one that answers everything with an image.
+    # A fake curl answers as the metadata service would, with an image
     shell = f"curl() {{ echo ami-123; }}; {command}"
     subprocess.run(["sh", "-c", shell], check=True, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
     assert yaml.safe_load(bootstrap.read_text())["node_config"] == {"ImageId": "ami-123", "InstanceType": "g6.xlarge"}

@@ -1,4 +1,4 @@
-"""import-linter's contracts check what their names say."""
+"""import-linter's contracts check what their names promise."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ FORBIDDING = [contract for contract in LINTER["contracts"] if contract["type"] =
 
 
 @pytest.mark.parametrize("contract", FORBIDDING, ids=lambda contract: contract["name"])
-def test_a_contract_holds_for_every_package_that_its_name_speaks_of(contract: dict[str, Any]):
+def test_a_contract_covers_every_package_in_its_name(contract: dict[str, Any]):
     named = [package for package in PACKAGES if re.search(rf"\b{package}\b", contract["name"])]
     if contract["name"].startswith("only "):
         named = [package for package in PACKAGES if package not in named]
@@ -22,14 +22,14 @@ def test_a_contract_holds_for_every_package_that_its_name_speaks_of(contract: di
 
 
 @pytest.mark.parametrize("contract", FORBIDDING, ids=lambda contract: contract["name"])
-def test_what_a_contract_leaves_out_is_in_its_name(contract: dict[str, Any]):
+def test_exceptions_of_a_contract_are_in_its_name(contract: dict[str, Any]):
     for exception in contract.get("ignore_imports", []):
         importer = exception.split(" -> ")[0]
         assert importer.split(".")[-1] in contract["name"]
 
 
 def names_in_layers(container: str) -> set[str]:
-    """The names in the layers of a container; of all packages if it is empty."""
+    """Returns the names in the layers of a container, or those of all packages if it is empty."""
     (layers,) = (
         contract["layers"]
         for contract in LINTER["contracts"]
@@ -44,6 +44,6 @@ def test_every_folder_of_a_layered_package_is_in_a_layer(package: str):
     assert folders <= names_in_layers(package)
 
 
-def test_all_packages_are_in_layers_and_looked_at():
+def test_all_packages_are_checked_and_in_layers():
     assert names_in_layers("") == set(PACKAGES)
     assert {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"} == set(PACKAGES)

@@ -1,4 +1,4 @@
-"""The Makefile's recipes, as far as they can be read without being run."""
+"""The Makefile's recipes, as far as they can be checked without running them."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from search.planning.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "ARGS")}
-"""Without what `make test ARGS=...` hands on to each make that is started within it."""
+"""The environment without the variables that `make test ARGS=...` passes on to each make started within it."""
 
 WITH_MAKE = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 HAS_VENV = f"""#!{sys.executable}
@@ -25,13 +25,13 @@ if sys.argv[1:3] == ["-m", "venv"]:
     python.write_text("#!/bin/sh\\necho 'No space left on device' >&2\\nexit PIPS\\n")
     python.chmod(0o755)
 """
-"""A Python that can make an environment, whose pip ends with an exit code."""
-HAS_NONE = f"#!{sys.executable}\nimport sys; sys.exit('ensurepip' in sys.argv[-1])"
-"""One that can make none."""
+"""A fake Python that creates an environment whose pip exits with the code PIPS."""
+NO_VENV = f"#!{sys.executable}\nimport sys; sys.exit('ensurepip' in sys.argv[-1])"
+"""A fake Python that cannot create an environment."""
 
 
 def set_up(folder: Path, python: str) -> tuple[int, str]:
-    """Exit code and output of make, where this script is Python."""
+    """Runs make with this script as Python; returns the exit code and the output."""
     script = folder / "python"
     script.write_text(python)
     script.chmod(0o755)
@@ -44,8 +44,8 @@ def set_up(folder: Path, python: str) -> tuple[int, str]:
 
 
 @WITH_MAKE
-def test_a_set_up_that_failed_says_why_and_is_not_taken_for_whole(tmp_path: Path):
-    code, said = set_up(tmp_path, HAS_NONE)
+def test_a_failed_set_up_prints_the_reason_and_is_repeated(tmp_path: Path):
+    code, said = set_up(tmp_path, NO_VENV)
     assert code
     assert "python3-venv" in said
     assert not (tmp_path / "venv").exists()
@@ -54,7 +54,7 @@ def test_a_set_up_that_failed_says_why_and_is_not_taken_for_whole(tmp_path: Path
     assert "No space left on device" in said
     assert "is not whole" in said
     assert not (tmp_path / "venv" / "installed").exists()
-    assert set_up(tmp_path, HAS_VENV.replace("PIPS", "0"))[0] == 0, "and goes on"
+    assert set_up(tmp_path, HAS_VENV.replace("PIPS", "0"))[0] == 0, "the next attempt continues"
     assert (tmp_path / "venv" / "installed").exists()
 
 

@@ -1,4 +1,4 @@
-"""How long tests wait for what has to come: until it is there, or until something hangs."""
+"""The time limit of tests that wait for an event."""
 
 HANG_SECONDS = 600.0
-"""After this a test ends what hangs. On no machine, however busy, is it needed: it measures nothing."""
+"""After this time a test counts as hanging. It is far longer than needed on a busy machine, and measures nothing."""

@@ -1,4 +1,4 @@
-"""A tutorial's training, which the benchmarks hold ours against: the same networks and images, plainly."""
+"""The tutorial's training in the benchmarks uses the same networks and images as Frugal's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER: tuple[Layer, ...] = (
 
 
 @pytest.mark.parametrize("layers", [BERTOLDI.network.layers, OTHER], ids=["bertoldi", "other"])
-def test_its_module_computes_what_the_built_one_does(layers: tuple[Layer, ...]):
+def test_the_plain_module_computes_the_same_as_the_built_one(layers: tuple[Layer, ...]):
     network = Network((1, 28, 28), (PIXELS, *layers))
     ours, plain = build(network, seed=1).eval(), plain_module(network).eval()
     for theirs, weight in zip(plain.parameters(), ours.parameters(), strict=True):
@@ -31,7 +31,7 @@ def test_its_module_computes_what_the_built_one_does(layers: tuple[Layer, ...]):
     torch.testing.assert_close(plain((images - PIXELS.mean) / PIXELS.std), ours(images), atol=1e-5, rtol=0)
 
 
-def test_it_is_served_the_very_images_of_a_split_standardized(mnist_dir: Path):
+def test_the_plain_dataset_has_the_images_of_a_split_standardized(mnist_dir: Path):
     val = MNIST.load("original", mnist_dir, print).val
     few = replace(val, x=val.x[:3], y=val.y[:3])
     served = [images_of(mnist_dir, few)[n] for n in range(3)]

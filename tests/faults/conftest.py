@@ -1,4 +1,4 @@
-"""One Ray cluster for all runs that are killed, the run that is not, and a table of what was done to the others."""
+"""Fixtures of the fault tests: one Ray cluster for all of them, an undisturbed run, and a table of faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    """A cluster of one node with room for several runs; killed drivers leave it as it is."""
+    """Starts a cluster of one node with room for several runs; it survives killed drivers."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 6, "include_dashboard": False})
     yield cluster.address
     cluster.shutdown()
@@ -41,7 +41,7 @@ def make_run(tmp_path: Path, address: str) -> Callable[..., Run]:
 
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory, address: str) -> tuple[Run, dict[str, set[int]]]:
-    """A run at concurrency 1 whose tables are read all the time, and the lengths that they were seen to have."""
+    """Returns a run at concurrency 1 whose tables were read all the time, and the lengths that were seen."""
     run = Run(tmp_path_factory.mktemp("undisturbed"), address, (*ARGUMENTS, "concurrency=1"))
     with run.started() as process:
         lengths = read_until_it_ends(run, process)
@@ -51,29 +51,29 @@ def watched(tmp_path_factory: pytest.TempPathFactory, address: str) -> tuple[Run
 
 @pytest.fixture(scope="session")
 def undisturbed(watched: tuple[Run, dict[str, set[int]]]) -> Run:
-    """The same run: nothing happened to it."""
+    """Returns the same run, as the reference for disturbed ones."""
     assert watched[0].repeated() == 0
     return watched[0]
 
 
 def read_until_it_ends(run: Run, process: subprocess.Popen[str]) -> dict[str, set[int]]:
-    """The lengths that both tables were seen to have; a broken one would raise."""
+    """Reads both tables until the process ends, and returns the lengths seen; a broken table would raise."""
     lengths: dict[str, set[int]] = {"leaderboard": set(), "curves": set()}
     while process.poll() is None:
         for name, seen in lengths.items():
             rows = results.load("tiny10k", run.runs_dir, table=name)
             assert not rows.duplicated(["trial"] if name == "leaderboard" else ["trial", "step"]).any()
             seen.add(len(rows))
-        time.sleep(0.05)  # a reader that never rests takes the CPU from the run that it watches
+        time.sleep(0.05)  # without a pause, reading would take the CPU from the run
     return lengths
 
 
 @pytest.fixture
 def record(record_property: Callable[[str, object], None]) -> Callable[..., None]:
-    """Adds a row to the table of faults, once a test has found that they were survived."""
+    """Returns a function that adds a row to the table of faults, for a test to call when its run has survived."""
 
     def add(fault: str, injected: int, *runs: Run, alike: int = 0) -> None:
-        """`alike` epochs look repeated without being so."""
+        """Adds a row. `alike` is the number of epochs that only look repeated."""
         cut_off, repeated = sum(run.cut_off() for run in runs), sum(run.repeated() for run in runs) - alike
         record_property(FAULT, [fault, injected, injected, cut_off, repeated])
 

@@ -1,7 +1,7 @@
-"""search.run under observation: `python -m tests.faults.driver key=value ...`.
+"""Runs search.run under observation: `python -m tests.faults.driver key=value ...`.
 
-Two variables of the environment say what is to happen. FAULTS_LOG: the file in which workers note each epoch's begin
-and end. FAULTS_DIE=N,SHARE: the process kills itself inside its N-th append to the journal, of which that is left.
+Workers log the start and end of each epoch to the file in the environment variable FAULTS_LOG. With FAULTS_DIE=N,SHARE
+the process kills itself within its N-th append to the journal, and leaves that share of the appended bytes.
 """
 
 import itertools
@@ -11,7 +11,7 @@ import sys
 
 from search.cluster.connection import QUIET
 
-os.environ.update(QUIET)  # before Ray is imported, as in the command itself
+os.environ.update(QUIET)  # must be set before Ray is imported
 
 from search import run
 from search.study.journal_file import JournalFile
@@ -22,7 +22,7 @@ LOG = os.environ["FAULTS_LOG"]
 
 
 class Observed(TrialTrainable):
-    """A worker that notes `begin TRIAL EPOCH PID` and `end TRIAL EPOCH PID`; in __main__, so that Ray pickles it."""
+    """A worker that logs `begin TRIAL EPOCH PID` and `end TRIAL EPOCH PID`; in __main__, so that Ray pickles it."""
 
     def step(self):
         training = self.training or self._begin()
@@ -39,13 +39,13 @@ class Observed(TrialTrainable):
             log.write(line + "\n")
 
 
-def die_inside_append(place: int, share: float) -> None:
+def die_inside_append(number: int, share: float) -> None:
     append, counter = JournalFile.append_logs, itertools.count(1)
 
     def dying(self, logs):
         before = self.path.stat().st_size
         append(self, logs)
-        if next(counter) == place:
+        if next(counter) == number:
             os.truncate(self.path, before + int(share * (self.path.stat().st_size - before)))
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -54,8 +54,8 @@ def die_inside_append(place: int, share: float) -> None:
 
 if __name__ == "__main__":
     tuning.TrialTrainable = Observed  # type: ignore[misc]
-    tuning.TABLES_SECONDS, tuning.TABLES_SHARE = 0.0, 1.0  # many times in a short run
+    tuning.TABLES_SECONDS, tuning.TABLES_SHARE = 0.0, 1.0  # tables are written many times in a short run
     if "FAULTS_DIE" in os.environ:
-        place, share = os.environ["FAULTS_DIE"].split(",")
-        die_inside_append(int(place), float(share))
+        number, share = os.environ["FAULTS_DIE"].split(",")
+        die_inside_append(int(number), float(share))
     sys.exit(run.main())

@@ -1,4 +1,4 @@
-"""A run of the real command in a folder of its own, killed and resumed, with all that its workers did."""
+"""A run of the real command that tests kill and resume, with a log of its workers' epochs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.waiting import HANG_SECONDS
 
 @dataclass(frozen=True)
 class Run:
-    """The run 'a' in a folder of runs, asked for by `arguments`, on the Ray cluster at `address`."""
+    """The run 'a' in `runs_dir`, started with `arguments` on the Ray cluster at `address`."""
 
     runs_dir: Path
     address: str
@@ -43,11 +43,12 @@ class Run:
 
     @property
     def output(self) -> str:
-        """What was printed by all sessions."""
+        """Returns the output of all sessions."""
         return (self.runs_dir / "output.txt").read_text()
 
     @contextmanager
     def started(self, **changes: str) -> Iterator[subprocess.Popen[str]]:
+        """Starts or resumes the run, with changes to its environment; kills it at the end of the block."""
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tests.faults.driver", "data=made", f"address={self.address}", "run=a"]
         command += ["confirm.top_k=0", "report=false"]
@@ -72,12 +73,12 @@ class Run:
         assert found == exit_code, self.output
 
     def wait_until(self, condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
-        """Until the condition holds, while the process goes on."""
+        """Waits until the condition holds; fails if the process ends first."""
         assert wait_for(lambda: condition() or process.poll() is not None), f"waited too long:\n{self.output}"
         assert condition(), f"ended too soon:\n{self.output}"
 
     def finish(self) -> None:
-        """Goes on to the end."""
+        """Resumes the run and waits for its end."""
         with self.started() as process:
             self.wait(process, 0)
 
@@ -85,30 +86,30 @@ class Run:
         return timeless(results.load("tiny10k", self.runs_dir, table=name))
 
     def epochs(self, what: str = "end") -> Counter[tuple[int, int]]:
-        """How often each (trial, epoch) was trained, or begun."""
+        """Returns how often each (trial, epoch) was trained, or started if `what` is 'begin'."""
         return Counter((trial, epoch) for kind, trial, epoch, _ in self.notes() if kind == what)
 
     def notes(self) -> list[tuple[str, int, int, int]]:
-        """Kind, trial, epoch and process of all that workers noted."""
+        """Returns the log of workers: kind, trial, epoch and process ID."""
         lines = self.log.read_text().split("\n")[:-1] if self.log.exists() else []
         return [(kind, *map(int, numbers)) for kind, *numbers in (line.split() for line in lines)]  # type: ignore[misc]
 
     def repeated(self) -> int:
-        """Epochs that were trained more than once."""
+        """Returns the number of times that an epoch was trained again."""
         return sum(count - 1 for count in self.epochs().values())
 
     def cut_off(self) -> int:
-        """Epochs that were begun and not ended."""
+        """Returns the number of epochs that were started and not ended."""
         return self.epochs("begin").total() - self.epochs().total()
 
     def picture(self) -> dict[str, Any]:
-        """Candidates, reports and decisions, without times and places."""
+        """Returns candidates, reports and decisions, without times and nodes."""
         tables = {name: self.table(name).drop(columns="node", errors="ignore") for name in ("leaderboard", "curves")}
         return {name: table.to_dict("list") for name, table in tables.items()}
 
 
 def wait_for(condition: Callable[[], Any]) -> bool:
-    """Whether the condition comes to hold within a time that is never needed."""
+    """Waits for the condition; returns False after HANG_SECONDS."""
     deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         if time.monotonic() > deadline:

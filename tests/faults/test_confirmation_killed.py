@@ -1,4 +1,4 @@
-"""kill -9 and Ctrl-C in mid-confirmation: it goes on, trains nothing twice, and scores what it would have scored."""
+"""A confirmation that is killed or interrupted resumes, trains nothing twice, and has the same scores."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ ARGUMENTS = (
 
 @pytest.fixture(scope="module")
 def pair(address, tmp_path_factory) -> tuple[Run, Run]:
-    """A run that nothing happened to, and the same killed in its first and third training, and stopped in between."""
+    """Returns an undisturbed run, and one killed in its first and third training and interrupted in its second."""
     folder = tmp_path_factory.mktemp("confirmation")
     whole, killed = (Run(folder / name, address, ARGUMENTS) for name in ("whole", "killed"))
     whole.finish()
@@ -32,9 +32,9 @@ def pair(address, tmp_path_factory) -> tuple[Run, Run]:
 
 def end_in_training(run: Run, number: int, how: signal.Signals) -> None:
     with run.started() as process:
-        run.wait_until(lambda: num_confirmed(run, "begun") >= number, process)
+        run.wait_until(lambda: num_confirmed(run, "started") >= number, process)
         seen = len(run.notes())
-        run.wait_until(lambda: len(run.notes()) > seen, process)  # within an epoch of it
+        run.wait_until(lambda: len(run.notes()) > seen, process)  # until it is within an epoch
         time.sleep(0.05)
         if how == signal.SIGKILL:
             kill(process)
@@ -44,26 +44,26 @@ def end_in_training(run: Run, number: int, how: signal.Signals) -> None:
 
 
 def num_confirmed(run: Run, what: str) -> int:
-    """How many trainings the confirmation's journal has begun, or scored."""
+    """Returns the number of trainings in the confirmation's journal that were started or scored."""
     path = run.folder / "confirmation" / "journal.log"
     text = path.read_text() if path.exists() else ""
-    return text.count('"candidate"' if what == "begun" else '"report:1"')
+    return text.count('"candidate"' if what == "started" else '"report:1"')
 
 
-def test_each_finalist_is_trained_once_with_each_seed_and_scores_what_it_would_have(pair, record):
+def test_each_finalist_is_trained_once_with_each_seed_and_has_the_undisturbed_scores(pair, record):
     whole, killed = pair
     for name in ("finalists", "predictions"):
         expected, found = (results.load("tiny10k", run.runs_dir, table=name) for run in pair)
         pd.testing.assert_frame_equal(*(t.drop(columns="train_seconds", errors="ignore") for t in (expected, found)))
     assert killed.picture() == whole.picture()
-    assert num_confirmed(killed, "begun") == num_confirmed(killed, "scored") == 3
+    assert num_confirmed(killed, "started") == num_confirmed(killed, "scored") == 3
     assert timeless(results.load("tiny10k", killed.runs_dir)).equals(timeless(results.load("tiny10k", whole.runs_dir)))
     alike = whole.repeated()  # trials of the search and of the confirmation have the same numbers
     assert killed.repeated() - alike <= 3
     record("driver killed or stopped in a confirmation", 3, killed, alike=alike)
 
 
-def test_it_leaves_what_the_undisturbed_one_leaves(pair):
+def test_it_leaves_the_same_files_as_the_undisturbed_one(pair):
     whole, killed = (sorted(str(path.relative_to(run.folder)) for path in files(run.folder)) for run in pair)
     assert killed == whole
     assert not [name for name in killed if name.endswith((".ckpt", ".model", ".answers", ".part"))]
@@ -74,6 +74,6 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_the_command_that_was_printed_goes_on_with_it(pair):
+def test_it_prints_the_command_that_resumes_it(pair):
     assert "Not all was trained. Resume with:" in pair[1].output
     assert "search.confirm run=a" in pair[1].output

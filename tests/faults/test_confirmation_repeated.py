@@ -1,4 +1,4 @@
-"""A confirmation training whose worker is killed too often fails, and the next command trains it again."""
+"""A confirmation training whose worker is killed too often fails, and the next command retries it."""
 
 import os
 import signal
@@ -21,15 +21,16 @@ ARGUMENTS = (
 
 @pytest.fixture(scope="module")
 def failed(address, tmp_path_factory) -> tuple[Run, int, int]:
-    """A run whose first confirmation training was killed in its second epoch whenever it came there.
+    """Returns a run whose first confirmation training was killed each time that it started its second epoch.
 
-    With it, the number of kills, and of epochs of the search that look like repeated ones of the confirmation.
+    Also returns the number of kills, and the number of epochs of the confirmation that look like repeated ones of the
+    search.
     """
     run, kills, seen = Run(tmp_path_factory.mktemp("confirmation"), address, ARGUMENTS), 0, 0
     searched: Counter[tuple[int, int]] = Counter()
     with run.started() as process:
         while process.poll() is None:
-            is_confirming = num_confirmed(run, "begun") > 0
+            is_confirming = num_confirmed(run, "started") > 0
             if not is_confirming:
                 searched = run.epochs()
             notes = run.notes()
@@ -44,7 +45,7 @@ def failed(address, tmp_path_factory) -> tuple[Run, int, int]:
     return run, kills, alike
 
 
-def test_it_fails_with_its_error_and_the_table_has_the_other_alone(failed):
+def test_it_fails_with_its_error_and_the_table_has_only_the_other_training(failed):
     run, kills, _ = failed
     assert kills == 1 + MAX_FAILURES
     finalists = results.load("tiny10k", run.runs_dir, table="finalists")
@@ -53,7 +54,7 @@ def test_it_fails_with_its_error_and_the_table_has_the_other_alone(failed):
     assert "1 training failed by what may be a fault of the machine" in run.output
 
 
-def test_the_next_command_trains_it_again_and_adds_its_row(failed, record):
+def test_the_next_command_retries_it_and_adds_its_row(failed, record):
     run, kills, alike = failed
     before = results.load("tiny10k", run.runs_dir, table="finalists")
     line = ("run=a", f"runs_dir={run.runs_dir}", f"address={run.address}")
@@ -62,10 +63,10 @@ def test_the_next_command_trains_it_again_and_adds_its_row(failed, record):
     assert ", seed 0 (FAILED): the cause may have been fixed" in output
     after = results.load("tiny10k", run.runs_dir, table="finalists")
     assert after["seed"].tolist() == [0, 1]
-    assert after.tail(1)["test_score"].tolist() == before["test_score"].tolist(), "nothing else is trained again"
-    assert (num_confirmed(run, "begun"), num_confirmed(run, "scored")) == (3, 2)
+    assert after.tail(1)["test_score"].tolist() == before["test_score"].tolist(), "nothing else is retrained"
+    assert (num_confirmed(run, "started"), num_confirmed(run, "scored")) == (3, 2)
     code, output = run_command("search.confirm", *line)
     assert code == 0, output
     assert "retrying" not in output
-    assert num_confirmed(run, "begun") == 3
+    assert num_confirmed(run, "started") == 3
     record("confirmation's worker killed more than max_failures times, and confirmed again", kills, run, alike=alike)

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or gone: a clear error, a journal that can be read, and a run that goes on."""
+"""Full, read-only or missing disks cause a clear error, and leave a readable journal from which the run resumes."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from tests.search.command import run as run_command
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A tmpfs of 3 MB in the place of a run's folder."""
+    """Mounts a tmpfs of 3 MB as the folder of a run."""
     folder = tmp_path / "runs" / "a"
     folder.mkdir(parents=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, text=True)
@@ -36,7 +36,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-def test_a_full_disk_stops_the_run_with_a_clear_error_and_it_goes_on_when_there_is_room(
+def test_a_full_disk_stops_the_run_with_a_clear_error_and_it_resumes_when_there_is_space(
     small_disk, undisturbed, record
 ):
     run = Run(small_disk.parent, undisturbed.address, undisturbed.arguments)
@@ -69,14 +69,16 @@ def test_a_run_whose_folder_vanishes_stops_with_a_clear_error(make_run):
     run = make_run("a", "concurrency=1")
     with run.started() as process:
         run.wait_until(lambda: len(run.notes()) > 6, process)
-        run.folder.rename(run.folder.with_name("moved"))  # at once: deleting one by one meets files that come and go
+        run.folder.rename(
+            run.folder.with_name("moved")
+        )  # renamed, because deleting file by file would race with the run
         run.wait(process, 1)
     said = run.output.splitlines()[-1]
     assert "No such file or directory" in said
     assert "Traceback" not in run.output
 
 
-def test_data_that_vanish_in_mid_run_are_missed_only_when_it_goes_on(mnist_dir, tmp_path, address):
+def test_data_that_vanish_during_a_run_are_needed_only_to_resume_it(mnist_dir, tmp_path, address):
     data_dir = tmp_path / "data"
     shutil.copytree(mnist_dir / "MNIST" / "raw", data_dir / "MNIST" / "raw")
     arguments = ("max_epochs=2", "train_examples=600", f"data_dir={data_dir}", "data=original", "run=a")

@@ -1,8 +1,7 @@
-"""kill -9 of the driver, at moments drawn over a run: what is resumed equals what was never disturbed.
+"""A run whose driver is killed at random moments and resumed equals one that was never disturbed.
 
-A run at concurrency 1 writes the same records whenever it is made, so a moment of it is a place among its records and a
-fraction of the time to the next. Two runs are killed at six moments each, one after the other.
-FAULTS_SEED in the environment draws other ones.
+A run at concurrency 1 always writes the same records, so a moment is a number of records and a fraction of the time to
+the next one. Two runs are killed at six moments each. The environment variable FAULTS_SEED draws other moments.
 """
 
 import os
@@ -24,12 +23,12 @@ from tests.search.command import start
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
 NUM_RUNS, MOMENTS, APPENDS = 2, 4, 2
 GAP_SECONDS = 0.15  # about an epoch
-KILLS_SIDE_BY_SIDE = 3
+PARALLEL_KILLS = 3
 
 
 @dataclass(frozen=True, order=True)
 class Moment:
-    """After so many records of the run, and a share (0 to 1) of the time to the next or of the next itself."""
+    """A number of records, and a share (0 to 1) of the time to the next record, or of the next append's bytes."""
 
     num_records: int
     share: float
@@ -38,13 +37,13 @@ class Moment:
 
 def draw_moments(run: int, num_records: int) -> list[Moment]:
     draw = random.Random(SEED + run)
-    places = draw.sample(range(1, num_records), MOMENTS + APPENDS)
-    return sorted(Moment(place, draw.random(), index < APPENDS) for index, place in enumerate(places))
+    numbers = draw.sample(range(1, num_records), MOMENTS + APPENDS)
+    return sorted(Moment(number, draw.random(), index < APPENDS) for index, number in enumerate(numbers))
 
 
 @pytest.fixture(scope="module")
 def killed(undisturbed, tmp_path_factory) -> list[Run]:
-    """Runs that were killed and resumed; the last at concurrency 2, the others at 1."""
+    """Returns runs that were killed and resumed; the last at concurrency 2, the others at 1."""
     folder = tmp_path_factory.mktemp("killed")
     arguments = undisturbed.arguments
     single = [Run(folder / str(index), undisturbed.address, arguments) for index in range(NUM_RUNS)]
@@ -59,7 +58,7 @@ def killed(undisturbed, tmp_path_factory) -> list[Run]:
     return [*single, double]
 
 
-def test_at_concurrency_1_it_is_the_undisturbed_run(undisturbed, killed, record):
+def test_at_concurrency_1_it_equals_the_undisturbed_run(undisturbed, killed, record):
     for index, run in enumerate(killed[:-1]):
         moments = draw_moments(index, records(undisturbed))
         assert run.picture() == undisturbed.picture(), moments
@@ -81,23 +80,23 @@ def test_at_concurrency_2_nothing_is_lost_or_doubled_or_left_running(killed, rec
     assert set(run.epochs()) == {(row.trial, 1 + n) for row in rows.itertuples() for n in range(int(row.epochs))}
     for trial in rows["trial"]:
         repeated = sum(count - 1 for (number, _), count in run.epochs().items() if number == trial)
-        assert repeated <= KILLS_SIDE_BY_SIDE, f"trial {trial}: at most one epoch for each time that it was killed"
-    record(f"driver killed, concurrency 2, seed {SEED}", KILLS_SIDE_BY_SIDE, run)
+        assert repeated <= PARALLEL_KILLS, f"trial {trial}: at most one epoch for each time that it was killed"
+    record(f"driver killed, concurrency 2, seed {SEED}", PARALLEL_KILLS, run)
 
 
 def test_a_trial_that_was_killed_and_resumed_replays_bit_for_bit(killed):
-    """Its curve is what its candidate and seed give, not what the kills made of it."""
+    """Its curve depends on its candidate and seed only, not on the kills."""
     run = killed[0]
     for trial in run.table()["trial"]:
         assert replay([f"runs_dir={run.runs_dir}", "run=a", f"trial={trial}"]) == 0
 
 
-def test_a_killed_driver_leaves_nothing_that_trains_or_writes(tmp_path):
+def test_a_killed_driver_leaves_no_process_that_trains_or_writes(tmp_path):
     with start(tmp_path, "num_trials=40", "run=a") as driver:
         assert wait_for(lambda: records(Run(tmp_path, "", ())) > 6)
         processes = psutil.Process(driver.pid).children(recursive=True)
         driver.kill()
-    agents = [process for process in processes if "Agent" in process.name()]  # Ray's; they notice after a minute
+    agents = [process for process in processes if "Agent" in process.name()]  # Ray's agents notice after a minute
     others = [process for process in processes if process not in agents]
     assert any("ray::" in process.name() for process in others)
     assert wait_for(lambda: not any(process.is_running() for process in others))
@@ -108,8 +107,8 @@ def test_a_killed_driver_leaves_nothing_that_trains_or_writes(tmp_path):
 def kill_at_moments(run: Run, moments: list[Moment]) -> None:
     for moment in moments:
         if moment.is_inside_append:
-            place = max(1, moment.num_records + 1 - records(run))  # it may have got further before it was killed
-            with run.started(FAULTS_DIE=f"{place},{moment.share}") as process:
+            number = max(1, moment.num_records + 1 - records(run))  # the run may be further than that already
+            with run.started(FAULTS_DIE=f"{number},{moment.share}") as process:
                 run.wait(process, -signal.SIGKILL)
         else:
             with run.started() as process:
@@ -121,10 +120,10 @@ def kill_at_moments(run: Run, moments: list[Moment]) -> None:
 
 def kill_in_mid_epoch(run: Run) -> None:
     draw = random.Random(SEED)
-    for _ in range(KILLS_SIDE_BY_SIDE):
-        begun = len(run.notes())
+    for _ in range(PARALLEL_KILLS):
+        before = len(run.notes())
         with run.started() as process:
-            run.wait_until(lambda begun=begun: len(run.notes()) >= begun + 8, process)
+            run.wait_until(lambda before=before: len(run.notes()) >= before + 8, process)
             time.sleep(draw.random() * GAP_SECONDS)
             kill(process)
     run.finish()
@@ -135,10 +134,10 @@ def records(run: Run) -> int:
 
 
 def sequence(run: Run) -> list[tuple[int, int, int, str]]:
-    """All reports in the order in which they came, with how their trials ended."""
+    """Returns all reports in the order of their arrival, with the endings of their trials."""
     entries = Journal.read(run.journal).entries()
     reports = [(r.order, e.trial.number, r.step, str(e.ending)) for e in entries for r in e.reports]
-    return sorted(((*places, ending.split(", at=")[0]) for *places, ending in reports))  # type: ignore[misc]
+    return sorted(((*numbers, ending.split(", at=")[0]) for *numbers, ending in reports))  # type: ignore[misc]
 
 
 def files(run: Run) -> list[str]:

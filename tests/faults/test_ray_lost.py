@@ -1,4 +1,4 @@
-"""A search ends in order, with its tables, when its Ray is killed or its process group gets a signal."""
+"""A search stops in an orderly way, with its tables, if its Ray is killed or its process group gets a signal."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from ray.cluster_utils import Cluster
 
 import results
 from tests.faults.observed import Run, wait_for
-from tests.faults.test_signals import go_on
+from tests.faults.test_signals import resume_as_printed
 
 SHORT = ("num_trials=2", "max_epochs=3", "train_examples=600", "seed=7", "references=false", "concurrency=1")
 LOST = {"gcs_server": "Stopped by the loss of Ray, whose GCS", "raylet": "Stopped by the loss of Ray, whose raylet"}
@@ -21,7 +21,7 @@ def ray_processes(driver: int, name: str) -> list[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Not even one that has ended and that nobody has asked how, as init does not in some containers."""
+    """Returns whether the process runs; a zombie, which init may leave in some containers, does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -29,7 +29,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def end(run: Run, how: Callable[[int], None], exit_code: int) -> list[psutil.Process]:
-    """Does it to a driver whose first trial has ended an epoch; all processes that the driver had."""
+    """Ends a driver whose first trial has ended an epoch, and returns the processes that the driver had."""
     with run.started() as process:
         run.wait_until(lambda: run.epochs().total() > 0, process)
         children = psutil.Process(process.pid).children(recursive=True)
@@ -53,25 +53,25 @@ def check_stopped(run: Run) -> None:
     assert "STOPPED" in set(statuses)
 
 
-def check_goes_on(run: Run) -> None:
-    go_on(run)
+def check_resumes(run: Run) -> None:
+    resume_as_printed(run)
     assert set(results.load("tiny10k", run.runs_dir)["status"]) <= {"COMPLETE", "PRUNED"}
     assert run.repeated() <= 1
 
 
 @pytest.mark.parametrize("part", LOST)
-def test_when_a_part_of_a_local_ray_is_killed_the_run_ends_in_order_and_goes_on(tmp_path, part, record):
+def test_a_run_stops_orderly_and_resumes_after_a_part_of_its_local_ray_is_killed(tmp_path, part, record):
     run = Run(tmp_path / "a", "local", SHORT)
     children = end(run, kill_part(part), exit_code=1)
     assert LOST[part] in run.output
     assert wait_for(lambda: not any(map(is_alive, children)))
     check_stopped(run)
-    check_goes_on(run)
+    check_resumes(run)
     record(f"local Ray's {part} killed", 1, run)
 
 
 @pytest.mark.parametrize("part", LOST)
-def test_when_a_part_of_a_joined_ray_is_killed_the_run_ends_in_order_and_goes_on(tmp_path, part, record):
+def test_a_run_stops_orderly_after_a_part_of_the_ray_that_it_joined_is_killed(tmp_path, part, record):
     arguments = {"num_cpus": 1, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=arguments)
     try:
@@ -88,8 +88,8 @@ def test_when_a_part_of_a_joined_ray_is_killed_the_run_ends_in_order_and_goes_on
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_whole_process_group_ends_the_run_in_order(tmp_path, number, record):
-    """As GNU timeout, systemd, Slurm and a terminal send it."""
+def test_a_signal_to_the_whole_process_group_stops_the_run_orderly(tmp_path, number, record):
+    """GNU timeout, systemd, Slurm and terminals send signals to the whole group."""
     run = Run(tmp_path / "a", "local", SHORT)
 
     def signal_group(driver: int) -> None:
@@ -103,7 +103,7 @@ def test_a_signal_to_the_whole_process_group_ends_the_run_in_order(tmp_path, num
     assert wait_for(lambda: not any(map(is_alive, children)))
     check_stopped(run)
     if number == signal.SIGTERM:  # the other signals leave the same state
-        check_goes_on(run)
+        check_resumes(run)
     record(f"{number.name} to the process group", 1, run)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C once and twice, and SIGTERM: what stops is said, nothing is lost, and the printed command goes on."""
+"""Ctrl-C once, Ctrl-C twice and SIGTERM: the reason is printed, nothing is lost, and the printed command resumes."""
 
 import re
 import shlex
@@ -20,29 +20,29 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def stopped(undisturbed, tmp_path_factory) -> dict[str, tuple[Run, set[str], list[str]]]:
-    """Each case's run after it was stopped and gone on with; its statuses and checkpoints when it was stopped."""
+    """Returns each case's run, stopped and resumed, with its statuses and checkpoints when it was stopped."""
     folder = tmp_path_factory.mktemp("stopped")
 
     def attempt(name: str) -> tuple[Run, set[str], list[str]]:
         run, (signals, exit_code) = Run(folder / name, undisturbed.address, undisturbed.arguments), CASES[name]
         with run.started() as process:
             run.wait_until(lambda: len(run.notes()) > 2, process)  # the first trial of several epochs
-            for place, number in enumerate(signals):
+            for index, number in enumerate(signals):
                 process.send_signal(number)
-                if place + 1 < len(signals):
+                if index + 1 < len(signals):
                     run.wait_until(lambda: "to stop immediately" in run.output, process)
             run.wait(process, exit_code)
         statuses = set(results.load("tiny10k", run.runs_dir)["status"])
         checkpoints = [path.name for path in (run.folder / "checkpoints").glob("*.ckpt")]
-        go_on(run)
+        resume_as_printed(run)
         return run, statuses, checkpoints
 
     with ThreadPoolExecutor(len(CASES)) as pool:
         return dict(zip(CASES, pool.map(attempt, CASES), strict=True))
 
 
-def go_on(run: Run) -> None:
-    """By the very command that was printed, under observation."""
+def resume_as_printed(run: Run) -> None:
+    """Resumes the run with the arguments of the printed command."""
     found = re.search(r"Resume with: \S+ -m search\.run (.*)", run.output)
     assert found, run.output
     with replace(run, arguments=tuple(shlex.split(found[1]))).started() as process:
@@ -50,7 +50,7 @@ def go_on(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_was_stopped_goes_on_as_the_undisturbed_run(stopped, undisturbed, name, record):
+def test_a_stopped_run_that_resumes_equals_the_undisturbed_one(stopped, undisturbed, name, record):
     run, statuses, checkpoints = stopped[name]
     assert "RUNNING" not in statuses
     assert "STOPPED" in statuses
@@ -59,11 +59,11 @@ def test_what_was_stopped_goes_on_as_the_undisturbed_run(stopped, undisturbed, n
     record(f"signal: {name}", 1, run)
 
 
-SAID = {"Ctrl-C": "Stopped by Ctrl-C", "Ctrl-C twice": "stopped immediately", "SIGTERM": "Stopped by SIGTERM"}
+MESSAGES = {"Ctrl-C": "Stopped by Ctrl-C", "Ctrl-C twice": "stopped immediately", "SIGTERM": "Stopped by SIGTERM"}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_says_what_stopped_it(stopped, name):
+def test_it_prints_what_stopped_it(stopped, name):
     output = stopped[name][0].output
-    assert SAID[name] in output
+    assert MESSAGES[name] in output
     assert "Traceback" not in output

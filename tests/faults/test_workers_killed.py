@@ -1,4 +1,4 @@
-"""kill -9 of workers, of the checkpoint store and of a whole node, while they train."""
+"""Workers, the checkpoint store and whole nodes are killed during training."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ REFERENCE, VICTIM = 0, 1
 
 @pytest.fixture(scope="module")
 def of_killed_workers(undisturbed, tmp_path_factory) -> tuple[Run, Counter[int]]:
-    """The reference's worker is killed in its third epoch, the first candidate's whenever it begins its second."""
+    """Kills the reference's worker once in its third epoch, and the first candidate's at each start of its second."""
     run, kills = Run(tmp_path_factory.mktemp("workers"), undisturbed.address, ("seed=7", *LONG)), Counter()
     with run.started() as process:
         seen = 0
@@ -35,7 +35,7 @@ def of_killed_workers(undisturbed, tmp_path_factory) -> tuple[Run, Counter[int]]
     return run, kills
 
 
-def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(of_killed_workers, record):
+def test_a_trial_whose_worker_is_killed_resumes_from_its_checkpoint(of_killed_workers, record):
     run, kills = of_killed_workers
     row, trained = run.table().iloc[REFERENCE], run.epochs()
     assert (row["status"], row["epochs"]) == ("COMPLETE", 9)
@@ -46,7 +46,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(of_killed_wo
     record("worker killed in mid-epoch", kills.total(), run)
 
 
-def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_run_goes_on(of_killed_workers):
+def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_run_continues(of_killed_workers):
     run, kills = of_killed_workers
     rows = run.table()
     row = rows.iloc[VICTIM]
@@ -57,7 +57,7 @@ def test_a_trial_whose_worker_is_killed_every_time_fails_with_its_error_and_the_
     assert len(rows) == 5
 
 
-def test_what_failed_so_is_trained_again_by_the_next_command_and_costs_no_candidate(of_killed_workers, record):
+def test_the_next_command_retries_such_a_trial_without_losing_a_candidate(of_killed_workers, record):
     run, _ = of_killed_workers
     before = run.table()
     run.finish()
@@ -72,10 +72,10 @@ def test_what_failed_so_is_trained_again_by_the_next_command_and_costs_no_candid
     assert rows["error"][VICTIM].endswith(f"retried as trial {again}")
     kept = rows.drop(columns=["repeated_by", "error", "rank", "pareto"]).head(again)
     assert kept.equals(before.drop(columns=["repeated_by", "error", "rank", "pareto"]))
-    record("worker killed more than max_failures times, and the run gone on with", 1 + RunKeys.max_failures, run)
+    record("worker killed more than max_failures times, and the run resumed", 1 + RunKeys.max_failures, run)
 
 
-def test_a_store_that_is_killed_is_there_again(make_run, undisturbed, record):
+def test_a_checkpoint_store_that_is_killed_is_started_again(make_run, undisturbed, record):
     run = make_run("a", "concurrency=1")
     with run.started() as process:
         run.wait_until(lambda: len(run.notes()) > 4, process)
@@ -88,7 +88,7 @@ def test_a_store_that_is_killed_is_there_again(make_run, undisturbed, record):
     record("checkpoint store killed", 1, run)
 
 
-def test_when_a_node_is_killed_its_trial_goes_on_on_another(make_run, record):
+def test_a_trial_whose_node_is_killed_resumes_on_another(make_run, record):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# host.sh NAME FOLDER SEEN...: makes fresh namespaces a host, and becomes its process 1, sshd.
-# Its files are a tmpfs of its own, into which this machine's system folders and the folders SEEN are bound read-only.
-# /root is FOLDER/root, which outlasts a power-off as a disk does.
+# host.sh NAME FOLDER SEEN...: turns new namespaces into a host, and becomes its process 1, sshd.
+# Its file system is a tmpfs, in which this machine's system folders and the folders SEEN are mounted read-only.
+# /root is FOLDER/root, which survives a power-off as a disk does.
 set -euo pipefail
 name=$1 folder=$2
 shift 2
@@ -16,7 +16,7 @@ mount --rbind /sys sys
 mount --rbind /dev dev
 mount -t tmpfs tmpfs dev/shm  # for Ray's object store
 mount --bind "$folder/root" root
-for path in /bin /sbin /lib /lib64; do  # links into /usr on most systems
+for path in /bin /sbin /lib /lib64; do  # these are links into /usr on most systems
   [[ -L $path ]] && cp -P "$path" ".$path"
 done
 for path in /usr /etc /bin /sbin /lib /lib64 "$@"; do
@@ -24,7 +24,7 @@ for path in /usr /etc /bin /sbin /lib /lib64 "$@"; do
   mkdir -p ".$path"
   mount -o bind,ro "$path" ".$path"
 done
-mount --bind "$folder/../names" etc/hosts  # where there is no route, Ray looks its own address up by its host's name
+mount --bind "$folder/../names" etc/hosts  # without a route, Ray looks up its own address by host name
 hostname "$name"
 
 chmod 755 .

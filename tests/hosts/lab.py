@@ -1,8 +1,8 @@
-"""A lab: a laptop, a head and workers on one machine, to try `ray up` on.
+"""A lab for `ray up`: a laptop, a head and workers, simulated on one machine.
 
-Each host is a set of Linux namespaces: an address, processes, a name and files of its own, with sshd. Nothing but
-processes holds the namespaces, and the kernel ends those with the process that made the lab, however that ends. So
-nothing is ever left over.
+Each host is a set of Linux namespaces with its own address, processes, name and files, and runs sshd. Only processes
+hold the namespaces, and the kernel ends them with the process that made the lab, even if that is killed. So nothing is
+left over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.waiting import HANG_SECONDS
 LAPTOP, HEAD = "laptop", "head"
 ADDRESSES = {"localhost": "127.0.0.1", LAPTOP: "10.77.0.1", HEAD: "10.77.0.10"}
 HOME = "/root"
-OWN = ("--net", "--pid", "--mount", "--uts", "--ipc")
+NAMESPACES = ("--net", "--pid", "--mount", "--uts", "--ipc")
 ATTEMPT = "mount -t tmpfs tmpfs /tmp && ip link add switch type bridge && ip link add port type veth"
 PACKAGES = {
     **dict.fromkeys(("unshare", "nsenter", "setpriv", "mount", "pivot_root"), "util-linux"),
@@ -37,20 +37,20 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def obstacle() -> str | None:
-    """Why there can be no lab on this machine; None if there can."""
+    """Returns why a lab is impossible on this machine, or None if it is possible."""
     if os.geteuid() != 0:
         return "needs root, for network and process namespaces"
     absent = [tool for tool in PACKAGES if not shutil.which(tool)]
     if absent:
         packages = sorted({PACKAGES[tool] for tool in absent})
         return f"needs {', '.join(absent)}: apt-get install {' '.join(packages)}"
-    tried = subprocess.run(["unshare", *OWN, "--fork", "sh", "-c", ATTEMPT], capture_output=True, text=True)
-    return f"needs namespaces, mounts and links of its own: {tried.stderr.strip()}" if tried.returncode else None
+    tried = subprocess.run(["unshare", *NAMESPACES, "--fork", "sh", "-c", ATTEMPT], capture_output=True, text=True)
+    return f"needs its own namespaces, mounts and links: {tried.stderr.strip()}" if tried.returncode else None
 
 
 @dataclass(frozen=True)
 class Command:
-    """What was started on a host, with a file that takes all it prints."""
+    """A command that was started on a host, and the file with its output."""
 
     words: tuple[str, ...]
     process: subprocess.Popen[bytes]
@@ -61,7 +61,7 @@ class Command:
         return self.output.read_text(errors="replace")
 
     def finish(self, exit_code: int = 0) -> str:
-        """What it has printed once it has ended; with another exit code it is an error."""
+        """Waits for the end and returns the output; fails on another exit code."""
         found = self.process.wait()
         assert found == exit_code, f"{' '.join(self.words)}: exit code {found}\n{self.text}"
         return self.text
@@ -70,8 +70,7 @@ class Command:
 class Lab:
     """The hosts `laptop`, `head`, `worker1`, `worker2` and so on, with their disks in a new folder.
 
-    Of this machine's files they see its system folders and those that are `seen`, read-only; the laptop also those
-    `on_laptop`.
+    They see this machine's system folders and those in `seen`, read-only; the laptop also sees those in `on_laptop`.
     """
 
     def __init__(self, folder: Path, seen: Sequence[str] = (), on_laptop: Sequence[str] = ()) -> None:
@@ -92,7 +91,7 @@ class Lab:
             self.start(host)
 
     def down(self) -> None:
-        """Ends all hosts, and all that runs on them."""
+        """Ends all hosts with all their processes."""
         self._end(*self._holders)
         for command in self._commands:
             command.process.wait()
@@ -106,7 +105,16 @@ class Lab:
         if host == LAPTOP:
             shutil.copy(self.folder / "user_key", ssh)
         seen = (*self.seen, *self.on_laptop) if host == LAPTOP else self.seen
-        command: list[Any] = ["setpriv", "--pdeathsig", "KILL", "unshare", *OWN, "--fork", "--kill-child", "bash"]
+        command: list[Any] = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            *NAMESPACES,
+            "--fork",
+            "--kill-child",
+            "bash",
+        ]
         command += [Path(__file__).with_name("host.sh"), host, self.folder / host, *seen]
         with self._log(host).open("wb") as log:
             self._holders[host] = subprocess.Popen(
@@ -117,15 +125,16 @@ class Lab:
         self._wait(host, lambda: "Server listening" in self._log(host).read_text())
 
     def kill(self, host: str) -> None:
-        """Powers a host off; nobody hears it go."""
+        """Powers a host off without notice to the others."""
         self._ip(LAPTOP, f"link delete {host}")
         self._end(host)
 
     def unplug(self, host: str) -> None:
-        """Lets a host fall silent; it goes on by itself."""
+        """Disconnects a host from the network; it keeps running."""
         self._ip(LAPTOP, f"link set {host} down")
 
     def plug(self, host: str) -> None:
+        """Connects a host to the network again."""
         self._ip(LAPTOP, f"link set {host} up")
 
     def exec(self, host: str, *words: str, folder: str = HOME, path: str = PATH) -> Command:
@@ -134,7 +143,7 @@ class Lab:
         output = self.folder / f"command{len(self._commands)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [*self._enter(host, *OWN), *environment, *words],
+                [*self._enter(host, *NAMESPACES), *environment, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -146,16 +155,16 @@ class Lab:
         return ADDRESSES.get(host) or f"10.77.0.{11 + self.workers.index(host)}"
 
     def home(self, host: str) -> Path:
-        """Where this machine has a host's /root; it is there while the host is off, too."""
+        """Returns the folder that is a host's /root; it exists even while the host is off."""
         return self.folder / host / "root"
 
     def processes(self, *hosts: str) -> list[psutil.Process]:
-        """All that runs on these hosts, or on all that are on."""
+        """Returns the processes on these hosts, or on all hosts that are on."""
         namespaces = {_namespace(self._first(host)) for host in hosts or self._holders}
         return [process for process in psutil.process_iter() if _namespace(process) in namespaces]
 
     def running(self, host: str) -> set[str]:
-        """The names of what runs on a host."""
+        """Returns the names of the processes on a host."""
         names = set()
         for process in self.processes(host):
             with suppress(psutil.NoSuchProcess):
@@ -163,13 +172,13 @@ class Lab:
         return names
 
     def _plug_in(self, host: str) -> None:
-        """The laptop holds the switch that all others are plugged into."""
+        """Connects a host to the switch, which is on the laptop."""
         self._ip(host, "link set lo up")
         port = "switch" if host == LAPTOP else "eth0"
         if host == LAPTOP:
             self._ip(LAPTOP, f"link add {port} type bridge")
         else:
-            card = "02:00:00:00:00:" + self.address(host).rpartition(".")[2]  # the same each time, as of a real one
+            card = "02:00:00:00:00:" + self.address(host).rpartition(".")[2]  # constant, as in real hardware
             end = f"name {port} address {card} netns {self._first(host).pid}"
             self._ip(LAPTOP, f"link add {host} type veth peer {end}")
             self._ip(LAPTOP, f"link set {host} master switch up")
@@ -177,7 +186,7 @@ class Lab:
         self._ip(host, f"link set {port} up")
 
     def _end(self, *hosts: str) -> None:
-        """The kernel ends a host's process 1 only after all its others."""
+        """Ends hosts, and waits until the kernel has ended process 1 of each, which it does last."""
         holders = [self._holders.pop(host) for host in hosts]
         firsts = [first for holder in holders for first in psutil.Process(holder.pid).children()]
         for holder in holders:
@@ -190,12 +199,12 @@ class Lab:
         return psutil.Process(self._holders[host].pid)
 
     def _first(self, host: str) -> psutil.Process:
-        """A host's process 1."""
+        """Returns a host's process 1."""
         [first] = self._holder(host).children()
         return first
 
     def _log(self, host: str) -> Path:
-        """What process 1 says."""
+        """Returns the file with the output of process 1."""
         return self.folder / f"{host}.log"
 
     def _ip(self, host: str, words: str) -> None:
@@ -213,7 +222,7 @@ class Lab:
 
 
 def wait_until(condition: Callable[[], Any], command: Command | None = None, step_seconds: float = 0.01) -> None:
-    """Until it holds, within a time that is never needed, and while the command goes on."""
+    """Waits until the condition holds; fails if the command ends first or after HANG_SECONDS."""
     deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         printed = command.text if command else ""
@@ -223,8 +232,8 @@ def wait_until(condition: Callable[[], Any], command: Command | None = None, ste
 
 
 def _namespace(process: psutil.Process) -> str:
-    """Of its processes."""
+    """Returns the PID namespace of a process, or an empty string if it has ended."""
     try:
         return os.readlink(f"/proc/{process.pid}/ns/pid")
-    except OSError:  # it has just ended
+    except OSError:
         return ""

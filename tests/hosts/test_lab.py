@@ -1,4 +1,4 @@
-"""The hosts of a lab are hosts: each has files, processes and an address of its own, and none outlives its maker."""
+"""Each host of a lab has its own files, processes and address, and none outlives the process that made it."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
-"""A real `ray up` of cluster-local.yaml: a laptop, a head, two workers, a search on all of them, and what befalls them.
+"""A real `ray up` of cluster-local.yaml with a laptop, a head and two workers; searches survive the loss of hosts.
 
-One story, told in order. No folder is shared: `ray up` mounts the project, `ray rsync-up` takes the data to the head,
-and `ray rsync-down` brings the runs home.
+The tests depend on each other and run in order. No folder is shared: `ray up` copies the project, `ray rsync-up` copies
+the data to the head, and `ray rsync-down` copies the runs back.
 """
 
 import sys
@@ -25,7 +25,7 @@ COMMON = "task=tiny10k references=false confirm.top_k=0 report=false"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
-    """Up, and the workers have joined."""
+    """Starts the cluster, and waits until the workers have joined."""
     if reason := obstacle():
         pytest.skip(f"the host lab {reason}")
     on_laptop = [str(folder) for folder in (ROOT, MNIST) if folder.exists()]
@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
 
 @pytest.fixture(scope="module")
 def data(cluster: LabCluster) -> str:
-    """The keys for the data: the real files, if they are here to be taken to the head."""
+    """Copies the real data to the head if available, and returns the keys for them or for made data."""
     if not MNIST.exists():
         return "data=made train_examples=1200"
     cluster.ray("rsync-up", FILE, str(MNIST), "~/data/")
@@ -53,17 +53,17 @@ def data(cluster: LabCluster) -> str:
 
 @pytest.fixture(scope="module")
 def notes(cluster: LabCluster, data: str) -> list[Note]:
-    """What workers noted in the run 'b': its driver is killed; then one goes, and one is silent for a minute."""
+    """Returns the workers' log of run 'b': its driver and later a worker are killed, another is silent."""
     keys = f"run=b {data} num_trials=4 max_epochs=6 grace_epochs=6"
     search = f"cd frugal && FAULTS_LOG=$HOME/epochs.log python -m tests.faults.driver {COMMON} {keys}"
 
-    first = cluster.begin("exec", FILE, search)
+    first = cluster.start("exec", FILE, search)
     wait_until(lambda: all_in_mid_epoch(cluster, {}), first)
     cluster.driver().kill()
     first.finish(exit_code=1)
 
     seen = {host: len(cluster.notes(host)) for host in cluster.lab.workers}
-    second = cluster.begin("exec", FILE, search)
+    second = cluster.start("exec", FILE, search)
     wait_until(lambda: all_in_mid_epoch(cluster, seen), second)
     cluster.lab.unplug("worker2")
     silent_since = time.monotonic()
@@ -82,7 +82,7 @@ def test_only_workers_train(cluster):
 
 def test_a_search_trains_on_every_worker(cluster, data):
     cluster.ray("exec", FILE, f"cd frugal && python -m search.run {COMMON} run=a {data} num_trials=4 max_epochs=3")
-    runs = fetched(cluster)
+    runs = fetch_runs(cluster)
     rows = results.load("tiny10k", runs / "a")
     assert set(rows["node"]) == set(cluster.lab.workers)
     assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
@@ -90,8 +90,8 @@ def test_a_search_trains_on_every_worker(cluster, data):
     assert (runs / "a" / "models" / "best.pt").exists()
 
 
-def test_all_trials_end_whatever_befalls_the_hosts(cluster, notes):
-    runs = fetched(cluster)
+def test_all_trials_end_although_hosts_were_lost(cluster, notes):
+    runs = fetch_runs(cluster)
     rows, curves = (results.load("tiny10k", runs / "b", table=table) for table in ("leaderboard", "curves"))
     assert len(rows) == 4
     assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
@@ -107,7 +107,7 @@ def test_a_trial_repeats_at_most_one_epoch_each_time_that_it_is_cut_off(notes):
         trained = Counter(note.epoch for note in notes if note.trial == trial and note.kind == "end")
         assert trained.total() - len(trained) <= len(processes) - 1
         num_cut_off += len(processes) - 1
-    assert num_cut_off >= 3  # by the driver's end two; by each worker's one, unless it was just between two trials
+    assert num_cut_off >= 3  # the driver's end cuts off two; each worker's loss one, unless it was between two trials
 
 
 def test_ray_down_and_a_stop_on_each_worker_leave_no_ray(cluster, notes):
@@ -119,13 +119,13 @@ def test_ray_down_and_a_stop_on_each_worker_leave_no_ray(cluster, notes):
         wait_until(lambda host=host: cluster.lab.running(host) == {"sshd"})
 
 
-def fetched(cluster: LabCluster) -> Path:
-    """The folder of runs, brought home."""
+def fetch_runs(cluster: LabCluster) -> Path:
+    """Copies the folder of runs to the laptop and returns its path."""
     cluster.ray("rsync-down", FILE, "frugal/results/runs/", f"{HOME}/runs/")
     return cluster.lab.home(LAPTOP) / "runs"
 
 
 def all_in_mid_epoch(cluster: LabCluster, since: Mapping[str, int]) -> bool:
-    """Whether each worker has ended an epoch, since it had noted so much, and has begun another."""
+    """Returns whether each worker has ended an epoch and started another since the given lengths of the logs."""
     news = [cluster.notes(host)[since.get(host, 0) :] for host in cluster.lab.workers]
     return all(len(notes) > 1 and notes[-1].kind == "begin" for notes in news)
