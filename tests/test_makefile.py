@@ -45,14 +45,14 @@ def set_up(folder: Path, python: str) -> tuple[int, str]:
 
 @WITH_MAKE
 def test_a_failed_set_up_prints_the_reason_and_is_repeated(tmp_path: Path):
-    code, said = set_up(tmp_path, NO_VENV)
+    code, output = set_up(tmp_path, NO_VENV)
     assert code
-    assert "python3-venv" in said
+    assert "python3-venv" in output
     assert not (tmp_path / "venv").exists()
-    code, said = set_up(tmp_path, HAS_VENV.replace("PIPS", "1"))
+    code, output = set_up(tmp_path, HAS_VENV.replace("PIPS", "1"))
     assert code
-    assert "No space left on device" in said
-    assert "is not whole" in said
+    assert "No space left on device" in output
+    assert "is not whole" in output
     assert not (tmp_path / "venv" / "installed").exists()
     assert set_up(tmp_path, HAS_VENV.replace("PIPS", "0"))[0] == 0, "the next attempt continues"
     assert (tmp_path / "venv" / "installed").exists()

@@ -44,10 +44,10 @@ def test_a_full_disk_stops_the_run_with_a_clear_error_and_it_resumes_when_there_
         run.wait_until(lambda: len(run.notes()) > 6, process)
         filler = fill(small_disk)
         run.wait(process, 1)
-    said = run.output.splitlines()[-1]
-    assert "No space left on device" in said
-    assert "Resume with: " in said
-    assert f" -m search.run task=tiny10k run=a runs_dir={run.runs_dir}" in said
+    last_line = run.output.splitlines()[-1]
+    assert "No space left on device" in last_line
+    assert "Resume with: " in last_line
+    assert f" -m search.run task=tiny10k run=a runs_dir={run.runs_dir}" in last_line
     assert "Traceback" not in run.output
     num_reports = sum(len(entry.reports) for entry in Journal.read(run.journal).entries())
     assert num_reports > 0
@@ -73,8 +73,8 @@ def test_a_run_whose_folder_vanishes_stops_with_a_clear_error(make_run):
             run.folder.with_name("moved")
         )  # renamed, because deleting file by file would race with the run
         run.wait(process, 1)
-    said = run.output.splitlines()[-1]
-    assert "No such file or directory" in said
+    last_line = run.output.splitlines()[-1]
+    assert "No such file or directory" in last_line
     assert "Traceback" not in run.output
 
 
