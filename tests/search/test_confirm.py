@@ -25,7 +25,7 @@ from search.retraining.confirmed_table import print_confirmed
 from spaces.recipe import Candidate
 from tests.search import toy
 from tests.search.command import run, run_command
-from tests.search.test_links import check_known
+from tests.search.runs.test_links import check_known
 from tests.search.unfinished import cut_short
 from trainables.model import load_model
 

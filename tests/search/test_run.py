@@ -15,7 +15,7 @@ from search.predict import main as predict
 from search.run import main as search
 from tests.results.notebook import NOTEBOOK, execute
 from tests.search.command import run, timeless
-from tests.search.test_links import check_known
+from tests.search.runs.test_links import check_known
 
 pytestmark = pytest.mark.ray
 
