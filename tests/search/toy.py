@@ -6,7 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from results.schema import Status
 from search.study.budget import Budget
@@ -50,6 +54,12 @@ def open_study(path: Path, **changes: Any) -> Study:
         "reports_per_epoch": 1,
     }
     return Study.open(path, **{**options, **changes})
+
+
+def stored(path: Path) -> list[FrozenTrial]:
+    """The trials of a toy study's journal, as Optuna alone reads them."""
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    return optuna.load_study(study_name="toy", storage=storage).get_trials()
 
 
 def report(step: int, score: float, *, finished: bool = False, **changes: Any) -> Report:

@@ -2,17 +2,13 @@
 
 import io
 import threading
-from collections.abc import Callable
-from concurrent.futures import wait
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from pyarrow.fs import LocalFileSystem
 
 from results.bucket import Remote
-from results.fetch import fetch_run
 from results.files import StorageError
 from results.locations import working_folder
 from search.command_line.signals import Stop
@@ -20,31 +16,16 @@ from search.planning.config import parse
 from search.planning.plan import Plan
 from search.runs import mirror as module
 from search.runs.mirror import Mirror, mirrored
-from search.study.journal import Journal
-from search.trials.checkpoints import CheckpointStore
 from tests.faults.observed import wait_for
 from tests.results.bucket import URL, Bucket
-from tests.search import toy
+from tests.search.runs.mirrors import fetched, mirror_of, there
 from tests.search.unfinished import contents, cut_short, line, place, write
-from tests.waiting import HANG_SECONDS
 
 
 @pytest.fixture
 def folder(served) -> Path:
     """Of a run `a` that has three trials and is nowhere else yet."""
     return cut_short(working_folder(URL))
-
-
-def mirror_of(folder: Path, said: Callable[[str], None] = print, remote: Remote | None = None) -> Mirror:
-    """One that has looked, and whose rounds are made by hand."""
-    mirror = Mirror(remote or Remote(f"{URL}/{folder.name}"), folder, said, Stop())
-    mirror._look()
-    return mirror
-
-
-def there(run: str = "a") -> dict[str, bytes | None]:
-    remote = Remote(f"{URL}/{run}")
-    return {name: remote.read(name) for name in remote.files()}
 
 
 class TestWhatIsSent:
@@ -93,168 +74,6 @@ class TestWhatIsSent:
         new = fetched(folder.parent / "new")
         with ExitStack() as stack:
             assert mirror_of(new)._take(["models/best.pt", "config.yaml", "checkpoints/2.ckpt"], stack) == []
-
-
-def fetched(work: Path, run: str = "a") -> Path:
-    """The run on a new head, whose working folder this is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FRUGAL_WORK_DIR", str(work))
-        return fetch_run(URL, run)
-
-
-class Lost(Remote):
-    """A bucket that is a folder, whose head is lost as it sends for the n-th time; before each, the run goes on."""
-
-    def __init__(self, folder: Path, last: int, meanwhile: Callable[[], None]) -> None:
-        self.url = self.path = str(folder)
-        self.filesystem = LocalFileSystem()
-        self.left, self.meanwhile = last, meanwhile
-        folder.mkdir()
-
-    def send(self, name: str, file: BinaryIO) -> None:
-        self.meanwhile()
-        if not self.left:
-            raise OSError("the head is lost")
-        self.left -= 1
-        Path(self.path, name).parent.mkdir(exist_ok=True)
-        super().send(name, file)
-
-
-LAST = 4
-
-
-class Running:
-    """A run of the toy space whose trials report, leave checkpoints and end, as a driver and its store do it.
-
-    A checkpoint's content is the number of reports that it knows of.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
-        (folder / "config.yaml").write_text("task: toy\n")
-        self.study = toy.open_study(folder / "journal.log", sampler="random")
-        self.store = CheckpointStore(str(folder))
-        self.trials = [
-            self.study.add_reference(f"r{n}", toy.toy_candidate({"filters": 1 + n, "optimizer": "adam"}))
-            for n in range(6)
-        ]
-
-    def step(self) -> None:
-        """An epoch of each of two trials."""
-        for trial in self.study.running()[:2]:
-            step = len(trial.reports) + 1
-            self.store.save(trial.number, b"%d" % step)
-            if step == LAST:
-                self.store.save_results(trial.number, {"model": b"%d" % trial.number})
-            self.study.report(trial.number, toy.report(step, 0.5, finished=step == LAST))
-            if step == LAST:
-                self.store.end(trial.number, f"trial-{trial.number}")
-
-
-def test_at_any_moment_a_head_can_go_on_from_what_is_there(tmp_path):
-    """No checkpoint is more than a report ahead of its journal, and no trial that has ended is without its model."""
-    sent = 0
-    while not lose(tmp_path / str(sent), sent):
-        check(tmp_path / str(sent) / "there")
-        sent += 1
-    assert sent > 10
-
-
-def lose(folder: Path, last: int) -> bool:
-    """Whether the run came to its end before its head was lost."""
-    running = Running(folder / "a")
-    mirror = mirror_of(running.folder, remote=Lost(folder / "there", last, running.step))
-    try:
-        while running.study.running():
-            running.step()
-            mirror.send_changes()
-            check_begun(folder / "there")
-    except OSError:
-        return False
-    return True
-
-
-class Slow(Lost):
-    """A bucket that is a folder, which takes no checkpoint in until it is let."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, last=-1, meanwhile=lambda: None)
-        self.let = threading.Event()
-
-    def send(self, name: str, file: BinaryIO) -> None:
-        if name.endswith(".ckpt"):
-            assert self.let.wait(HANG_SECONDS)
-        super().send(name, file)
-
-
-def test_checkpoints_that_take_long_do_not_keep_the_journal_waiting(tmp_path):
-    running = Running(tmp_path / "a")
-    remote = Slow(tmp_path / "there")
-    mirror = mirror_of(running.folder, remote=remote)
-    while running.study.running():
-        running.step()
-        mirror._send_round()
-        assert (tmp_path / "there" / "journal.log").read_bytes() == (running.folder / "journal.log").read_bytes()
-        check(tmp_path / "there")
-    remote.let.set()
-    mirror.send_changes()
-    assert contents(tmp_path / "there") == contents(running.folder)
-
-
-def test_a_run_that_came_to_nothing_is_removed_after_the_checkpoints_that_are_on_their_way(tmp_path, monkeypatch):
-    running = Running(tmp_path / "a")
-    remote = Slow(tmp_path / "there")
-    mirror = mirror_of(running.folder, remote=remote)
-    mirror._is_new = True
-    running.step()
-    mirror._send_round()
-    on_their_way = mirror._checkpoints
-    assert on_their_way
-    assert not on_their_way.done()
-    done_before: list[bool] = []
-    monkeypatch.setattr(remote, "remove_all", lambda: done_before.append(on_their_way.done()))
-    threading.Timer(0.1, remote.let.set).start()
-    mirror.withdraw()
-    assert done_before == [True]
-
-
-def test_checkpoints_that_failed_are_sent_again_and_the_journal_does_not_wait_for_it(tmp_path):
-    running = Running(tmp_path / "a")
-    remote = Slow(tmp_path / "there")
-    remote.let.set()
-    mirror = mirror_of(running.folder, remote=remote)
-    running.step()
-    (tmp_path / "there" / "checkpoints").write_text("in the way")
-    mirror._send_round()
-    assert mirror._checkpoints
-    wait([mirror._checkpoints])
-    (tmp_path / "there" / "checkpoints").unlink()
-    running.step()
-    with pytest.raises(OSError, match="checkpoints"):
-        mirror._send_round()
-    assert (tmp_path / "there" / "journal.log").read_bytes() == (running.folder / "journal.log").read_bytes()
-    mirror.send_changes()
-    assert contents(tmp_path / "there") == contents(running.folder)
-
-
-def check_begun(folder: Path) -> None:
-    """After a whole round, a trial that runs has a checkpoint."""
-    store = CheckpointStore(str(folder))
-    running = [entry for entry in Journal.read(folder / "journal.log").entries() if entry.reports and not entry.ending]
-    assert all(store.load(entry.trial.number) for entry in running)
-
-
-def check(folder: Path) -> None:
-    store = CheckpointStore(str(folder))
-    entries = Journal.read(folder / "journal.log").entries() if (folder / "journal.log").exists() else []
-    assert all(int(path.stem) < len(entries) for path in folder.glob("checkpoints/*.ckpt"))
-    for entry in entries:
-        number = entry.trial.number
-        assert int(store.load(number) or b"0") <= len(entry.reports) + 1
-        if entry.ending:
-            places = [folder / "models" / f"trial-{number}.pt", folder / "checkpoints" / f"{number}.model"]
-            assert any(path.exists() and path.read_bytes() == b"%d" % number for path in places)
 
 
 class TestTheConnection:

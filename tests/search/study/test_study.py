@@ -1,10 +1,8 @@
-"""The study: the budget's gate, endings, and a journal that is the one record. Names the engines' faults it avoids."""
+"""The study: the budget's gate, endings and sampling. The tests name the faults of the engines that it avoids."""
 
 import math
 import random
-import time
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +13,12 @@ from optuna.trial import TrialState
 from results.schema import Status
 from search.study.budget import Budget
 from search.study.pruning.asha import Asha
-from search.study.study import SearchEnded, Study
+from search.study.study import SearchEnded
 from spaces.layers import Conv, InvalidNetwork
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
 from spaces.space import Space
-from tests.search.toy import TOY, open_study, picture, report, run, toy_candidate, train
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.log"
-
-
-def stored(path: Path) -> list[optuna.trial.FrozenTrial]:
-    """The journal as Optuna alone reads it."""
-    backend = optuna.storages.journal.JournalFileBackend(str(path))
-    storage = optuna.storages.JournalStorage(backend)
-    return optuna.load_study(study_name="toy", storage=storage).get_trials()
+from tests.search.toy import TOY, open_study, picture, report, run, stored, toy_candidate
 
 
 class TestTheGate:
@@ -195,186 +181,6 @@ class TestEndings:
         assert study.best is study.trials[second]
         study.report(first, report(1, 0.7))
         assert study.best is study.trials[first]
-
-
-MENDABLE = [Status.FAILED, Status.FAILED_OOM, Status.UNAVAILABLE]
-
-
-class TestWhatIsBegunAgain:
-    """A trial that a fault of the machine ended is trained again by the next session, as a trial of its own."""
-
-    def failed(self, path: Path, status: Status = Status.FAILED, num_reports: int = 0) -> Study:
-        """Three trials that ended, and then one that failed after so many reports."""
-        study = open_study(path)
-        run(study, 3)
-        number = study.suggest().number
-        for step in range(1, num_reports + 1):
-            assert study.report(number, report(step, 0.9)) == Status.RUNNING
-        study.end(number, status, error="its worker died")
-        return study
-
-    @pytest.mark.parametrize("status", [*MENDABLE, Status.FAILED_NAN])
-    def test_it_is_so_for_faults_of_the_machine_alone(self, path, status):
-        study = self.failed(path, status)
-        assert [trial.number for trial in study.to_repeat(())] == ([3] if status in MENDABLE else [])
-
-    def test_of_references_only_those_that_are_asked_for(self, path):
-        study = open_study(path)
-        number = study.add_reference("published", toy_candidate({"filters": 20, "optimizer": "adam"})).number
-        study.end(number, Status.UNAVAILABLE, error="no weights")
-        assert study.to_repeat(["another"]) == []
-        [failed] = study.to_repeat(["published"])
-        again = study.repeat(failed)
-        assert (again.reference, again.seed, again.candidate) == ("published", failed.seed, failed.candidate)
-
-    def test_it_has_its_candidate_seed_and_params_and_uses_up_no_other(self, path):
-        study = self.failed(path)
-        counts = (study.num_drawn, study.num_draws, study.acceptance())
-        [failed] = study.to_repeat(())
-        again = study.repeat(failed)
-        for one in (study, open_study(path)):
-            trial = one.trials[again.number]
-            assert (trial.number, trial.repeats) == (4, 3)
-            assert (trial.candidate, trial.seed, trial.params, trial.origin) == (
-                failed.candidate,
-                failed.seed,
-                failed.params,
-                failed.origin,
-            )
-            assert (one.num_drawn, one.num_draws, one.acceptance()) == counts
-            assert one.to_repeat(()) == []
-            assert [trial.number for trial in one.current] == [0, 1, 2, 4]
-            assert one.running() == [trial]
-
-    def test_where_the_failed_one_arrived_at_a_rung_it_goes_on_and_takes_no_second_place(self, path):
-        study = self.failed(path, num_reports=1)
-        rung = list(study.pruner.rungs[1])
-        assert len(rung) == 4
-        again = study.repeat(study.trials[3])
-        assert study.report(again.number, report(1, 0.0)) == Status.RUNNING
-        assert study.pruner.rungs[1] == rung
-        assert study.report(again.number, report(2, 0.0)) == Status.RUNNING
-        assert study.report(again.number, report(3, 0.0)) == Status.PRUNED, "further than the failed one it is judged"
-        for one in (study, open_study(path)):
-            assert one.pruner.rungs[1] == rung
-            assert one.pruner.rungs[3][-1] == 0.0
-
-    def test_what_fails_again_is_begun_again_once_more(self, path):
-        study = self.failed(path, num_reports=1)
-        second = study.repeat(study.trials[3])
-        study.end(second.number, Status.FAILED, error="again")
-        study = open_study(path)
-        assert [trial.number for trial in study.to_repeat(())] == [second.number]
-        third = study.repeat(study.trials[second.number])
-        rungs = {step: list(scores) for step, scores in study.pruner.rungs.items()}
-        study.report(third.number, report(1, 0.0))
-        assert study.pruner.rungs == rungs, "it has the first one's place"
-        assert study.num_drawn == 4
-
-    def test_the_sampler_forgets_the_failed_one_and_learns_from_the_other(self, path):
-        study = self.failed(path)
-        train(study, study.repeat(study.trials[3]).number, 9)
-        params = [trial.params for trial in study._sampler.history()]
-        assert params.count(study.trials[3].params) == 1
-
-    @pytest.mark.parametrize("kept", range(4))
-    def test_killed_at_any_record_of_it_the_next_session_comes_to_the_same(self, tmp_path, kept):
-        path = tmp_path / "whole.log"
-        study = self.failed(path, num_reports=1)
-        before = path.stat().st_size
-        train(study, study.repeat(study.trials[3]).number, 9)
-        run(study, 2)
-        records = path.read_bytes()[before:].splitlines(keepends=True)
-        cut = tmp_path / "cut.log"
-        cut.write_bytes(path.read_bytes()[:before] + b"".join(records[:kept]))
-        again = open_study(cut)
-        for failed in again.to_repeat(()):
-            again.repeat(failed)
-        run(again, 6 - again.num_drawn)
-        assert picture(again) == picture(study)
-        assert again.pruner.rungs == study.pruner.rungs
-
-    def test_a_journal_whose_trial_repeats_what_it_cannot_is_refused(self, path):
-        study = self.failed(path)
-        study.repeat(study.trials[3])
-        whole = path.read_bytes()
-        for other in (b"0", b"4", b"7"):
-            path.write_bytes(whole.replace(b'"repeats":3', b'"repeats":' + other))
-            with pytest.raises(ValueError, match="the journal is damaged"):
-                open_study(path)
-
-
-class TestTheJournal:
-    def test_a_reopened_study_is_the_same_and_its_rungs_are_too(self, path):
-        """Stock rungs are empty after a restore."""
-        study = open_study(path)
-        run(study, 12)
-        again = open_study(path)
-        assert picture(again) == picture(study)
-        assert again.pruner.rungs == study.pruner.rungs
-        assert (again.rejected, again.num_draws) == (study.rejected, study.num_draws)
-
-    @pytest.mark.parametrize("sampler", ["tpe", "random"])
-    def test_reopening_between_any_two_trials_changes_nothing(self, tmp_path, sampler):
-        whole = open_study(tmp_path / "whole.log", sampler=sampler)
-        run(whole, 16)
-        for _ in range(16):
-            run(open_study(tmp_path / "parts.log", sampler=sampler), 1)
-        assert picture(open_study(tmp_path / "parts.log", sampler=sampler)) == picture(whole)
-
-    @pytest.mark.parametrize("zone", ["UTC0", "AAA5"])
-    def test_a_reopened_trial_has_the_times_that_it_had_wherever_that_is(self, path, zone, monkeypatch):
-        """Optuna gives local times without their zone, and tables took them for UTC."""
-        monkeypatch.setenv("TZ", zone)
-        time.tzset()
-        study = open_study(path)
-        run(study, 1)
-        [ended], [again] = study.trials, open_study(path).trials
-        monkeypatch.undo()
-        time.tzset()
-        assert again.started_at == ended.started_at
-        assert again.ended_at is not None
-        assert abs(again.ended_at - ended.ended_at) < timedelta(minutes=1)
-
-    def test_an_ended_trial_has_its_reports_as_a_reopened_one_has_them(self, path):
-        study = open_study(path)
-        number = study.suggest().number
-        for step, loss in ((1, 0.5), (2, math.inf)):
-            study.report(number, report(step, 0.5, val_loss=loss))
-        ended, again = study.trials[number].reports, open_study(path).trials[number].reports
-        assert repr(ended) == repr(again), "NaN is not equal to itself"
-        assert math.isnan(ended[1].val_loss), "JSON knows no infinity"
-
-    def test_a_report_of_an_ended_trial_lies_in_memory_once(self, path):
-        """Of thousands of trials, another copy beside Optuna's would take 8 kB for each."""
-        for _ in range(2):
-            study = open_study(path)  # the second time with a trial that is read back
-            run(study, 1)
-            for trial, entry in zip(study.trials, study._journal.entries(), strict=True):
-                assert trial.reports
-                for ours, optunas in zip(trial.reports, entry.reports, strict=True):
-                    assert all(getattr(ours, name) is getattr(optunas, name) for name in ("val_score", "metrics"))
-
-    def test_a_report_that_is_known_changes_nothing(self, path):
-        study = open_study(path)
-        number = study.suggest().number
-        study.report(number, report(1, 0.5))
-        size = path.stat().st_size
-        assert study.report(number, report(1, 0.5)) == Status.RUNNING
-        assert (path.stat().st_size, len(study.trials[number].reports)) == (size, 1)
-
-    def test_a_lock_left_by_a_killed_process_does_not_block(self, path):
-        """Optuna's own would stall the next process for 30 seconds."""
-        run(open_study(path), 2)
-        (path.parent / "journal.log.lock").symlink_to(path)
-        run(open_study(path), 1)
-        assert len(stored(path)) == 3
-
-    def test_the_study_is_named_by_its_run(self, path):
-        """Stock studies are called 'optuna', and two in one storage merge."""
-        open_study(path, name="mine")
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
-        assert [study.study_name for study in storage.get_all_studies()] == ["mine"]
 
 
 class TestSampling:

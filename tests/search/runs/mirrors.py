@@ -1,0 +1,31 @@
+"""A run's mirror whose rounds a test makes by hand, and the bucket's copy that it leaves."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results.bucket import Remote
+from results.fetch import fetch_run
+from search.command_line.signals import Stop
+from search.runs.mirror import Mirror
+from tests.results.bucket import URL
+
+
+def mirror_of(folder: Path, said: Callable[[str], None] = print, remote: Remote | None = None) -> Mirror:
+    """One that has looked, and whose rounds are made by hand."""
+    mirror = Mirror(remote or Remote(f"{URL}/{folder.name}"), folder, said, Stop())
+    mirror._look()
+    return mirror
+
+
+def there(run: str = "a") -> dict[str, bytes | None]:
+    remote = Remote(f"{URL}/{run}")
+    return {name: remote.read(name) for name in remote.files()}
+
+
+def fetched(work: Path, run: str = "a") -> Path:
+    """The run on a new head, whose working folder this is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRUGAL_WORK_DIR", str(work))
+        return fetch_run(URL, run)
