@@ -7,7 +7,8 @@ import pytest
 
 from results.values import free_value
 from search.command_line.arguments import arguments_of
-from search.planning.config import RunConfig, Sampler, parse
+from search.planning.config import RunConfig, parse
+from search.planning.keys import Weights
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from search.planning.config import RunConfig, Sampler, parse
     [
         ({"num_trials": np.int64(3), "max_macs": None}, ["num_trials=3"]),
         ({"time_budget_seconds": 1e-5, "report": np.bool_(False)}, ["time_budget_seconds=0.00001", "report=false"]),
-        ({"sampler": Sampler.random, "data_dir": Path("a b")}, ["sampler=random", "data_dir=a b"]),
+        ({"weights": Weights.random, "data_dir": Path("a b")}, ["weights=random", "data_dir=a b"]),
         ({"fix": {"optimizer": "adam", "batch_norm": True}}, ["fix.optimizer=adam", "fix.batch_norm=true"]),
         ({"fix.dropout": 0.1, "confirm.top_k": 0}, ["fix.dropout=0.1", "confirm.top_k=0"]),
     ],

@@ -83,7 +83,7 @@ def test_a_search_is_played_with_both_and_resumes_with_the_same_decisions_and_pr
 def test_a_sampler_that_finds_nothing_feasible_ends_the_search_with_the_rate(tmp_path):
     space, budget = TOY.pinned({"optimizer": "adam"}), Budget(max_params=60)
     study = open_with_both(tmp_path / "journal.log", space=space, budget=budget)
-    with pytest.raises(SearchEnded, match=r"exhausted: 1000 draws gave nothing new .* equal to an earlier trial"):
+    with pytest.raises(SearchEnded, match=r"exhausted: 1000 draws gave no new candidate .* equal to an earlier trial"):
         run(study, 100, last=6)
     assert len(study.trials) == 3
 
