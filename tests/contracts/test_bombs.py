@@ -199,7 +199,7 @@ def test_what_would_take_too_much_is_refused_in_words(tmp_path: Path):
         path.parent.mkdir()
         write(path)
         paths.append(path)
-    for (name, bomb), path, said in zip(BOMBS.items(), paths, outcomes(f"{__name__}:read", paths), strict=True):
-        assert said.startswith("ValueError: "), f"{name}: {said}"
-        assert str(path.parent) in said, f"{name}: {said}"
-        assert bomb[3] in said, f"{name}: {said}"
+    for (name, bomb), path, outcome in zip(BOMBS.items(), paths, outcomes(f"{__name__}:read", paths), strict=True):
+        assert outcome.startswith("ValueError: "), f"{name}: {outcome}"
+        assert str(path.parent) in outcome, f"{name}: {outcome}"
+        assert bomb[3] in outcome, f"{name}: {outcome}"

@@ -41,12 +41,12 @@ class Browser:
         """Opens a file; gives the seconds until it is loaded and shown."""
         self.size(width, height)
         self.prefer(dark=dark)
-        self._loaded, begun = False, time.monotonic()
+        self._loaded, start = False, time.monotonic()
         self._ask("Page.navigate", url=path.resolve().as_uri())
         while not self._loaded:
             self._take(self._message())
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        return time.monotonic() - begun
+        return time.monotonic() - start
 
     def size(self, width: int, height: int) -> None:
         self._ask(

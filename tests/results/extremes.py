@@ -28,7 +28,7 @@ def make_extremes(runs: Path) -> dict[str, Path]:
         "large": make_run(runs / "large", num_trials=300, max_epochs=27),
         "one": make_run(runs / "one", num_trials=1, confirmed=False),
         "failed": _failed(runs / "failed"),
-        "begun": _begun(runs / "begun"),
+        "running": _running(runs / "running"),
     }
 
 
@@ -52,7 +52,7 @@ def _failed(folder: Path) -> Path:
     return _of_rows(folder, [{"status": "FAILED", "score": None, "error": ERROR} for _ in range(3)])
 
 
-def _begun(folder: Path) -> Path:
+def _running(folder: Path) -> Path:
     """Its first trials run, and none has reported."""
     return _of_rows(folder, [{"status": "RUNNING", "score": None} for _ in range(2)])
 

@@ -57,8 +57,8 @@ def _spoilt_table(table: pa.Table, text: str, kept: tuple[str, ...]) -> pa.Table
             column = table[field.name]
             is_label = field.name in ("label_name", "predicted_name")
             there = pa.array([True] * len(table)) if is_label else column.is_valid()
-            told = pc.if_else(there, pa.scalar(text), pa.scalar(None, pa.string()))  # pyright: ignore
-            table = table.set_column(place, field, told)
+            values = pc.if_else(there, pa.scalar(text), pa.scalar(None, pa.string()))  # pyright: ignore
+            table = table.set_column(place, field, values)
     metadata = table.schema.metadata
     if "score" in table.column_names:
         table = table.append_column("metric_f1", table["score"])

@@ -34,7 +34,7 @@ PARAM_TYPES = {
     **{"learning_rate": pa.float64(), "width_3": pa.int64(), "dropout": pa.float64()},
 }
 GRACE, ETA = 1, 3
-BEGUN = datetime(2025, 1, 1, tzinfo=UTC)
+FIRST_START = datetime(2025, 1, 1, tzinfo=UTC)
 FACTS = {
     **{"dataset": "mnist", "dataset_origin": "original", "dataset_fingerprint": "16eaeee6fdb13679"},
     **{"goal": "classify", "max_epochs": 9, "train_examples": 51_000, "val_examples": 9_000},
@@ -131,13 +131,13 @@ def _trial(number: int, rng: np.random.Generator, max_epochs: int) -> dict[str, 
     epochs = stop or max_epochs
     curve = (top - 0.1 * np.exp(-np.arange(1, epochs + 1) / 2)).tolist()
     seconds = 4.0 * epochs
-    begun = BEGUN + timedelta(seconds=20 * (number // 2))
+    started = FIRST_START + timedelta(seconds=20 * (number // 2))
     return {
         **{"trial": number, "status": status, "score": curve[-1], "best_score": curve[-1], "epochs": float(epochs)},
         **{"best_epoch": float(epochs), "stop_rung": float(stop) if status == "PRUNED" and stop else None},
         **{"num_params": int(rng.integers(2_000, 9_999)), "num_macs": int(rng.integers(10**5, 10**6))},
         **{"train_seconds": seconds, "images_per_second": 8000.0, "seed": number, "origin": "tpe", "device": "cpu"},
-        **{"node": "head", "started_at": begun, "ended_at": begun + timedelta(seconds=seconds + 0.5)},
+        **{"node": "head", "started_at": started, "ended_at": started + timedelta(seconds=seconds + 0.5)},
         **{"params": params, "curve": curve, "error": "loss is nan" if status == "FAILED_NAN" else None},
     }
 

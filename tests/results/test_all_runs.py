@@ -148,12 +148,12 @@ class TestOneThatCannotBeRead:
         make_run(two / "c", num_trials=3, confirmed=False)
         DAMAGES[damage](two / "a" / "leaderboard.parquet")
         code = report.main(["run=[a,b,c]", f"runs_dir={two}", f"output={two / 'page.html'}"])
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         if damage == "a folder":
-            assert (code, "has no leaderboard.parquet" in said.err) == (2, True)
+            assert (code, "has no leaderboard.parquet" in output.err) == (2, True)
             return
         assert code == 0
-        assert f"NOTICE: left out of the comparison: {two}/a/leaderboard.parquet" in said.err
+        assert f"NOTICE: left out of the comparison: {two}/a/leaderboard.parquet" in output.err
         assert "2 runs compared" in (two / "page.html").read_text(encoding="utf-8")
 
 

@@ -25,11 +25,11 @@ def test_it_runs_on_a_folder_of_runs(tmp_path):
         make_run(tmp_path / name, dataset_fingerprint=data, confirmed=name == "third")
     before = NOTEBOOK.read_bytes()
     cells = {cell.id: cell for cell in execute(NOTEBOOK, tmp_path).cells if cell.cell_type == "code"}
-    told = {output.name: output.text for output in cells["load"].outputs}
-    assert told["stdout"].startswith("third: ")
+    streams = {output.name: output.text for output in cells["load"].outputs}
+    assert streams["stdout"].startswith("third: ")
     assert (
         "not comparable with run third: run second (other images of mnist, fingerprint another, here one)"
-        in told["stderr"]
+        in streams["stderr"]
     )
     assert "bertoldi" in cells["best"].outputs[0].data["text/html"]
     for name in FIGURES:

@@ -136,7 +136,7 @@ def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["vary=dropout", "values=[0]"], "base= and vary= are needed"),
         (["base=bertoldi"], "base= and vary= are needed"),
@@ -158,10 +158,10 @@ def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):
         (["run=a", "base=bertoldi", "vary=dropout", "values=[0]"], "the run of that name is not an ablation"),
     ],
 )
-def test_a_mistake_is_one_paragraph(tmp_path, capsys, arguments: list[str], told: str):
+def test_a_mistake_is_one_paragraph(tmp_path, capsys, arguments: list[str], message: str):
     cut_short(tmp_path)
     assert main([f"runs_dir={tmp_path}", "data=made", *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 

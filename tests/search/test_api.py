@@ -78,8 +78,8 @@ def test_it_takes_no_interrupts_from_another_command(tmp_path):
 def test_a_mistake_is_the_command_lines_own(keys, typed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(typed) == 2
-    said = capsys.readouterr().err.removeprefix("search.run: ").removesuffix("\n")
-    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+    error = capsys.readouterr().err.removeprefix("search.run: ").removesuffix("\n")
+    with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
         search.start(**keys)
 
 
@@ -234,6 +234,6 @@ def test_a_confirmations_mistakes_are_the_command_lines_own(run, capsys):
 
     for keys, typed in (({"seeds": 0}, "seeds=0"), ({"top": 1}, "top=1"), ({"export": "pdf"}, "export=pdf")):
         assert confirm([f"run={run.name}", f"runs_dir={run.runs_dir}", typed]) == 2
-        said = capsys.readouterr().err.removeprefix("search.confirm: ").removesuffix("\n")
-        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        error = capsys.readouterr().err.removeprefix("search.confirm: ").removesuffix("\n")
+        with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
             run.confirm(**keys)

@@ -145,9 +145,9 @@ def test_a_damaged_journal_of_a_confirmation_is_named_and_left_alone(tmp_path):
     toy.run(study, 12)
     plans = Confirmation(plan_of(tmp_path), load_made(), finalists_of(study), 2, 3)
     with plans.folder.locked():
-        begun = plans.open_study()
-        for name, one in plans.given(begun).items():
-            begun.add_reference(name, one.candidate, one.seed)
+        started = plans.open_study()
+        for name, one in plans.given(started).items():
+            started.add_reference(name, one.candidate, one.seed)
         lines = plans.folder.journal.read_bytes().splitlines(keepends=True)
         damaged = b"".join(lines[:4] + lines[5:])
         plans.folder.journal.write_bytes(damaged.replace(b"candidate", b"candidat", 1))

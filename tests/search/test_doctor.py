@@ -186,8 +186,8 @@ def test_a_cluster_that_is_fit_is_told_so_beside_its_file(healthy, folder):
         (folder / tool).write_text("#!/bin/sh\nexit 1\n")
         (folder / tool).chmod(0o755)
     code, findings, _ = examined(healthy, folder, "machines.yaml", "data=made", "runs_dir=runs")
-    told = [(node, severity) for severity, node, _ in findings if node != "machines.yaml"]
-    assert told == [("here", "ok"), ("here", "ok"), ("head", "ok"), ("10.0.0.2", "warn"), ("cluster", "ok")]
+    severities = [(node, severity) for severity, node, _ in findings if node != "machines.yaml"]
+    assert severities == [("here", "ok"), ("here", "ok"), ("head", "ok"), ("10.0.0.2", "warn"), ("cluster", "ok")]
     assert "has not joined" in findings[-2][2]
     assert findings[-1][2] == "1 node, 2 slots of 1 CPU each"
     assert code == 0, findings
@@ -226,18 +226,18 @@ def test_without_a_cluster_it_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     assert main([]) == 0
-    said = capsys.readouterr().out
-    assert "no cluster is running here" in said
-    assert "0 broken, 0 warnings, 1 ok" in said
+    output = capsys.readouterr().out
+    assert "no cluster is running here" in output
+    assert "0 broken, 0 warnings, 1 ok" in output
 
 
 def test_a_cluster_that_is_gone_is_told_with_what_a_search_would_do(tmp_path, monkeypatch, capsys, nowhere):
     monkeypatch.setenv("RAY_ADDRESS", nowhere.removeprefix("address="))
     assert main([]) == 0
-    said = capsys.readouterr().out
-    assert "no Ray cluster answers there" in said
-    assert "A search would start its own Ray" in said
-    assert "`ray stop`" in said
+    output = capsys.readouterr().out
+    assert "no Ray cluster answers there" in output
+    assert "A search would start its own Ray" in output
+    assert "`ray stop`" in output
 
 
 @pytest.mark.parametrize(
@@ -252,10 +252,10 @@ def test_a_cluster_that_is_gone_is_told_with_what_a_search_would_do(tmp_path, mo
 )
 def test_a_mistake_is_told_in_a_line(arguments: list[str], part: str, capsys):
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("search.doctor: ")
-    assert part in said
-    assert len(said.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert output.startswith("search.doctor: ")
+    assert part in output
+    assert len(output.splitlines()) == 1
 
 
 def test_an_address_where_nobody_listens_is_a_mistake(nowhere, capsys):
@@ -265,8 +265,8 @@ def test_an_address_where_nobody_listens_is_a_mistake(nowhere, capsys):
 
 def test_help_lists_the_keys_that_make_a_difference(capsys):
     assert main(["--help"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("usage: python -m search.doctor [cluster.yaml] [key=value ...]")
-    assert "  answer_seconds " in said
-    assert "  runs_dir " in said
-    assert "  max_epochs " not in said
+    output = capsys.readouterr().out
+    assert output.startswith("usage: python -m search.doctor [cluster.yaml] [key=value ...]")
+    assert "  answer_seconds " in output
+    assert "  runs_dir " in output
+    assert "  max_epochs " not in output

@@ -22,7 +22,7 @@ Spoil = Callable[[bytes], bytes | None]
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[..., str]:
+def message_of(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[..., str]:
     """What a command says of a mistake: a line, with exit code 2."""
 
     def say(main: Main, *arguments: str) -> str:
@@ -68,18 +68,18 @@ def told(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[..., str]
         ("cpus_per_trial=0.00001", ["cpus_per_trial=1e-05: must be at least 0.0001"]),
     ],
 )
-def test_what_cannot_be_is_refused_and_leaves_no_folder(tmp_path, told, arguments: str, parts: list[str]):
+def test_what_cannot_be_is_refused_and_leaves_no_folder(tmp_path, message_of, arguments: str, parts: list[str]):
     (tmp_path / "file").write_text("")
     words = arguments.replace("{tmp}", str(tmp_path)).split(" ")
-    said = told(run.main, *line(tmp_path), *words)
-    assert [part for part in parts if part.replace("{tmp}", str(tmp_path)) not in said] == [], said
+    message = message_of(run.main, *line(tmp_path), *words)
+    assert [part for part in parts if part.replace("{tmp}", str(tmp_path)) not in message] == [], message
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_runs_dir_without_permission_is_named(tmp_path, told):
+def test_a_runs_dir_without_permission_is_named(tmp_path, message_of):
     (tmp_path / "mine").mkdir(mode=0o500)
-    assert "mine/a: cannot be the folder of a run: Permission denied" in told(run.main, *line(tmp_path / "mine"))
+    assert "mine/a: cannot be the folder of a run: Permission denied" in message_of(run.main, *line(tmp_path / "mine"))
 
 
 @pytest.fixture(scope="module")
@@ -121,30 +121,30 @@ JOURNALS: dict[str, tuple[Spoil, list[str]]] = {
 }
 
 
-def refusal(told, tmp_path: Path, files: dict[str, bytes], name: str, content: bytes | None) -> str:
+def refusal(message_of, tmp_path: Path, files: dict[str, bytes], name: str, content: bytes | None) -> str:
     """What is said of a run in which one file has another content, or is a folder; nothing in it has changed."""
     folder = tmp_path / "a"
     others = {path: good for path, good in files.items() if path != name}
     spoilt = others | ({f"{name}/file": b""} if content is None else {name: content})
     write(folder, spoilt)
-    said = told(run.main, *line(tmp_path))
-    assert str(folder / name) in said
+    message = message_of(run.main, *line(tmp_path))
+    assert str(folder / name) in message
     assert contents(folder) == spoilt
-    return said
+    return message
 
 
 @pytest.mark.parametrize("damage", JOURNALS)
-def test_a_damaged_journal_is_named_and_left_as_it_is(tmp_path, told, unfinished, damage: str):
+def test_a_damaged_journal_is_named_and_left_as_it_is(tmp_path, message_of, unfinished, damage: str):
     change, parts = JOURNALS[damage]
-    said = refusal(told, tmp_path, unfinished, "journal.log", change(unfinished["journal.log"]))
-    assert [part for part in parts if part not in said] == [], said
+    message = refusal(message_of, tmp_path, unfinished, "journal.log", change(unfinished["journal.log"]))
+    assert [part for part in parts if part not in message] == [], message
 
 
 @pytest.mark.parametrize("with_ours", [False, True])
-def test_a_journal_of_another_study_is_left_alone(tmp_path, told, unfinished, of_optuna, with_ours: bool):
+def test_a_journal_of_another_study_is_left_alone(tmp_path, message_of, unfinished, of_optuna, with_ours: bool):
     content = unfinished["journal.log"] * with_ours + of_optuna
-    said = refusal(told, tmp_path, unfinished, "journal.log", content)
-    assert "a journal of Optuna, but not of a run of Frugal; give another run=" in said
+    message = refusal(message_of, tmp_path, unfinished, "journal.log", content)
+    assert "a journal of Optuna, but not of a run of Frugal; give another run=" in message
 
 
 @pytest.mark.parametrize(
@@ -161,28 +161,30 @@ def test_a_journal_of_another_study_is_left_alone(tmp_path, told, unfinished, of
         (None, "cannot be read: Is a directory"),
     ],
 )
-def test_a_damaged_configuration_is_named_with_the_way_out(tmp_path, told, unfinished, content, part: str):
-    said = refusal(told, tmp_path, unfinished, "config.yaml", content)
-    assert part in said
+def test_a_damaged_configuration_is_named_with_the_way_out(tmp_path, message_of, unfinished, content, part: str):
+    message = refusal(message_of, tmp_path, unfinished, "config.yaml", content)
+    assert part in message
     assert (
-        "runs_dir= and run=" in said if content is None else "Remove it, and give the run's original settings" in said
+        "runs_dir= and run=" in message
+        if content is None
+        else "Remove it, and give the run's original settings" in message
     )
 
 
 @pytest.mark.parametrize(
     "change", [lambda content: b"garbage", lambda content: b"", lambda content: content[:-1], flipped, lambda _: None]
 )
-def test_a_damaged_checkpoint_is_named_before_anything_starts(tmp_path, told, unfinished, change: Spoil):
+def test_a_damaged_checkpoint_is_named_before_anything_starts(tmp_path, message_of, unfinished, change: Spoil):
     name = "checkpoints/2.ckpt"
-    said = refusal(told, tmp_path, unfinished, name, change(unfinished[name]))
-    assert "remove it, and trial 2 restarts from its first epoch" in said
+    message = refusal(message_of, tmp_path, unfinished, name, change(unfinished[name]))
+    assert "remove it, and trial 2 restarts from its first epoch" in message
 
 
-def test_without_its_configuration_or_a_checkpoint_a_run_goes_on(tmp_path, told, unfinished):
+def test_without_its_configuration_or_a_checkpoint_a_run_goes_on(tmp_path, message_of, unfinished):
     for name in ("config.yaml", "checkpoints/2.ckpt"):
         write(tmp_path / "a", unfinished)
         (tmp_path / "a" / name).unlink()
-        assert "no Ray cluster answers there" in told(run.main, *line(tmp_path, "max_epochs=3"))
+        assert "no Ray cluster answers there" in message_of(run.main, *line(tmp_path, "max_epochs=3"))
 
 
 def of_torch(path: Path, content: object) -> bytes:
@@ -191,12 +193,12 @@ def of_torch(path: Path, content: object) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "zip", "tensor"])
-def test_a_file_that_is_no_model_is_named(tmp_path, told, kind: str):
+def test_a_file_that_is_no_model_is_named(tmp_path, message_of, kind: str):
     path = tmp_path / "model.pt"
     saved = of_torch(path, {"weights": torch.zeros(3)})
     path.write_bytes({"garbage": b"garbage", "zip": b"PK\3\4" + bytes(60), "tensor": saved}[kind])
-    said = told(predict.main, f"model={path}", f"input={tmp_path}", f"output={tmp_path}/labels.csv")
-    assert f"{path}: not a model that Frugal saved" in said
+    message = message_of(predict.main, f"model={path}", f"input={tmp_path}", f"output={tmp_path}/labels.csv")
+    assert f"{path}: not a model that Frugal saved" in message
     assert not (tmp_path / "labels.csv").exists()
 
 
@@ -223,14 +225,16 @@ def test_a_damaged_or_foreign_table_is_named(tmp_path, kind: str):
         ("run=a trial=first", ["trial=first: expected a whole number"]),
     ],
 )
-def test_a_replay_of_what_is_not_there_is_told_what_is(tmp_path, told, unfinished, arguments: str, parts: list[str]):
+def test_a_replay_of_what_is_not_there_is_told_what_is(
+    tmp_path, message_of, unfinished, arguments: str, parts: list[str]
+):
     write(tmp_path / "a", unfinished)
-    said = told(replay.main, f"runs_dir={tmp_path}", *arguments.split(" "))
-    assert [part for part in parts if part not in said] == [], said
+    message = message_of(replay.main, f"runs_dir={tmp_path}", *arguments.split(" "))
+    assert [part for part in parts if part not in message] == [], message
 
 
-def test_what_is_refused_only_when_ray_is_asked_leaves_no_folder_either(tmp_path, told):
-    assert "no Ray cluster answers there" in told(run.main, *line(tmp_path))
+def test_what_is_refused_only_when_ray_is_asked_leaves_no_folder_either(tmp_path, message_of):
+    assert "no Ray cluster answers there" in message_of(run.main, *line(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -80,12 +80,12 @@ class TestARunThatMoved:
 
     def test_is_confirmed_also_where_a_confirmation_had_begun(self, tmp_path, nowhere, capsys, move: Callable):
         folder = completed(tmp_path / "runs", "a")
-        begun = begin_confirmation(Plan.of(parse(["run=a", f"runs_dir={tmp_path / 'runs'}"])))
+        started = begin_confirmation(Plan.of(parse(["run=a", f"runs_dir={tmp_path / 'runs'}"])))
         folder = move(folder)
         where = [f"run={folder.name}", f"runs_dir={folder.parent}"]
         assert confirm.main([*where, nowhere]) == 2
         assert NO_RAY in capsys.readouterr().err
-        assert begin_confirmation(Plan.of(parse(where))) == begun
+        assert begin_confirmation(Plan.of(parse(where))) == started
 
     def test_is_the_base_of_an_ablation_that_was_begun_with_it(self, tmp_path, move: Callable):
         folder = completed(tmp_path / "runs", "a")
@@ -132,9 +132,9 @@ def open_ablation(runs_dir: Path, base: str) -> list[str]:
     with plan.folder.locked():
         study = ablation.open_study(plan, SPLITS)
         job = ablation.job(SPLITS)
-        begun = {trial.reference for trial in study.trials}
+        started = {trial.reference for trial in study.trials}
         for name, one in job.given.items():
-            if name not in begun:
+            if name not in started:
                 study.add_reference(name, one.candidate, one.seed)
     return [str(trial.reference).replace("silu", "relu") for trial in study.trials]
 
@@ -165,13 +165,13 @@ def test_one_damaged_run_of_a_folder_is_named_and_the_others_are_warm_started_fr
     for name, content in [("b", b"garbage\n" * 9), ("c", (tmp_path / "runs" / "a" / "journal.log").read_bytes()[9:])]:
         (tmp_path / "runs" / name).mkdir()
         (tmp_path / "runs" / name / "journal.log").write_bytes(content)
-    said: list[str] = []
-    found = find_earlier(planned(tmp_path / "others", "x", f"warm_start={tmp_path / 'runs'}"), said.append)
+    messages: list[str] = []
+    found = find_earlier(planned(tmp_path / "others", "x", f"warm_start={tmp_path / 'runs'}"), messages.append)
     assert [each.name for each in found] == ["trial 2 of a", "trial 1 of a", "trial 0 of a"]
-    assert [sum(f"runs/{name}/journal.log" in each for each in said) for name in "bc"] == [1, 1]
+    assert [sum(f"runs/{name}/journal.log" in each for each in messages) for name in "bc"] == [1, 1]
     shutil.rmtree(tmp_path / "runs" / "a")
     with pytest.raises(ValueError, match="no completed candidate"):
-        find_earlier(planned(tmp_path / "others", "x", f"warm_start={tmp_path / 'runs'}"), said.append)
+        find_earlier(planned(tmp_path / "others", "x", f"warm_start={tmp_path / 'runs'}"), messages.append)
 
 
 @pytest.fixture
@@ -213,9 +213,9 @@ class TestDataThatMoved:
         where = ["run=a", f"runs_dir={tmp_path / 'runs'}", "trial=0"]
         for command in [*self.commands(tmp_path / "runs", nowhere), lambda: replay.main(where)]:
             assert command() == 2
-            said = capsys.readouterr().err
-            assert str(photos) in said
-            assert "set data= to their new path" in said
+            error = capsys.readouterr().err
+            assert str(photos) in error
+            assert "set data= to their new path" in error
 
     def test_other_data_are_refused_with_both_named(self, tmp_path, photos, nowhere, capsys):
         self.begin(tmp_path / "runs", photos)
@@ -223,9 +223,9 @@ class TestDataThatMoved:
         (moved / "cat" / "0.png").unlink()
         for command in self.commands(tmp_path / "runs", nowhere, f"data={moved}"):
             assert command() == 2
-            said = capsys.readouterr().err
-            assert "dataset was images:photos, is now images:pictures" in said
-            assert "give their folder with data_dir= or data=" in said
+            error = capsys.readouterr().err
+            assert "dataset was images:photos, is now images:pictures" in error
+            assert "give their folder with data_dir= or data=" in error
 
 
 def test_data_files_that_moved_are_named_by_data_dir(tmp_path, nowhere, capsys):

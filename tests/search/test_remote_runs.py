@@ -173,10 +173,10 @@ class TestOtherCommands:
             assert found[0].model.read_bytes() == b"of a"
 
     def test_a_run_is_no_warm_start_of_itself(self, there):
-        said: list[str] = []
+        messages: list[str] = []
         plan = Plan.of(parse([f"runs_dir={there}", "run=a", f"warm_start={there}"]))
-        assert find_earlier(plan, said.append) == []
-        assert "The run continues without it" in said[0]
+        assert find_earlier(plan, messages.append) == []
+        assert "The run continues without it" in messages[0]
 
     def test_a_model_is_applied_from_there(self, there, capsys, tmp_path):
         (tmp_path / "images").mkdir()

@@ -72,19 +72,19 @@ def replay(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str
 @pytest.mark.parametrize("is_interrupted", [False, True])
 def test_a_recorded_trial_comes_out_the_same_also_if_it_was_interrupted(tmp_path, capsys, is_interrupted: bool):
     record(tmp_path, is_interrupted=is_interrupted)
-    code, said = replay(tmp_path, capsys)
-    assert code == 0, said
-    assert "trial 0 of a: COMPLETE after 3 reports; retraining it on sklearn-digits" in said
-    assert said.count(": the same: train_loss ") == EPOCHS
-    assert "The same: all 3 reports, bit for bit." in said
+    code, output = replay(tmp_path, capsys)
+    assert code == 0, output
+    assert "trial 0 of a: COMPLETE after 3 reports; retraining it on sklearn-digits" in output
+    assert output.count(": the same: train_loss ") == EPOCHS
+    assert "The same: all 3 reports, bit for bit." in output
 
 
 def test_a_trial_that_failed_is_replayed_up_to_its_last_report_and_its_error_is_shown(tmp_path, capsys):
     record(tmp_path, ending=(Status.FAILED, "KeyError: 'broken'"))
-    code, said = replay(tmp_path, capsys)
-    assert code == 0, said
-    assert "trial 0 of a: FAILED after 2 reports (KeyError: 'broken')" in said
-    assert "The same: all 2 reports" in said
+    code, output = replay(tmp_path, capsys)
+    assert code == 0, output
+    assert "trial 0 of a: FAILED after 2 reports (KeyError: 'broken')" in output
+    assert "The same: all 2 reports" in output
 
 
 @pytest.mark.parametrize("name", ["train_loss", "val_loss", "val_score"])
@@ -93,12 +93,12 @@ def test_one_last_bit_is_a_difference(tmp_path, capsys, name: str):
         return replace(report, **{name: math.nextafter(getattr(report, name), 2.0)}) if report.step == 2 else report
 
     record(tmp_path, change=nudged)
-    code, said = replay(tmp_path, capsys)
-    assert code == 1, said
-    assert said.count(": the same: ") == EPOCHS - 1
-    assert said.count("epoch 2: differs: ") == 1
-    assert "Not the same: the largest difference is" in said
-    assert "not expected: device, CPU, torch and threads are the same" in said
+    code, output = replay(tmp_path, capsys)
+    assert code == 1, output
+    assert output.count(": the same: ") == EPOCHS - 1
+    assert output.count("epoch 2: differs: ") == 1
+    assert "Not the same: the largest difference is" in output
+    assert "not expected: device, CPU, torch and threads are the same" in output
 
 
 WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="trains on the GPU here")
@@ -110,11 +110,11 @@ WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="trains on th
 )
 def test_on_another_machine_a_difference_is_expected(tmp_path, capsys, fact: str, was: str):
     record(tmp_path, change=lambda report: replace(report, **{fact: was}, val_loss=report.val_loss + 0.25))
-    code, said = replay(tmp_path, capsys)
-    assert code == 1, said
-    assert "Not the same: the largest difference is 0.25" in said
-    assert f"expected, since {fact} was {was}, is {describe(CPU)[fact]}." in said
-    assert "not expected" not in said
+    code, output = replay(tmp_path, capsys)
+    assert code == 1, output
+    assert "Not the same: the largest difference is 0.25" in output
+    assert f"expected, since {fact} was {was}, is {describe(CPU)[fact]}." in output
+    assert "not expected" not in output
 
 
 def test_on_another_machine_it_may_be_the_same_all_the_same(tmp_path, capsys):
@@ -124,10 +124,10 @@ def test_on_another_machine_it_may_be_the_same_all_the_same(tmp_path, capsys):
 
 def test_a_loss_that_was_not_finite_and_is_now_is_a_difference(tmp_path, capsys):
     record(tmp_path, change=lambda report: replace(report, train_loss=math.inf))
-    code, said = replay(tmp_path, capsys)
-    assert code == 1, said
-    assert "FAILED_NAN after 1 reports" in said
-    assert "the largest difference is inf" in said
+    code, output = replay(tmp_path, capsys)
+    assert code == 1, output
+    assert "FAILED_NAN after 1 reports" in output
+    assert "the largest difference is inf" in output
 
 
 @pytest.mark.parametrize(("recorded", "again", "expected"), [(0.5, math.nan, math.inf), (math.nan, -math.inf, 0.0)])
@@ -138,20 +138,20 @@ def test_no_other_number_is_the_same_as_one_that_is_not_finite(recorded: float, 
 def test_another_dataset_is_refused_with_both_named(tmp_path, capsys):
     other = load_made().limited(299)
     record(tmp_path, splits=other)
-    code, said = replay(tmp_path, capsys)
+    code, output = replay(tmp_path, capsys)
     assert code == 2
-    assert said.startswith(f"search.replay: the run was trained on sklearn-digits ({other.fingerprint})")
-    assert f"but sklearn-digits ({load_made().limited(300).fingerprint}) was found" in said
-    assert "data_dir=" in said
+    assert output.startswith(f"search.replay: the run was trained on sklearn-digits ({other.fingerprint})")
+    assert f"but sklearn-digits ({load_made().limited(300).fingerprint}) was found" in output
+    assert "data_dir=" in output
 
 
 def test_a_trial_without_reports_is_refused(tmp_path, capsys):
     plan = Plan.of(parse(line(tmp_path)))
     with plan.folder.locked():
         open_study(plan, load_made()).suggest()
-    code, said = replay(tmp_path, capsys)
+    code, output = replay(tmp_path, capsys)
     assert code == 2
-    assert "trial=0: it has no report to compare a replay with: 0 reports so far" in said
+    assert "trial=0: it has no report to compare a replay with: 0 reports so far" in output
 
 
 def test_a_run_without_trials_is_refused(tmp_path, capsys):
@@ -163,8 +163,8 @@ def test_a_run_without_trials_is_refused(tmp_path, capsys):
 
 def test_help_says_what_is_promised(capsys):
     assert main(["--help"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     promise = ("same model of CPU with the same version of PyTorch", "killed and resumed", "On a GPU, some sums depend")
-    assert [part for part in promise if part not in said] == []
+    assert [part for part in promise if part not in output] == []
     for key in ("run ", "trial ", "runs_dir ", "data_dir "):
-        assert f"\n  {key}" in said
+        assert f"\n  {key}" in output

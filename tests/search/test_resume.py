@@ -116,9 +116,9 @@ class TestWhatIsRefused:
         ],
     )
     def test_another_value_on_the_command_line(self, tmp_path, unfinished, nowhere, capsys, argument, changes):
-        said = self.refusal(tmp_path, unfinished, nowhere, capsys, argument)
-        assert [change for change in changes if change not in said] == []
-        assert said.count(" was ") == len(changes), "what is as it was is not shown"
+        error = self.refusal(tmp_path, unfinished, nowhere, capsys, argument)
+        assert [change for change in changes if change not in error] == []
+        assert error.count(" was ") == len(changes), "what is as it was is not shown"
 
     @pytest.mark.parametrize(
         ("then", "now", "change"),
@@ -145,12 +145,12 @@ class TestWhatIsRefused:
     def refusal(self, tmp_path: Path, files: dict[str, bytes], nowhere: str, capsys, *arguments: str) -> str:
         write(tmp_path / "a", files)
         assert search.main(line(tmp_path, nowhere, *arguments)) == 2
-        said = capsys.readouterr().err
-        assert said.startswith(
+        error = capsys.readouterr().err
+        assert error.startswith(
             f"search.run: {tmp_path / 'a'}: a run keeps its original settings, or its rows would not"
         )
         assert contents(tmp_path / "a") == files
-        return said
+        return error
 
     def test_a_run_from_before_there_was_a_choice_of_pruners_resumes_with_asha(self, tmp_path, unfinished):
         files = {name: content.replace(b'"pruner":"asha",', b"") for name, content in unfinished.items()}

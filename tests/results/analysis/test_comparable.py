@@ -46,8 +46,8 @@ class TestConditions:
 
     @pytest.mark.parametrize("name", CONDITIONS)
     def test_the_words_say_what_differs(self, name):
-        value, told = OTHERS[name]
-        assert with_(name, value).differences(NOISY) == [told]
+        value, expected = OTHERS[name]
+        assert with_(name, value).differences(NOISY) == [expected]
 
     @pytest.mark.parametrize("name", ["task", "goal", "dataset_fingerprint", "max_epochs"])
     def test_what_is_unknown_is_equal_to_nothing(self, name):
@@ -64,8 +64,8 @@ class TestConditions:
         assert other.differences(NOISY) == ["dataset digits f1, here mnist f0"]
 
     def test_goals_of_two_kinds_are_named_whole(self):
-        told = with_("goal", "classify").differences(NOISY)
-        assert told == ["goal classify, here denoise sigma=0.3"]
+        expected = with_("goal", "classify").differences(NOISY)
+        assert expected == ["goal classify, here denoise sigma=0.3"]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ class TestTables:
         with pytest.warns(UserWarning, match="not all scores of task tiny10k compare") as warned:
             found = results.load(root=runs, table=table)
         assert len(warned) == 1  # none of the other task, which has one run
-        said = str(warned[0].message)
+        message = str(warned[0].message)
         assert (
             "not comparable with run other images: run a (other images of mnist, fingerprint 16eaeee6fdb13679, here f1)"
-            in said
+            in message
         )
         assert found["run"].nunique() == 7  # all are there
         assert warned[0].filename == __file__
@@ -136,10 +136,10 @@ class TestTables:
         with pytest.warns(UserWarning, match="not comparable with run a: ") as warned:
             alike = results.comparable(found, "a")
         assert set(alike["run"]) == {"a", "like a"}
-        said = str(warned[0].message)
-        assert "run other goal (goal denoise sigma=0.5, here classify)" in said
-        assert "run other epochs (max_epochs 4, here 9)" in said
-        assert "run fewer images (600 training images, here 51,000)" in said
+        message = str(warned[0].message)
+        assert "run other goal (goal denoise sigma=0.5, here classify)" in message
+        assert "run other epochs (max_epochs 4, here 9)" in message
+        assert "run fewer images (600 training images, here 51,000)" in message
         assert warned[0].filename == __file__
 
     def test_runs_that_compare_are_returned_without_a_word(self, runs, table):

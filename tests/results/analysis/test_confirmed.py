@@ -126,13 +126,13 @@ def test_images_that_do_not_belong_to_all_scores_are_left_out_and_it_is_said(dam
     gap = confirmed.gap(FIRST, OTHER)
     assert gap is not None
     assert gap.num_images == 0
-    told = describe_coverage(confirmed.means, "test")
-    assert told.startswith("The 95% intervals of trial 3 cover both")
-    assert "of trial 7 cover the seeds alone" in told
+    text = describe_coverage(confirmed.means, "test")
+    assert text.startswith("The 95% intervals of trial 3 cover both")
+    assert "of trial 7 cover the seeds alone" in text
 
 
 def test_validation_images_have_chosen_the_finalists_which_no_interval_covers():
     means = {FIRST: dataclasses.replace(mean([0.9, 0.91]), num_images=36)}
-    told = describe_coverage(means, "validation")
-    assert "the validation images" in told
-    assert "do not account for the bias of choosing finalists on these same images" in told
+    text = describe_coverage(means, "validation")
+    assert "the validation images" in text
+    assert "do not account for the bias of choosing finalists on these same images" in text

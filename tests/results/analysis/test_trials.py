@@ -121,11 +121,11 @@ def test_confusion_is_the_mean_over_seeds_with_names_where_there_are_some():
 
 def test_slot_time_is_training_and_the_rest_by_ending():
     hour = pd.Timedelta(hours=1)
-    begun = pd.Timestamp("2025-01-01", tz="UTC")
+    start = pd.Timestamp("2025-01-01", tz="UTC")
     rows = [
-        make_row(0, started_at=begun, ended_at=begun + hour, train_seconds=1800.0),
-        make_row(1, "PRUNED", started_at=begun + hour / 2, ended_at=begun + hour, train_seconds=1800.0),
-        make_row(2, "RUNNING", started_at=begun + hour),
+        make_row(0, started_at=start, ended_at=start + hour, train_seconds=1800.0),
+        make_row(1, "PRUNED", started_at=start + hour / 2, ended_at=start + hour, train_seconds=1800.0),
+        make_row(2, "RUNNING", started_at=start + hour),
     ]
     board = board_of(rows)
     assert analysis.slot_time(board).to_dict("list") == {

@@ -88,13 +88,13 @@ def damaged(runs, tmp_path, kind) -> Damaged:
 
 def check_command(folder: Path, name: str, capsys) -> None:
     code = report.main([f"run={folder.name}", f"runs_dir={folder.parent}"])
-    said = capsys.readouterr().err
-    assert code in (0, 2), (name, said)
+    output = capsys.readouterr().err
+    assert code in (0, 2), (name, output)
     assert (code == 0) == (folder / "report.html").is_file(), name
     if code == 2:
-        assert str(folder) in said, (name, said)
-        assert len(said) < LONGEST, (name, said)
-        assert len(said.strip().splitlines()) == 1, (name, said)
+        assert str(folder) in output, (name, output)
+        assert len(output) < LONGEST, (name, output)
+        assert len(output.strip().splitlines()) == 1, (name, output)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -114,20 +114,20 @@ def test_a_report_or_one_paragraph_comes_of_many_damages(damaged, capsys, kind):
 @pytest.mark.parametrize("kind", ["search", "images"])
 def test_a_damaged_run_is_read_or_refused_by_the_name_of_its_file(damaged, kind):
     """A few of the ways, evenly chosen."""
-    told = {}
+    messages = {}
     for number in range(3, len(damaged), 120):
         name = damaged.damage(number)
         try:
             read_run(damaged.folder)
         except ValueError as error:
-            told[name] = str(error)
-    assert told
-    places = {name: (str(damaged.folder), name.split()[0]) for name in told}  # a file's name is the first word
-    assert [told[name] for name, parts in places.items() if not all(part in told[name] for part in parts)] == []
+            messages[name] = str(error)
+    assert messages
+    places = {name: (str(damaged.folder), name.split()[0]) for name in messages}  # a file's name is the first word
+    assert [messages[name] for name, parts in places.items() if not all(part in messages[name] for part in parts)] == []
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("reduction_factor: 1", "reduction_factor=1: must be 2 or more"),
         ("reduction_factor: many", "reduction_factor=many: expected a whole number"),
@@ -140,12 +140,12 @@ def test_a_damaged_run_is_read_or_refused_by_the_name_of_its_file(damaged, kind)
         ("a: " + "[" * 5_000, "not the configuration of a run, or damaged"),
     ],
 )
-def test_a_mistyped_configuration_is_told_by_its_key(runs, tmp_path, text, told):
+def test_a_mistyped_configuration_is_told_by_its_key(runs, tmp_path, text, message):
     folder = shutil.copytree(runs / "search", tmp_path / "run")
     (folder / "config.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"config\.yaml: ") as raised:
         read_run(folder)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def change(path: Path, column: str, value) -> None:
@@ -157,7 +157,7 @@ def change(path: Path, column: str, value) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "value", "told"),
+    ("table", "column", "value", "message"),
     [
         ("leaderboard", "status", "DONE", "status is 'DONE'; expected one of COMPLETE"),
         ("leaderboard", "num_params", None, "column num_params has no value in 1 of 15 rows"),
@@ -167,12 +167,12 @@ def change(path: Path, column: str, value) -> None:
         ("predictions", "label", None, "column label has no value"),
     ],
 )
-def test_a_value_that_no_run_writes_is_told_by_its_column(runs, tmp_path, table, column, value, told):
+def test_a_value_that_no_run_writes_is_told_by_its_column(runs, tmp_path, table, column, value, message):
     folder = shutil.copytree(runs / "search", tmp_path / "run")
     change(folder / f"{table}.parquet", column, value)
     with pytest.raises(ValueError, match=f"{table}.parquet is damaged, or not a table of a run: ") as raised:
         read_run(folder)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_number_that_is_not_finite_is_one_that_is_missing(runs, tmp_path):

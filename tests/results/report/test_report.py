@@ -128,14 +128,14 @@ def test_sections_stand_in_order_and_each_is_linked(made):
 
 def test_what_was_asked_is_told(made):
     page, _ = made
-    for told in (
+    for message in (
         "at most 9,999 parameters",
         "padding=same",
         "9 epochs",
         "first rung at 1 epoch; keeps the top 1/3",
         "mnist (original)",
     ):
-        assert told in page.text
+        assert message in page.text
     assert "0123456789ab, with uncommitted changes" in page.text
 
 
@@ -174,22 +174,22 @@ def test_what_is_missing_is_said_in_its_place_with_the_command_that_brings_it(fo
         if path.name != "leaderboard.parquet":
             path.unlink()
     page = read(report.write_report(folder))
-    for told in (
+    for message in (
         *("It is not confirmed", "No finalist has been confirmed", "No trial has reported yet"),
         *("The run has no config.yaml", "importances need 10", "No choice had two values"),
         "Predictions are stored when a finalist is confirmed",
     ):
-        assert told in page.text
+        assert message in page.text
     assert f"python -m search.confirm run=first runs_dir={folder.parent}" in page.text
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"), [("samples.npz", "No images of mistakes are stored"), ("journal.log", "Not computed: ")]
+    ("missing", "message"), [("samples.npz", "No images of mistakes are stored"), ("journal.log", "Not computed: ")]
 )
-def test_one_thing_missing_takes_nothing_else_away(folder, missing, told):
+def test_one_thing_missing_takes_nothing_else_away(folder, missing, message):
     (folder / missing).unlink()
     page = read(report.write_report(folder))
-    assert told in page.text
+    assert message in page.text
     assert "do not show that a choice causes a better score" in page.text
     assert page.of("div", id="confusion")
 
@@ -266,16 +266,16 @@ def test_a_report_is_never_written_over_a_runs_own_files(folder, capsys, tmp_pat
         *links,
     ):
         assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={output}"]) == 2
-        told = capsys.readouterr().err
-        assert f"output={output}: " in told
-        assert "the run's own file; choose another" in told
+        message = capsys.readouterr().err
+        assert f"output={output}: " in message
+        assert "the run's own file; choose another" in message
     assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
     for name in ("report.html", "for-the-talk.html"):
         assert report.main(["run=first", f"runs_dir={folder.parent}", f"output={folder / name}"]) == 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         ([], 2, "run= is needed"),
         (["run=[]"], 2, "run= is needed"),
@@ -285,11 +285,11 @@ def test_a_report_is_never_written_over_a_runs_own_files(folder, capsys, tmp_pat
         (["run=first", "output=/dev/null/page.html"], 1, "Not a directory"),
     ],
 )
-def test_a_mistake_is_one_paragraph(folder, capsys, arguments, code, told):
+def test_a_mistake_is_one_paragraph(folder, capsys, arguments, code, message):
     assert report.main([*arguments, f"runs_dir={folder.parent}"]) == code
-    said = capsys.readouterr().err
-    assert told in said
-    assert "Traceback" not in said
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
 
 
 def test_damaged_files_are_named(folder):

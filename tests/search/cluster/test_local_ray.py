@@ -118,12 +118,12 @@ def test_a_run_that_another_process_has_just_begun_is_left_to_it(tmp_path):
 def test_that_nothing_can_start_is_said_every_15_seconds_while_it_is_so(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("search.cluster.waiting.time.monotonic", lambda: clock[0])
-    waiting, said = Waiting(since=0.0), []
+    waiting, notices = Waiting(since=0.0), []
     for second, is_waiting in enumerate([True] * 40 + [False] * 20 + [True] * 20):
         clock[0] = float(second)
         if waiting.is_due(is_waiting):
-            said.append(second)
-    assert said == [15, 30, 74]
+            notices.append(second)
+    assert notices == [15, 30, 74]
     assert WAIT_SECONDS == 15.0
 
 

@@ -33,10 +33,10 @@ def note(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def answers(monkeypatch) -> dict[str, Any]:
     """What the cluster says of itself, and whose process answers."""
-    told: dict[str, Any] = {"listener": os.getuid()}
-    monkeypatch.setattr(which_ray, "_ask", lambda host, port: told)
-    monkeypatch.setattr(which_ray, "_listener", lambda port: told["listener"])
-    return told
+    reply: dict[str, Any] = {"listener": os.getuid()}
+    monkeypatch.setattr(which_ray, "_ask", lambda host, port: reply)
+    monkeypatch.setattr(which_ray, "_listener", lambda port: reply["listener"])
+    return reply
 
 
 def test_without_a_running_cluster_it_is_a_local_one(note):

@@ -78,10 +78,10 @@ def test_a_users_mistake_is_told_in_one_paragraph_with_exit_code_2(argument, mes
     with pytest.raises(ValueError, match=message):
         parse([argument])
     assert main([argument]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("search.run: ")
-    assert "Traceback" not in told
-    assert len(told.splitlines()) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("search.run: ")
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
 
 
 def test_a_scale_sets_what_the_command_line_leaves_open():
@@ -164,9 +164,9 @@ def test_help_imports_neither_torch_nor_ray():
 
 def test_a_budget_that_nothing_keeps_is_refused_before_anything_starts(capsys):
     assert main(["max_params=50", "data=made"]) == 2
-    told = capsys.readouterr().err
-    assert "100% of 1000 draws were rejected" in told
-    assert "the smallest network seen has" in told
+    error = capsys.readouterr().err
+    assert "100% of 1000 draws were rejected" in error
+    assert "the smallest network seen has" in error
 
 
 def test_a_home_that_the_shell_left_as_it_is_is_found():

@@ -57,10 +57,10 @@ def test_a_scales_number_is_an_upper_limit_and_a_typed_one_is_exact(tmp_path, of
 
 
 def test_what_was_used_is_recorded_and_only_what_was_typed_is_asked_for_again(tmp_path, of_scale):
-    begun = plan(tmp_path, "val_examples=100")
-    splits = begun.load_data(print)
-    with begun.folder.locked():
-        open_study(begun, splits)
+    started = plan(tmp_path, "val_examples=100")
+    splits = started.load_data(print)
+    with started.folder.locked():
+        open_study(started, splits)
     recorded = yaml.safe_load((tmp_path / "a" / "config.yaml").read_text())
     assert (recorded["train_examples"], recorded["val_examples"]) == (None, 100)
     assert (recorded["dataset"]["train_examples"], recorded["dataset"]["val_examples"]) == (1_257, 100)
@@ -102,9 +102,9 @@ def test_fewer_data_than_a_run_was_begun_with_are_other_data_where_no_number_was
     cut_short(tmp_path, "task=digits", splits=plan(tmp_path).load_data(print))
     fewer = replace(tasks.find("digits"), dataset=of(load_made().limited(200)))
     monkeypatch.setattr("search.tasks.digits.TASK", fewer)
-    said = refused(tmp_path, nowhere)
-    assert "train_examples was 1257, is now 200" in said
-    assert "dataset_fingerprint was" in said
+    errors = refused(tmp_path, nowhere)
+    assert "train_examples was 1257, is now 200" in errors
+    assert "dataset_fingerprint was" in errors
     assert replay([f"runs_dir={tmp_path}", "run=a", "trial=0"]) == 2
     assert "the run was trained on sklearn-digits" in capsys.readouterr().err
 
@@ -115,9 +115,9 @@ def of(splits: Splits) -> Dataset:
 
 def refused(runs_dir: Path, nowhere: str, *arguments: str) -> str:
     """What is said of a run that is asked to go on, where it leads nowhere; the folder stays as it is."""
-    said = io.StringIO()
+    errors = io.StringIO()
     before = contents(runs_dir / "a")
-    with redirect_stderr(said):
+    with redirect_stderr(errors):
         assert search(line(runs_dir, nowhere, *arguments)) == 2
     assert contents(runs_dir / "a") == before
-    return said.getvalue()
+    return errors.getvalue()

@@ -34,7 +34,7 @@ def test_epochs_are_predicted_by_playing_asha():
 @pytest.mark.tasks
 def test_a_dry_run_prints_the_space_the_rejections_and_a_time_and_leaves_nothing(tmp_path, capsys):
     assert main(["dry_run=true", "data=made", f"runs_dir={tmp_path}", "fix.optimizer=adam"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for part in (
         "optimizer",
         "adam",
@@ -44,8 +44,8 @@ def test_a_dry_run_prints_the_space_the_rejections_and_a_time_and_leaves_nothing
         "predicted time",
         "slots",
     ):
-        assert part in told
-    assert "smallest feasible network seen" in told
+        assert part in output
+    assert "smallest feasible network seen" in output
     assert list(tmp_path.iterdir()) == []
 
 

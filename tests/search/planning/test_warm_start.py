@@ -63,17 +63,17 @@ def keep(plan: Plan, candidate: Candidate) -> None:
 
 
 def warmed(plan: Plan) -> tuple[Study, list[Any], list[str]]:
-    said: list[str] = []
-    earlier = find_earlier(plan, said.append)
+    messages: list[str] = []
+    earlier = find_earlier(plan, messages.append)
     with plan.folder.locked():
         study = open_study(plan, SPLITS)
-        return study, start_warm(plan, study, earlier, plan.identity(SPLITS), said.append), said
+        return study, start_warm(plan, study, earlier, plan.identity(SPLITS), messages.append), messages
 
 
 def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and_model(tmp_path):
     before = earlier_run(tmp_path, "a")
     plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a'}", "seed=5")
-    study, left, said = warmed(plan)
+    study, left, messages = warmed(plan)
     assert left == []
     assert [trial.candidate for trial in study.trials] == [before.trials[n].candidate for n in (5, 4, 3, 2)]
     for trial, old in zip(study.trials, before.trials[5:1:-1], strict=True):
@@ -81,7 +81,7 @@ def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and
         assert [report.val_score for report in trial.reports] == [report.val_score for report in old.reports]
     assert study.pruner.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned for it
     assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
-    assert "4 of them reused without training" in said[0]
+    assert "4 of them reused without training" in messages[0]
     assert study.num_draws == 0
 
 
@@ -99,10 +99,10 @@ def test_where_what_is_taken_over_leads_from_now_on_the_former_best_ones_model_i
         former = open_study(plan, SPLITS).add_reference("published", before.trials[0].candidate).candidate
     keep(plan, former)
     plan.folder.best_model.with_suffix(".onnx").write_bytes(b"of the former")
-    _, _, said = warmed(plan)
+    _, _, messages = warmed(plan)
     assert [path.name for path in sorted(plan.folder.models.iterdir())] == ["best.onnx.1", "best.pt.1"]
     assert load_model(plan.folder.models / "best.pt.1").candidate == former
-    assert sum("does not hold the best trial's network; it is kept as" in line for line in said) == 2
+    assert sum("does not hold the best trial's network; it is kept as" in line for line in messages) == 2
 
 
 def test_a_damaged_file_is_no_model_and_is_set_aside(tmp_path):
@@ -129,8 +129,8 @@ def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
     earlier_run(tmp_path, "a")
     plan = planned(tmp_path, "b", "warm_start=a")  # by its name
     study, _, _ = warmed(plan)
-    again, left, said = warmed(plan)
-    assert (left, said) == ([], [])
+    again, left, messages = warmed(plan)
+    assert (left, messages) == ([], [])
     assert [trial.candidate for trial in again.trials] == [trial.candidate for trial in study.trials]
     assert again.pruner.rungs == study.pruner.rungs
     following = again.suggest()
@@ -169,14 +169,14 @@ def test_one_outside_space_or_budget_is_named_and_left_out(tmp_path):
     before = earlier_run(tmp_path, "a")
     smallest = min(before.trials, key=lambda trial: trial.candidate.network.num_params)
     budget = f"max_params={smallest.candidate.network.num_params}"
-    study, _, said = warmed(planned(tmp_path, "b", "warm_start=a", budget))
+    study, _, messages = warmed(planned(tmp_path, "b", "warm_start=a", budget))
     assert [trial.candidate for trial in study.trials] == [smallest.candidate]
-    assert f"warm start: trial {(smallest.number + 1) % 6} of a left out: over max_params" in said
-    assert len(said) == 6
+    assert f"warm start: trial {(smallest.number + 1) % 6} of a left out: over max_params" in messages
+    assert len(messages) == 6
     optimizer = before.trials[5].params["optimizer"]
-    study, _, said = warmed(planned(tmp_path, "c", "warm_start=a", f"fix.optimizer={optimizer}"))
+    study, _, messages = warmed(planned(tmp_path, "c", "warm_start=a", f"fix.optimizer={optimizer}"))
     assert {trial.params["optimizer"] for trial in study.trials} == {optimizer}
-    assert any("left out: optimizer=" in line and "outside the space" in line for line in said)
+    assert any("left out: optimizer=" in line and "outside the space" in line for line in messages)
 
 
 def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(tmp_path):
@@ -185,9 +185,9 @@ def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(
     cut_short(tmp_path)
     with pytest.raises(ValueError, match="no completed candidate"):
         find_earlier(planned(tmp_path, "b", "warm_start=a"), print)
-    said: list[str] = []
-    assert find_earlier(planned(tmp_path, "a", "grace_epochs=1", "warm_start=nowhere"), said.append) == []
-    assert "The run continues without it" in said[0]
+    messages: list[str] = []
+    assert find_earlier(planned(tmp_path, "a", "grace_epochs=1", "warm_start=nowhere"), messages.append) == []
+    assert "The run continues without it" in messages[0]
 
 
 def scores_of(study: Study) -> list[float]:
@@ -203,33 +203,33 @@ class TestOtherConditions:
         alike = earlier_run(tmp_path, "b", *same, "seed=2", scores=[0.3, 0.1])
         more = earlier_run(tmp_path, "c", "task=denoiser", "sigma=0.5", "seed=3", scores=[0.9, 0.7, 0.8])
         plan = planned(tmp_path, "d", *same, f"warm_start={tmp_path}", "num_trials=16")
-        study, left, said = warmed(plan)
+        study, left, messages = warmed(plan)
         assert scores_of(study) == [0.1, 0.3]  # taken over, the best first
         taken = [candidate for candidate, _ in left]
         assert taken == [less.trials[0].candidate, more.trials[1].candidate]  # in turns, each run's best
-        (apart,) = [line for line in said if "not comparable" in line]
+        (apart,) = [line for line in messages if "not comparable" in line]
         assert "not comparable with this run: run a (sigma 0.1, here 0.3), run c (sigma 0.5, here 0.3)" in apart
         assert "2 candidates to train again" in apart
         assert len(alike.trials) == 2
 
     @pytest.mark.parametrize(
-        ("other", "told"),
+        ("other", "difference"),
         [
             ("max_epochs=4", "max_epochs 3, here 4"),
             ("train_examples=500", "other images of "),
             ("val_examples=200", "other images of "),
         ],
     )
-    def test_what_differs_is_said(self, tmp_path, other, told):
+    def test_what_differs_is_said(self, tmp_path, other, difference):
         earlier_run(tmp_path, "a")
         plan = planned(tmp_path, "b", "warm_start=a", other)
         splits = plan.load_data(print)
-        said: list[str] = []
+        messages: list[str] = []
         with plan.folder.locked():
             study = open_study(plan, splits)
-            left = start_warm(plan, study, find_earlier(plan, print), plan.identity(splits), said.append)
+            left = start_warm(plan, study, find_earlier(plan, print), plan.identity(splits), messages.append)
         assert len(left) == 4
-        assert f"not comparable with this run: run a ({told}" in said[0]
+        assert f"not comparable with this run: run a ({difference}" in messages[0]
 
     def test_a_leaderboard_of_two_runs_ranks_each_for_itself(self, tmp_path):
         """Also a moved one of before, which does not say what its scores are of."""
@@ -240,8 +240,8 @@ class TestOtherConditions:
             path = tmp_path / f"both-{place}.parquet"
             tables.write(pa.concat_tables([board.drop_columns(dropped) for board in boards]), path)
             plan = planned(tmp_path, f"c{place}", "task=denoiser", "sigma=0.3", f"warm_start={path}")
-            _, left, said = warmed(plan)
+            _, left, messages = warmed(plan)
             first, second, *_ = [candidate for candidate, _ in left]
             assert (first, second) == (low.trials[0].candidate, high.trials[1].candidate)
-            told = "sigma 0.1, here 0.3" if not dropped else "goal unknown, here denoise sigma=0.3"
-            assert f"not comparable with this run: run a ({told}" in said[0]
+            difference = "sigma 0.1, here 0.3" if not dropped else "goal unknown, here denoise sigma=0.3"
+            assert f"not comparable with this run: run a ({difference}" in messages[0]

@@ -47,7 +47,7 @@ def confirmed(folder: Path, num_trials: int, top_k: int, seeds: int, num: int = 
     return tables.read(asked.plan.folder.path / "finalists.parquet", "finalists").to_pylist()
 
 
-def told(rows) -> dict[str, tuple[set[int], bool]]:
+def rounds_of(rows) -> dict[str, tuple[set[int], bool]]:
     """By finalist: the rounds in which it was trained, and whether it was chosen after test images were read."""
     names = dict.fromkeys(f"trial {row['trial']}" for row in rows)
     mine = {name: [row for row in rows if f"trial {row['trial']}" == name] for name in names}
@@ -56,7 +56,7 @@ def told(rows) -> dict[str, tuple[set[int], bool]]:
 
 def test_a_first_confirmation_chooses_before_any_reading(tmp_path):
     rows = confirmed(tmp_path, 4, top_k=2, seeds=2)
-    assert told(rows) == {"trial 3": ({1}, False), "trial 2": ({1}, False)}
+    assert rounds_of(rows) == {"trial 3": ({1}, False), "trial 2": ({1}, False)}
     assert sorted(row["test_read"] for row in rows) == [1, 2, 3, 4]
     assert describe_choice(rows, "trial 3") == "It was chosen by validation scores, before any test image was read"
     assert describe_readings(rows) == (
@@ -69,7 +69,7 @@ def test_a_first_confirmation_chooses_before_any_reading(tmp_path):
 def test_confirmed_extended_and_confirmed_again_what_is_new_is_marked_and_what_was_there_is_not(tmp_path):
     confirmed(tmp_path, 4, top_k=2, seeds=2)
     rows = confirmed(tmp_path, 6, top_k=3, seeds=2)
-    assert told(rows) == {
+    assert rounds_of(rows) == {
         "trial 5": ({2}, True),
         "trial 4": ({2}, True),
         "trial 3": ({1}, False),
@@ -83,34 +83,34 @@ def test_confirmed_extended_and_confirmed_again_what_is_new_is_marked_and_what_w
 
 def test_more_seeds_are_a_round_of_their_own_and_choose_nobody_anew(tmp_path):
     confirmed(tmp_path, 4, top_k=1, seeds=2)
-    assert told(confirmed(tmp_path, 4, top_k=1, seeds=3)) == {"trial 3": ({1, 2}, False)}
+    assert rounds_of(confirmed(tmp_path, 4, top_k=1, seeds=3)) == {"trial 3": ({1, 2}, False)}
 
 
 def test_a_larger_top_k_is_a_choice_too(tmp_path):
     confirmed(tmp_path, 4, top_k=1, seeds=2)
-    assert told(confirmed(tmp_path, 4, top_k=2, seeds=2)) == {"trial 3": ({1}, False), "trial 2": ({2}, True)}
+    assert rounds_of(confirmed(tmp_path, 4, top_k=2, seeds=2)) == {"trial 3": ({1}, False), "trial 2": ({2}, True)}
 
 
 @pytest.mark.parametrize("num", [0, 1, 3])
 def test_a_confirmation_that_was_cut_short_goes_on_in_its_round(tmp_path, num):
     confirmed(tmp_path, 4, top_k=2, seeds=2, num=num)
     rows = confirmed(tmp_path, 4, top_k=2, seeds=2)
-    assert told(rows) == {"trial 3": ({1}, False), "trial 2": ({1}, False)}
-    assert told(confirmed(tmp_path, 4, top_k=1, seeds=1)) == told(rows), "nor is it one to ask for less"
+    assert rounds_of(rows) == {"trial 3": ({1}, False), "trial 2": ({1}, False)}
+    assert rounds_of(confirmed(tmp_path, 4, top_k=1, seeds=1)) == rounds_of(rows), "nor is it one to ask for less"
 
 
 def test_one_that_was_chosen_and_never_scored_before_the_search_went_on_does_not_mark_the_next(tmp_path):
     confirmed(tmp_path, 4, top_k=2, seeds=2, num=0)
-    assert told(confirmed(tmp_path, 6, top_k=1, seeds=1)) == {"trial 5": ({2}, False)}
+    assert rounds_of(confirmed(tmp_path, 6, top_k=1, seeds=1)) == {"trial 5": ({2}, False)}
 
 
 def test_of_a_journal_without_notes_only_what_did_not_exist_at_the_first_reading_is_marked(tmp_path, monkeypatch):
     """As earlier versions wrote them."""
     confirmed(tmp_path, 4, top_k=1, seeds=2, notes=False)
     rows = confirmed(tmp_path, 6, top_k=1, seeds=2, notes=False)
-    assert told(rows) == {"trial 5": ({1}, True), "trial 3": ({1}, False)}
+    assert rounds_of(rows) == {"trial 5": ({1}, True), "trial 3": ({1}, False)}
     rows = confirmed(tmp_path, 6, top_k=2, seeds=2)
-    assert told(rows) == {"trial 5": ({1}, True), "trial 4": ({2}, True), "trial 3": ({1}, False)}
+    assert rounds_of(rows) == {"trial 5": ({1}, True), "trial 4": ({2}, True), "trial 3": ({1}, False)}
 
 
 def test_where_validation_images_are_scored_nothing_is_said_of_test_images(tmp_path, monkeypatch):

@@ -12,9 +12,9 @@ from search.runs.mirror import Mirror
 from tests.results.bucket import URL
 
 
-def mirror_of(folder: Path, said: Callable[[str], None] = print, remote: Remote | None = None) -> Mirror:
+def mirror_of(folder: Path, say: Callable[[str], None] = print, remote: Remote | None = None) -> Mirror:
     """One that has looked, and whose rounds are made by hand."""
-    mirror = Mirror(remote or Remote(f"{URL}/{folder.name}"), folder, said, Stop())
+    mirror = Mirror(remote or Remote(f"{URL}/{folder.name}"), folder, say, Stop())
     mirror._look()
     return mirror
 

@@ -63,8 +63,8 @@ def test_what_is_sent_is_there_until_it_is_removed(google):
 
 def test_a_cut_connection_costs_nothing_and_a_new_head_has_all(google, quick, tmp_path, monkeypatch):
     folder = cut_short(working_folder(URL))
-    said: list[str] = []
-    with mirrored(*place(Plan.of(parse([f"runs_dir={URL}", "run=a", "data=made"]))), Stop(), said.append) as mirror:
+    messages: list[str] = []
+    with mirrored(*place(Plan.of(parse([f"runs_dir={URL}", "run=a", "data=made"]))), Stop(), messages.append) as mirror:
         assert mirror
         assert wait_for(lambda: "journal.log" in there())
         google.cut()
@@ -73,11 +73,11 @@ def test_a_cut_connection_costs_nothing_and_a_new_head_has_all(google, quick, tm
         google.mend()
         assert wait_for(lambda: not mirror.behind)
     assert there() == contents(folder)
-    assert [line.partition(" (")[0] for line in said] == [
+    assert [line.partition(" (")[0] for line in messages] == [
         f"{URL}/a: cannot be reached",
         f"{URL}/a: answers again; sending what is missing",
     ]
-    assert "no answer: " in said[0]
+    assert "no answer: " in messages[0]
     assert run_names(URL) == ["a"]
     monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "other"))
     new = fetch_run(URL, "a")
@@ -116,7 +116,7 @@ class TestNoAnswer:
             fetch_run("gs://some/where", "a")
 
     @pytest.mark.parametrize(
-        ("code", "said"),
+        ("code", "reason"),
         [
             ("PERMISSION_DENIED: Permanent error", "access is denied: x does not have storage.objects.list access. "),
             ("UNAUTHENTICATED: Permanent error", "access is denied: x does not have storage.objects.list access. "),
@@ -124,10 +124,10 @@ class TestNoAnswer:
             ("INTERNAL: Permanent error", "INTERNAL: x does not have storage.objects.list access"),
         ],
     )
-    def test_what_no_emulator_answers_is_said_in_words(self, code, said):
+    def test_what_no_emulator_answers_is_said_in_words(self, code, reason):
         text = f"google::cloud::Status({code}, with a last message of x does not have storage.objects.list access"
         assert bucket.describe_error(OSError(f"{text} error_info={{reason=forbidden, domain=global}})")).startswith(
-            said
+            reason
         )
 
     def begin(self, runs_dir: str) -> None:

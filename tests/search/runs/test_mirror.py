@@ -78,13 +78,13 @@ class TestWhatIsSent:
 
 class TestTheConnection:
     @pytest.fixture
-    def said(self, monkeypatch) -> list[str]:
+    def messages(self, monkeypatch) -> list[str]:
         monkeypatch.setattr(module, "ROUND_SECONDS", 0.05)
         monkeypatch.setattr(module, "LAST_SECONDS", 0.0)
         return []
 
-    def test_cut_and_back_it_is_said_once_each_and_nothing_is_missing(self, served, folder, said):
-        with mirrored(*place(plan()), Stop(), said.append) as mirror:
+    def test_cut_and_back_it_is_said_once_each_and_nothing_is_missing(self, served, folder, messages):
+        with mirrored(*place(plan()), Stop(), messages.append) as mirror:
             assert mirror
             assert wait_for(lambda: "journal.log" in there())
             served.cut()
@@ -95,18 +95,18 @@ class TestTheConnection:
             assert wait_for(lambda: not mirror.behind)
             write(folder, {"report.html": b"at the end"})
         assert there() == contents(folder)
-        assert len(said) == 2
-        assert said[0].startswith(f"{URL}/a: cannot be reached (no answer: ")
-        assert said[0].endswith(f"the run continues in {folder} and is sent when the bucket answers again")
-        assert said[1] == f"{URL}/a: answers again; sending what is missing"
+        assert len(messages) == 2
+        assert messages[0].startswith(f"{URL}/a: cannot be reached (no answer: ")
+        assert messages[0].endswith(f"the run continues in {folder} and is sent when the bucket answers again")
+        assert messages[1] == f"{URL}/a: answers again; sending what is missing"
 
-    def test_cut_at_the_end_nothing_is_lost_and_it_is_said_where_it_is(self, served, folder, said):
-        with pytest.raises(StorageError) as error, mirrored(*place(plan()), Stop(), said.append):
+    def test_cut_at_the_end_nothing_is_lost_and_it_is_said_where_it_is(self, served, folder, messages):
+        with pytest.raises(StorageError) as error, mirrored(*place(plan()), Stop(), messages.append):
             self.cut(served, folder)
         assert str(error.value).startswith(f"{URL}/a: no answer: ")
         assert str(error.value).endswith(f"; only {folder} has the latest files")
         served.mend()
-        with mirrored(*place(plan()), Stop(), said.append):  # as the command that goes on does
+        with mirrored(*place(plan()), Stop(), messages.append):  # as the command that goes on does
             pass
         assert there() == contents(folder)
 
@@ -115,8 +115,8 @@ class TestTheConnection:
         write(folder, {"report.html": b"at the end"})
 
     @pytest.mark.parametrize("raised", [StorageError, RuntimeError])
-    def test_what_ends_a_session_is_told_and_what_was_done_is_sent(self, served, folder, said, raised):
-        with pytest.raises(raised, match="as it was"), mirrored(*place(plan()), Stop(), said.append):
+    def test_what_ends_a_session_is_told_and_what_was_done_is_sent(self, served, folder, messages, raised):
+        with pytest.raises(raised, match="as it was"), mirrored(*place(plan()), Stop(), messages.append):
             self.write_and_raise(folder, raised("as it was"))
         assert there() == contents(folder)
 
@@ -124,20 +124,20 @@ class TestTheConnection:
         write(folder, {"report.html": b"at the end"})
         raise error
 
-    def test_a_place_that_cannot_be_written_is_a_mistake_before_anything_begins(self, served, folder, said):
+    def test_a_place_that_cannot_be_written_is_a_mistake_before_anything_begins(self, served, folder, messages):
         served.ask("POST", "/moto-api/reset-auth", b"0")
         with (
             pytest.raises(ValueError, match=f"{URL}/a: access is denied"),
-            mirrored(*place(plan()), Stop(), said.append),
+            mirrored(*place(plan()), Stop(), messages.append),
         ):
             raise AssertionError("it has begun")
 
-    def test_nothing_comes_of_a_new_run_that_begins_with_a_mistake(self, served, folder, said):
-        with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), said.append):
+    def test_nothing_comes_of_a_new_run_that_begins_with_a_mistake(self, served, folder, messages):
+        with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), messages.append):
             raise ValueError("a mistake")
         assert there() == {}
         mirror_of(folder).send_changes()
-        with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), said.append):
+        with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), messages.append):
             raise ValueError("a mistake")
         assert there() == contents(folder), "what was there before is no new run"
 

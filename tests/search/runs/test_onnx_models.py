@@ -33,9 +33,9 @@ def written(folder: RunFolder) -> tuple[bool, str]:
 
 
 def test_each_model_has_its_file_which_is_written_once(folder, monkeypatch):
-    is_whole, told = written(folder)
+    is_whole, message = written(folder)
     assert is_whole
-    assert "ONNX: 1 file written, each checked against PyTorch's output" in told
+    assert "ONNX: 1 file written, each checked against PyTorch's output" in message
     path = folder.models / "best.onnx"
     first = path.stat().st_mtime_ns
     assert written(folder) == (True, "")
@@ -51,9 +51,9 @@ def test_what_cannot_be_written_is_named_and_the_others_are(folder, monkeypatch)
         raise onnx_file.ExportFailed("differs by 0.1")
 
     monkeypatch.setattr(onnx_file, "write_onnx", fail)
-    is_whole, told = written(folder)
+    is_whole, message = written(folder)
     assert not is_whole
-    assert "best.onnx: not written: differs by 0.1" in told
+    assert "best.onnx: not written: differs by 0.1" in message
 
 
 def test_it_is_refused_at_the_start_where_packages_are_missing(monkeypatch):

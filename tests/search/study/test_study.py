@@ -104,8 +104,8 @@ class TestEndings:
         return stored(path)[number]
 
     def test_a_complete_trial_is_told_with_its_final_value(self, path):
-        told = self.ended(path, Status.COMPLETE)
-        assert (told.state, told.value) == (TrialState.COMPLETE, 0.4)
+        frozen = self.ended(path, Status.COMPLETE)
+        assert (frozen.state, frozen.value) == (TrialState.COMPLETE, 0.4)
 
     def test_a_pruned_trial_is_told_as_pruned_with_its_reports(self, path):
         """Stock OptunaSearch tells it as COMPLETE with its early value."""
@@ -115,8 +115,8 @@ class TestEndings:
             status = study.report(number, report(1, score))
         assert status == Status.PRUNED
         assert study.trials[1].stop_rung == 1.0
-        told = stored(path)[1]
-        assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {1: 0.1})
+        frozen = stored(path)[1]
+        assert (frozen.state, frozen.intermediate_values) == (TrialState.PRUNED, {1: 0.1})
 
     @pytest.mark.parametrize("status", [Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM])
     def test_failures_are_told_as_failures(self, path, status):

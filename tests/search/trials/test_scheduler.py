@@ -37,7 +37,7 @@ def never(number: int, error: BaseException | None = None) -> None:
     pytest.fail(f"trial {number} does not come to this: {error}")
 
 
-def told(study: Study, **known: Callable[..., None]) -> StudyScheduler:
+def scheduler_of(study: Study, **known: Callable[..., None]) -> StudyScheduler:
     """A scheduler that tells these, and must have nothing to tell to others."""
     others = dict.fromkeys(("on_end", "on_restart", "on_lost_node", "on_silent_epoch"), never)
     return StudyScheduler(study, SimpleNamespace(**{**others, **known}))
@@ -63,7 +63,7 @@ def study(tmp_path):
 def test_a_final_error_ends_the_trial_with_its_cause_in_one_line(study, monkeypatch, error, status, text):
     monkeypatch.setattr(scheduler, "last_error", lambda trial: error)
     ended = []
-    told(study, on_end=lambda number, error: ended.append(number)).on_trial_error(None, failed_trial(0))
+    scheduler_of(study, on_end=lambda number, error: ended.append(number)).on_trial_error(None, failed_trial(0))
     assert (study.trials[0].status, ended) == (status, [0])
     assert study.trials[0].error.startswith(text)
     assert "\n" not in study.trials[0].error
@@ -73,15 +73,15 @@ def test_the_oldest_trial_that_waits_is_next_and_ended_ones_are_not_looked_at(st
     trials = {number: failed_trial(number) for number in (3, 1, 4, 2)}
     trials[1].set_status(Trial.RUNNING)
     controller = SimpleNamespace(get_live_trials=lambda: {*trials.values()})  # it has no get_trials
-    assert told(study).choose_trial_to_run(controller) is trials[2]
+    assert scheduler_of(study).choose_trial_to_run(controller) is trials[2]
     for trial in trials.values():
         trial.set_status(Trial.RUNNING)
-    assert told(study).choose_trial_to_run(controller) is None
+    assert scheduler_of(study).choose_trial_to_run(controller) is None
 
 
 def test_a_trial_that_reports_only_at_its_end_tells_how_far_it_is_and_the_study_hears_nothing(study):
     reached = []
-    deaf = told(study, on_silent_epoch=lambda *so_far: reached.append(so_far))
+    deaf = scheduler_of(study, on_silent_epoch=lambda *so_far: reached.append(so_far))
     assert deaf.on_trial_result(None, failed_trial(0), {"silent_epoch": 2.5}) == TrialScheduler.CONTINUE
     assert reached == [(0, 2.5)]
     assert study.trials[0].reports == []
@@ -92,7 +92,7 @@ def test_before_a_restart_nothing_ends_and_a_trial_without_memory_gets_a_gpu_of_
     trial = failed_trial(0, gpus=0.25)
     trial.set_status(Trial.ERROR)  # as Ray does before it puts the trial back into its queue
     restarted = []
-    told(study, on_restart=lambda number, error: restarted.append(number)).on_trial_error(None, trial)
+    scheduler_of(study, on_restart=lambda number, error: restarted.append(number)).on_trial_error(None, trial)
     assert restarted == [0]
     assert study.trials[0].status == Status.RUNNING
     assert trial.placement_group_factory.required_resources == {"CPU": 1, "GPU": 1}
@@ -102,14 +102,14 @@ def test_other_errors_leave_a_trials_share_as_it_is(study, monkeypatch):
     monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(KeyError("broken")))
     trial = failed_trial(0, gpus=0.25)
     trial.set_status(Trial.ERROR)
-    told(study, on_restart=lambda number, error: None).on_trial_error(None, trial)
+    scheduler_of(study, on_restart=lambda number, error: None).on_trial_error(None, trial)
     assert trial.placement_group_factory.required_resources == {"CPU": 1, "GPU": 0.25}
 
 
 def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_ends_no_trial(study, monkeypatch):
     monkeypatch.setattr(scheduler, "last_error", lambda trial: task_error(StorageError("disk full")))
     with pytest.raises(StorageError, match="disk full"):
-        told(study).on_trial_error(None, failed_trial(0))
+        scheduler_of(study).on_trial_error(None, failed_trial(0))
     assert study.trials[0].status == Status.RUNNING
 
 
@@ -122,7 +122,7 @@ def test_a_trial_that_lost_its_node_is_not_failed_for_it_but_handed_out_again(st
     assert searcher.suggest("one") == {"number": 0}
     assert searcher.suggest("two") is None
     assert searcher.is_exhausted
-    told(study, on_lost_node=searcher.take_back).on_trial_error(None, failed_trial(0))
+    scheduler_of(study, on_lost_node=searcher.take_back).on_trial_error(None, failed_trial(0))
     assert study.trials[0].status == Status.RUNNING
     assert not searcher.is_exhausted
     assert searcher.suggest("three") == {"number": 0}
@@ -139,7 +139,7 @@ def open_with_unavailable_reference(path, ended: list) -> Study:
     """A study whose first trial is a reference, of which a worker says that it cannot be trained there."""
     study = open_study(path)
     study.add_reference("vgg", REFERENCES["vgg"])
-    scheduler = told(study, on_end=lambda number, error: ended.append((number, error)))
+    scheduler = scheduler_of(study, on_end=lambda number, error: ended.append((number, error)))
     answer = scheduler.on_trial_result(None, failed_trial(0), {"unavailable": REASON})
     assert answer == TrialScheduler.STOP
     return study

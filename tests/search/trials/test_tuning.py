@@ -215,14 +215,14 @@ def test_a_failed_trial_keeps_its_error_and_does_not_stop_the_run(session):
 
 
 @pytest.mark.parametrize(
-    ("fate", "said"),
+    ("fate", "error"),
     [pytest.param("broken", "KeyError: 'broken'", marks=pytest.mark.tasks), ("wild", "was not finite")],  # 20 seconds
 )
-def test_when_the_first_trials_all_fail_in_the_same_way_the_run_stops_and_shows_the_error(tmp_path, fate, said):
+def test_when_the_first_trials_all_fail_in_the_same_way_the_run_stops_and_shows_the_error(tmp_path, fate, error):
     session = run(tmp_path, seed=0, fix={"fate": fate})
     assert FIRST_TRIALS <= len(session.study.trials) <= FIRST_TRIALS + 1
     assert "all trials so far failed in the same way" in session.printed()
-    assert said in session.printed()
+    assert error in session.printed()
     table = tables.frame(tables.read(session.plan.folder.path / "leaderboard.parquet", "leaderboard"))
     assert set(table["status"]) <= {*map(str, ENDINGS[fate]), "STOPPED"}
 
