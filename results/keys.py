@@ -12,6 +12,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar, get_type_hints
 
+import numpy as np
+
 from results.keys_file import read_keys_file
 from results.values import Kind, Range, check_free, echoed, free_value
 
@@ -117,7 +119,8 @@ def values_into(schema: type[Config] | Config, values: Mapping[str, object], hel
     names the key and what it takes, as `parse_into` does.
     """
     entries, found = entries_of(schema), _instance(schema)
-    for name, value in _flat(values):
+    for name, given in _flat(values):
+        value = given.item() if isinstance(given, np.generic) else given
         _check_utf8(name, str(value))
         outer, _, inner = name.partition(".")
         if name in entries:

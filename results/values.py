@@ -19,6 +19,7 @@ _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "
 _NOTHING = ("", "null", "none")
 _ITEM = re.compile(r"""\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|[^,]*?)\s*,""")
 _ECHOED_CHARACTERS = 80
+_EXPECTED_NAMES = "expected names with values, as KEY.NAME=VALUE"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Kind:
             (inner,) = typing.get_args(self.type)
             return [Kind(inner).read(item) for item in _items(text)]
         if typing.get_origin(self.type) is dict:
-            raise ValueError("expected a name, too, as KEY.NAME=VALUE")
+            raise ValueError(_EXPECTED_NAMES)
         return _READERS.get(self.type, self._choice)(text)
 
     def read_plain(self, value: Any) -> Any:
@@ -118,7 +119,7 @@ class Kind:
             value = value.value
         if typing.get_origin(self.type) is dict:
             if not isinstance(value, dict):
-                raise ValueError("expected names with values")
+                raise ValueError(_EXPECTED_NAMES)
             return {str(name): each for name, each in value.items()}
         if self.type is Any or (value is None and self.is_optional):
             return value
@@ -172,16 +173,18 @@ def free_value(text: str) -> Any:
 
 def check_free(name: str, value: object) -> None:
     """Raises ValueError unless a value is a number, true, false, text, null or a list of these."""
-    for each in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(each, int) and abs(each) > MOST_WHOLE:
-            raise ValueError(f"{name}: must be at most {MOST_WHOLE}")
-        if each is not None and not isinstance(each, bool | int | float | str):
-            raise ValueError(f"{name}: expected a number, text, true or false, or a list of such")
+    if isinstance(value, list | tuple):
+        for each in value:
+            check_free(name, each)
+    elif isinstance(value, int) and abs(value) > MOST_WHOLE:
+        raise ValueError(f"{name}: must be at most {MOST_WHOLE}")
+    elif value is not None and not isinstance(value, bool | int | float | str):
+        raise ValueError(f"{name}: expected a number, text, true or false, or a list of such")
 
 
 def echoed(text: object, most: int = _ECHOED_CHARACTERS) -> str:
     """Returns a value as a message repeats it, cut to at most `most` characters."""
-    whole = str(text)
+    whole = str(text).lower() if isinstance(text, bool) else str(text)
     return whole if len(whole) <= most else f"{whole[: most - 3]}..."
 
 

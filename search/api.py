@@ -19,7 +19,6 @@ import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +32,9 @@ from results.keys import check_name
 from results.locations import is_remote, user_facing_path, working_folder
 from results.runs_at import runs_at
 from results.schema import Status
-from results.shell import argument_of
 from results.wording import count, number
-from search.command_line.arguments import arguments_of
 from search.command_line.signals import Stop
-from search.planning.config import RunConfig, parse
+from search.planning.config import RunConfig, from_values
 from search.planning.keys import RunKeys
 from search.runs.folder import RunFolder, find_run
 
@@ -123,7 +120,7 @@ class Run:
     @property
     def config(self) -> RunConfig:
         """The settings that the run was started with. Raises ValueError if there is no such run."""
-        return parse(self._arguments())
+        return from_values(**self._keys())
 
     @property
     def stopped(self) -> str | None:
@@ -168,7 +165,7 @@ class Run:
         Takes the keys of `start`. Raises ValueError for one that would make the trials incomparable.
         """
         find_run(self.runs_dir, self.name)
-        config = parse([*self._arguments(), *arguments_of(RunKeys, keys)])
+        config = from_values(**{**self._keys(), **keys})
         if (config.run, config.runs_dir) != (self.name, self.runs_dir):
             raise ValueError(f"run={config.run}: extend() continues run={self.name}; start() takes another name")
         return self._search(config, stop)
@@ -178,11 +175,10 @@ class Run:
 
         Takes the keys of `python -m search.confirm`, such as `seeds` and `top_k`. Finished trainings are not repeated.
         """
-        from search.retraining.confirm_config import ConfirmConfig
-        from search.retraining.confirm_config import parse as parse_confirm
+        from search.retraining import confirm_config
         from search.retraining.confirm_run import confirm_run
 
-        config = parse_confirm([*self._arguments(), *arguments_of(ConfirmConfig, keys)])
+        config = confirm_config.from_values(**{**self._keys(), **keys})
         return self._work(lambda stop: confirm_run(config, stop), stop)
 
     def report(self) -> Path:
@@ -219,8 +215,8 @@ class Run:
             raise RunFailed(stop.lost or str(self.ending.failure), self)
         return self
 
-    def _arguments(self) -> list[str]:
-        return [argument_of("run", self.name), argument_of("runs_dir", self.runs_dir)]
+    def _keys(self) -> dict[str, object]:
+        return {"run": self.name, "runs_dir": self.runs_dir}
 
     def _table(self, name: str) -> pd.DataFrame:
         find_run(self.runs_dir, self.name)
@@ -248,14 +244,16 @@ class Run:
         return f"<Run {user_facing_path(self.folder)}: {self._summary()}>"
 
     def _repr_html_(self) -> str:
-        """The best trials as a notebook shows them."""
-        title = f"<p><b>{escape(self.name)}</b>: {escape(self._summary())}</p>"
+        """Returns the best trials as HTML, for a notebook."""
+        from results.report.page import paragraph
+
+        title = paragraph(f"{self.name}: {self._summary()}")
         try:
             board = self.leaderboard
         except ValueError:
             return title
         shown = board.head(NUM_SHOWN)[[*SHOWN]].dropna(axis="columns", how="all")
-        return title + shown.to_html(index=False, na_rep="")
+        return str(title) + shown.to_html(index=False, na_rep="")
 
 
 def start(task: str | None = None, *, stop: threading.Event | None = None, **keys: object) -> Run:
@@ -266,7 +264,7 @@ def start(task: str | None = None, *, stop: threading.Event | None = None, **key
     Setting the event `stop`, in another thread, ends the search in order as Ctrl-C does; the run's `stopped` says why
     it ended. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
     """
-    config = parse(arguments_of(RunKeys, {**({} if task is None else {"task": task}), **keys}))
+    config = from_values(**({} if task is None else {"task": task}), **keys)
     return Run(config.run, config.runs_dir)._search(config, stop)
 
 

@@ -53,7 +53,7 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     return _configured(lambda keys: parse_into(keys, arguments, HELP_COMMAND))
 
 
-def from_values(config: str | None = None, **values: object) -> RunConfig:
+def from_values(config: object = None, **values: object) -> RunConfig:
     """Returns the configuration of Python values: the command line's keys by the same names, with the same errors.
 
     Nested keys are mappings: `from_values(task="tiny10k", fix={"optimizer": "adam"}, confirm={"top_k": 0})`. `config`

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from results.keys import check_name, key, parse_into
+from results.keys import check_name, key, parse_into, values_into
 from results.runs_at import RULE, runs_at
 from results.shell import argument_of
 from search.planning.config import RunConfig
@@ -14,6 +14,7 @@ from search.planning.keys import MAX_SEEDS, ConfirmKeys, Export
 from search.runs.folder import find_run
 
 USAGE = "python -m search.confirm run=NAME"
+HELP_COMMAND = "python -m search.confirm --help"
 
 
 @dataclass
@@ -42,7 +43,20 @@ def parse(arguments: Sequence[str]) -> RunConfig:
 
     Raises ValueError that names the key and what it takes.
     """
-    asked = parse_into(ConfirmConfig, arguments, "python -m search.confirm --help")
+    return _configured(parse_into(ConfirmConfig, arguments, HELP_COMMAND))
+
+
+def from_values(config: object = None, **values: object) -> RunConfig:
+    """Returns the run's configuration, changed by Python values with the names of the command line's keys.
+
+    `config` is a YAML file of further keys. Raises ValueError that names the key and what it takes.
+    """
+    files = [] if config is None else [f"config={config}"]
+    return _configured(values_into(parse_into(ConfirmConfig, files, HELP_COMMAND), values, HELP_COMMAND))
+
+
+def _configured(asked: ConfirmConfig) -> RunConfig:
+    """Returns the configuration of the run that is asked for. Raises ValueError if there is no such run."""
     if not asked.run:
         raise ValueError(f"run= is needed; usage: {USAGE}")
     check_name("run", asked.run)

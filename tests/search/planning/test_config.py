@@ -69,8 +69,8 @@ def test_the_command_line_wins_over_the_environment(monkeypatch):
         ("fix.stages=9", r"fix.stages=9: outside the space, which has 2 to 3"),
         ("fix.stages=2.5", r"outside the space"),
         ("fix.depth=3", r"the space has no parameter 'depth'; it has stages"),
-        ("fix=3", r"fix=3: expected a name, too, as KEY.NAME=VALUE"),
-        ("fix=[3]", r"fix=\[3\]: expected a name, too"),
+        ("fix=3", r"fix=3: expected names with values, as KEY.NAME=VALUE"),
+        ("fix=[3]", r"fix=\[3\]: expected names with values"),
         ("references=perhaps", r"references=perhaps: expected true or false"),
     ],
 )

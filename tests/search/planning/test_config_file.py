@@ -68,7 +68,7 @@ def test_a_mistake_in_a_file_is_told_with_its_name(tmp_path: Path, text: str, me
 def test_a_file_that_is_not_there_or_is_none_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="there is no such file"):
         parse([f"config={tmp_path}/nothing.yaml"])
-    with pytest.raises(ValueError, match="is no file"):
+    with pytest.raises(ValueError, match="is not a file"):
         parse([f"config={tmp_path}"])
 
 

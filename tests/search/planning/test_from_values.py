@@ -1,8 +1,10 @@
 """The keys of a search as Python values: the same names, checks and errors as on the command line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from search.planning.config import from_values, parse
@@ -25,6 +27,12 @@ def test_values_are_what_a_command_line_of_the_same_names_is():
 def test_paths_and_choices_may_be_pythons_own():
     config = from_values(run="a", data_dir=Path("some", "where"), weights=Weights.random)
     assert to_dict(config) == to_dict(parse(["run=a", "data_dir=some/where", "weights=random"]))
+
+
+def test_values_may_be_numpys_scalars():
+    config = from_values(run="a", num_trials=np.int64(3), report=np.bool_(False), fix={"stages": np.int64(2)})
+    assert config == parse(["run=a", "num_trials=3", "report=false", "fix.stages=2"])
+    assert json.dumps(config.fix) == '{"stages": 2}'
 
 
 @pytest.mark.parametrize(
