@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from textwrap import fill
 
-from results.keys import keys_help
+from results.keys import CONFIG_HELP, keys_help
 from search.command_line.command import run_command
 from search.planning.keys import RunKeys
 from search.retraining.ablate_config import SHARED, USAGE, AblateConfig, AblateKeys, parse
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def help_text() -> str:
     shared = [line for line in keys_help(RunKeys) if line.split()[0] in SHARED]
-    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(AblateKeys), *shared, "", EXAMPLE])
+    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(AblateKeys), *shared, CONFIG_HELP, "", EXAMPLE])
 
 
 def run(config: AblateConfig) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from results.keys import keys_help
+from results.keys import CONFIG_HELP, keys_help
 from search.command_line.command import run_command
 from search.planning.config import RunConfig
 from search.retraining.confirm_config import USAGE, ConfirmConfig, parse
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def help_text() -> str:
-    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(ConfirmConfig)])
+    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(ConfirmConfig), CONFIG_HELP])
 
 
 def run(config: RunConfig) -> int:

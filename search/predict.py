@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.keys import key, keys_help, parse_into
+from results.keys import CONFIG_HELP, key, keys_help, parse_into
 from search.command_line.command import run_command
 
 USAGE = "usage: python -m search.predict model=FILE input=FILE_OR_FOLDER [output=FILE_OR_FOLDER] [values=FILE]"
@@ -54,7 +54,7 @@ def help_text() -> str:
     from search.prediction.forms import describe_forms  # here, since pyarrow and Pillow take a while to import
 
     forms = "\n".join(f"  {line}" for line in describe_forms())
-    return "\n".join([USAGE, HELP.format(forms=forms), *keys_help(PredictConfig)])
+    return "\n".join([USAGE, HELP.format(forms=forms), *keys_help(PredictConfig), CONFIG_HELP])
 
 
 def parse(arguments: Sequence[str]) -> PredictConfig:

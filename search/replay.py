@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from results.keys import keys_help
+from results.keys import CONFIG_HELP, keys_help
 from search.command_line.command import FAILED, run_command
 from search.command_line.terminal import Terminal
 from search.retraining.replaying import USAGE, ReplayConfig, parse, replay_trial
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def help_text() -> str:
-    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(ReplayConfig)])
+    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(ReplayConfig), CONFIG_HELP])
 
 
 def run(config: ReplayConfig) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from results.bucket import Remote, explain_errors
 from results.fetch import fetch_run
 from results.files import StorageError
-from results.keys import check_name, key, keys_help, parse_into
+from results.keys import CONFIG_HELP, check_name, key, keys_help, parse_into
 from results.locations import is_remote, user_facing_path, working_folder
 from results.own_files import check_output
 from results.report.compare import comparison
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def help_text() -> str:
-    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(ReportConfig)])
+    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(ReportConfig), CONFIG_HELP])
 
 
 def parse(arguments: Sequence[str]) -> ReportConfig:

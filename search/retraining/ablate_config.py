@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.keys import entries_of, key, parse_into, read_fields
+from results.keys import entries_of, key, parse_into, read_fields, values_into
+from results.keys_file import read_keys_file
 from results.locations import working_folder
 from results.run_config import parse_config
 from search.planning.config import RunConfig, new_name
@@ -15,6 +16,7 @@ from search.planning.keys import MAX_SEEDS, RunKeys
 from search.planning.resume import earlier
 
 USAGE = "python -m search.ablate task=TASK base=BASE vary=NAME values=[a,b,...]"
+HELP_COMMAND = "python -m search.ablate --help"
 SHARED = (
     *("task", "max_epochs", "train_examples", "val_examples", "sigma", "seed", "run", "runs_dir", "data", "data_dir"),
     *("concurrency", "cpus_per_trial", "gpus_per_trial", "max_failures", "record_steps", "weights"),
@@ -50,19 +52,39 @@ def parse(arguments: Sequence[str]) -> AblateConfig:
 
     Raises ValueError that names the key and what it takes.
     """
-    own = entries_of(AblateKeys)
-    mine = [each for each in arguments if each.partition("=")[0].split(".")[0] in own]
-    others = [each for each in arguments if each not in mine]
+    file, typed = _read_files(arguments)
+    mine = [each for each in typed if _is_own(each)]
+    others = [f"{name}={'' if value is None else value}" for name, value in file.items() if not _is_own(name)]
+    others += [each for each in typed if each not in mine]
     for each in others:
         if (name := each.partition("=")[0]) not in SHARED:
-            raise ValueError(f"{name}: there is no such key here; python -m search.ablate --help lists them all")
-    others = [*_of_base(_given(mine, "base"), others), *others]
+            raise ValueError(f"{name}: there is no such key here; {HELP_COMMAND} lists them all")
+    own = {name: value for name, value in file.items() if _is_own(name)}
+    asked = _with_own(AblateKeys(), own, mine)
+    others = [*_of_base(asked.base, others), *others]
     task = _given(others, "task") or RunKeys.task
     config = parse_run([*others, f"run={_given(others, 'run') or new_name(f'{task}-ablation')}"])
-    keys = parse_into(_earlier(config) or AblateKeys(), mine, "python -m search.ablate --help")
+    keys = _with_own(known, own, mine) if (known := _earlier(config)) else asked
     if not keys.base or not keys.vary:
         raise ValueError(f"base= and vary= are needed; usage: {USAGE}")
     return AblateConfig(keys, config)
+
+
+def _read_files(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """Returns the keys of the files that `config=` names, and the other arguments. Raises ValueError."""
+    paths = [each.removeprefix("config=") for each in arguments if each.startswith("config=")]
+    file = {name: value for path in paths for name, value in read_keys_file(path).items()}
+    return file, [each for each in arguments if not each.startswith("config=")]
+
+
+def _is_own(argument: str) -> bool:
+    """Returns whether an argument, or the name of a key, is an ablation's own."""
+    return argument.partition("=")[0].partition(".")[0] in entries_of(AblateKeys)
+
+
+def _with_own(keys: AblateKeys, file: Mapping[str, object], typed: Sequence[str]) -> AblateKeys:
+    """Returns the ablation's keys with the file's values, and over them the typed ones."""
+    return parse_into(values_into(keys, file, HELP_COMMAND), typed, HELP_COMMAND)
 
 
 def _of_base(base: str, typed: Sequence[str]) -> list[str]:

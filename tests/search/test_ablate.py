@@ -165,10 +165,24 @@ def test_a_mistake_is_one_paragraph(tmp_path, capsys, arguments: list[str], mess
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_file_of_keys_is_what_its_keys_are_when_they_are_typed(tmp_path):
+    (file := tmp_path / "keys.yaml").write_text(
+        "base: bertoldi\nvary: [dropout, widths]\nvalues:\n  dropout: [0, 0.1]\n  widths: [[4, 8]]\n"
+        "seeds: 2\nmax_epochs: 1\nreport: false\ndata_dir: null\n"
+    )
+    where = ("run=a", f"runs_dir={tmp_path}")
+    assert parse([f"config={file}", *where]) == parse([*where, *LINE, "seeds=2", "max_epochs=1", "report=false"])
+    typed = parse(["seeds=4", f"config={file}", "max_epochs=3", *where])
+    assert (typed.keys.seeds, typed.run.max_epochs) == (4, 3)
+    file.write_text("num_trials: 4")
+    with pytest.raises(ValueError, match="num_trials: there is no such key here"):
+        parse([f"config={file}", *where])
+
+
 def test_help_names_its_keys_and_those_of_a_search_that_it_takes(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for name in ("base", "vary", "values", "seeds", "max_epochs", "data_dir", "run "):
+    for name in ("base", "vary", "values", "seeds", "max_epochs", "data_dir", "run ", "config "):
         assert f"\n  {name}" in shown
     assert "num_trials" not in shown
 
