@@ -13,11 +13,11 @@ from results.files import read_file
 from results.values import CoreLoader
 
 MAX_BYTES = 200_000
-"""The largest file of keys that is read; YAML's reader takes seconds for a megabyte."""
+"""The maximum size of a file of keys. YAML's reader takes seconds for a megabyte."""
 
 
 class _Loader(CoreLoader):
-    """Refuses references, by which a few lines stand for billions of values, and a key that is there twice."""
+    """Refuses references, which can make billions of values of a few lines, and repeated keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -33,7 +33,7 @@ class _Loader(CoreLoader):
 
 
 def read_keys_file(path: str) -> Mapping[str, object]:
-    """Returns the values of a file of keys, nested as they are there.
+    """Returns the values of a file of keys, nested as in the file.
 
     Raises ValueError that names the file and what would be right.
     """
@@ -43,7 +43,7 @@ def read_keys_file(path: str) -> Mapping[str, object]:
     try:
         found = yaml.load(content, _Loader)
         if not isinstance(found, dict):
-            raise ValueError("expected keys with values, a line each, as num_trials: 16")
+            raise ValueError("expected keys with values, one a line, such as num_trials: 16")
         return {str(name): value for name, value in found.items()}
     except RecursionError:
         raise ValueError(f"config={path}: its values are nested too deeply") from None
@@ -57,4 +57,6 @@ def _reason(error: Exception) -> str:
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark else ""
-    return f"{where}not YAML: {' '.join(problem.split())}; expected keys with values, a line each, as num_trials: 16"
+    return (
+        f"{where}not YAML: {' '.join(problem.split())}; expected keys with values, one a line, such as num_trials: 16"
+    )

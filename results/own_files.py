@@ -1,4 +1,4 @@
-"""Which files belong to a run, so that no command's output replaces one of them."""
+"""Tells which files belong to a run, so that no command's output replaces one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWN = {
     *("curves.parquet", "finalists.parquet", "predictions.parquet", "samples.npz", "config.yaml", "report.html"),
     *("models", "checkpoints", "confirmation", "retraining"),
 }
-"""Names in a run's folder that are the run's own, whether they exist yet or not. Hidden names are its own as well."""
+"""The names in a run's folder that are the run's own, whether they exist yet or not. So are all hidden names."""
 
 
 def check_output(key: str, path: Path, *, runs: Iterable[Path] = (), allowed: Collection[str] = ()) -> None:
@@ -30,7 +30,7 @@ def check_output(key: str, path: Path, *, runs: Iterable[Path] = (), allowed: Co
         if (first in OWN or first.startswith(".")) and first not in allowed:
             raise ValueError(f"{key}={path}: {first} in {run} is the run's own file; choose another name")
     if path.is_file() and (own := _linked_file(path, runs)):
-        raise ValueError(f"{key}={path}: is a hard link to {own}, the run's own file; choose another name")
+        raise ValueError(f"{key}={path}: it is a hard link to {own}, the run's own file; choose another name")
 
 
 def is_run(folder: Path) -> bool:

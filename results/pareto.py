@@ -6,9 +6,9 @@ import numpy as np
 
 
 def find_front(costs: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Returns a mask [N] of the points that no other point beats: as low in both cost and size, and lower in one.
+    """Returns a mask [N] of the points that no other point beats by being as low in cost and size, and lower in one.
 
-    A point whose cost or size is not finite is neither on the front nor compared with.
+    A point whose cost or size is not finite is not on the front, and beats no other.
     """
     best, front = np.inf, np.zeros(len(costs), bool)
     is_finite = np.isfinite(costs) & np.isfinite(sizes)

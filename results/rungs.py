@@ -1,4 +1,4 @@
-"""Where the rungs of successive halving are."""
+"""The rungs of successive halving."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Length = TypeVar("Length", int, float)
 def rungs_below(last: Length, first: Length, factor: int) -> list[Length]:
     """Returns first, first * factor, first * factor**2, ... below `last`, the length of a whole trial.
 
-    Raises ValueError if they would never end.
+    Raises ValueError if there would be infinitely many.
     """
     if not (factor > 1 and first > 0 and math.isfinite(last)):
         raise ValueError(

@@ -56,7 +56,7 @@ def leaderboard(
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction is {direction!r}: it must be 'maximize' or 'minimize'")
     schema = leaderboard_schema(param_types, metric_names)
-    trials = [_flat(row, schema) for row in rows]
+    trials = [_leaderboard_row(row, schema) for row in rows]
     sign = -1.0 if direction == "maximize" else 1.0  # lower costs are better
     _rank(trials, sign)
     _mark_front(trials, sign)
@@ -71,7 +71,7 @@ def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = (
     """
     schema = curves_schema(metric_names)
     rows, batches = iter(rows), []
-    # In batches: all rows at once would be the run's peak of memory
+    # In batches, since all rows at once would be the run's peak of memory
     while reports := [dict(row) for row in islice(rows, BATCH_ROWS)]:
         for report in reports:
             _check_names(report, schema.names, "curves")
@@ -86,7 +86,7 @@ def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] 
     columns `metric_NAME`; missing values become null.
     """
     schema = finalists_schema(metric_names)
-    flat = [_flattened(row) for row in rows]
+    flat = [_flatten(row) for row in rows]
     for row in flat:
         _check_names(row, schema.names, "finalists")
     return pa.Table.from_pylist(flat, schema=schema)
@@ -141,10 +141,12 @@ def fill_conditions(table: pa.Table, journal: bytes) -> pa.Table:
     for name in CONDITIONS:
         value = getattr(known, name)
         if value is not None and table[name].null_count == len(table):
-            place = table.schema.get_field_index(name)
-            with suppress(OverflowError, ValueError):  # another program's journal: a value that no table can hold
+            position = table.schema.get_field_index(name)
+            with suppress(
+                OverflowError, ValueError
+            ):  # another program's journal may have a value that no table can hold
                 column = pa.repeat(pa.scalar(value, table.schema.field(name).type), len(table))
-                table = table.set_column(place, table.schema.field(name), column)
+                table = table.set_column(position, table.schema.field(name), column)
     return table
 
 
@@ -163,8 +165,8 @@ def decode(content: bytes, path: Path | str, table: str) -> pa.Table:
 
 def set_run_name(table: pa.Table, run: str) -> pa.Table:
     """Sets the run's name, which is that of its folder, since folders are renamed and copied."""
-    place = table.schema.get_field_index("run")
-    return table.set_column(place, table.schema.field(place), pa.array([run] * len(table), pa.string()))
+    position = table.schema.get_field_index("run")
+    return table.set_column(position, table.schema.field(position), pa.array([run] * len(table), pa.string()))
 
 
 def _read_remote(remote: Remote) -> bytes | None:
@@ -173,12 +175,12 @@ def _read_remote(remote: Remote) -> bytes | None:
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
-    """Returns the table as a DataFrame with nullable dtypes: integers stay integers, and a null is <NA>."""
+    """Returns the table as a DataFrame with nullable dtypes: integers stay integers, and a null is `<NA>`."""
     return table.to_pandas(types_mapper=_NULLABLE.get)
 
 
-def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:
-    flat = _flattened(row)
+def _leaderboard_row(row: Mapping[str, Any], schema: pa.Schema) -> Row:
+    flat = _flatten(row)
     _check_names(flat, schema.names, "leaderboard")
     flat["status"] = str(_status(flat.get("status")))
     for key in ("score", "best_score"):
@@ -187,7 +189,7 @@ def _flat(row: Mapping[str, Any], schema: pa.Schema) -> Row:
     return flat
 
 
-def _flattened(row: Mapping[str, Any]) -> Row:
+def _flatten(row: Mapping[str, Any]) -> Row:
     flat = {key: value for key, value in row.items() if key not in ("params", "metrics")}
     for prefix in ("param", "metric"):
         flat |= {f"{prefix}_{name}": value for name, value in (row.get(f"{prefix}s") or {}).items()}
@@ -208,13 +210,13 @@ def _check_names(row: Row, names: list[str], table: str) -> None:
 
 
 def _rank(trials: list[Row], sign: float) -> None:
-    def place(trial: Row) -> tuple:
+    def order(trial: Row) -> tuple:
         return trial["status"] != Status.COMPLETE, sign * trial["score"], _nulls_last(trial.get("trial"))
 
     rankable = [t for t in trials if t["status"] in (Status.COMPLETE, *_UNFINISHED) and t["score"] is not None]
     for trial in trials:
         trial["rank"] = None
-    for rank, trial in enumerate(sorted(rankable, key=place), start=1):
+    for rank, trial in enumerate(sorted(rankable, key=order), start=1):
         trial["rank"] = rank
 
 

@@ -129,9 +129,9 @@ BOMBS: dict[str, Bomb] = {
     "answers": ("0.npz", huge_npz, "answers", "none"),
     "answers, by their header": ("0.npz", lambda p: zipped(p, predicted=npy((2**50,))), "answers", "none"),
     "idx.gz": ("x.gz", lambda p: p.write_bytes(gzip.compress(bytes(HUGE), 1)), "idx", "more than 18 bytes"),
-    "table of many rows": ("curves.parquet", many_rows, "table", "holds 105,000,000 values"),
+    "table of many rows": ("curves.parquet", many_rows, "table", "it has 105,000,000 values"),
     "table of long text": ("curves.parquet", long_text, "table", "its text would take 10,000,000,000 bytes"),
-    "table of lists": ("curves.parquet", lists, "table", "more than a value a row"),
+    "table of lists": ("curves.parquet", lists, "table", "more than one value in a row"),
     **{
         f"{name} ({reader})": ("config.yaml", lambda p, text=text: p.write_text(text), reader, "config.yaml: ")
         for name, text in CONFIGS.items()

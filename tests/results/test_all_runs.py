@@ -141,7 +141,7 @@ class TestOneThatCannotBeRead:
         with pytest.raises(ValueError, match=r"/a/leaderboard.parquet"):
             results.load(root=two / "a")
         DAMAGES[damage](two / "b" / "leaderboard.parquet")
-        with pytest.raises(ValueError, match=r"/a/leaderboard.parquet.*1 more tables cannot be read"):
+        with pytest.raises(ValueError, match=r"/a/leaderboard.parquet.*1 more table cannot be read"):
             results.load(root=two)
 
     def test_is_named_and_left_out_of_a_comparison(self, two, damage: str, capsys):
