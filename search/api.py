@@ -1,4 +1,4 @@
-"""Searches from Python: what `python -m search.run` does, by the same keys, for programs and notebooks.
+"""Runs searches from Python, with the keys of `python -m search.run`, for programs and notebooks.
 
     import search
 
@@ -48,9 +48,9 @@ SHOWN = ("rank", "trial", "reference", "status", "score", "epochs", "num_params"
 
 
 class RunFailed(RuntimeError):
-    """A search or confirmation failed: all trials failed in the same way, the disk is full, or Ray was lost.
+    """The error of a search or confirmation: all trials failed in the same way, the disk is full, or Ray was lost.
 
-    `run` is the run with all that was finished before; `run.resume()` continues it.
+    `run` is the run with everything finished before; `run.resume()` continues it.
     """
 
     def __init__(self, message: str, run: Run) -> None:
@@ -105,7 +105,7 @@ class Best:
 
 
 class Run:
-    """A run: its tables and its best network as they are now, and what can be done with it next."""
+    """A run: its current tables and best network, with methods that continue, confirm and report it."""
 
     def __init__(self, name: str, runs_dir: str) -> None:
         self.name, self.runs_dir = name, runs_dir
@@ -124,7 +124,7 @@ class Run:
 
     @property
     def stopped(self) -> str | None:
-        """What ended the last session early, such as "Ctrl-C"; None if it did all its work."""
+        """The reason why the last session ended early, such as "Ctrl-C"; None if it finished."""
         return self.ending.stopped_by if self.ending else None
 
     @property
@@ -144,7 +144,7 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """What each confirmed classifier predicts for each scored image; empty before the run is confirmed."""
+        """The prediction of each confirmed classifier for each scored image; empty before the run is confirmed."""
         return self._table("predictions")
 
     @property
@@ -260,18 +260,18 @@ def start(task: str | None = None, *, stop: threading.Event | None = None, **key
     """Searches for the best network of a task, and returns the run; `python -m search.run --help` explains the keys.
 
     Values are Python's: `fix={"optimizer": "adam"}`, `confirm={"top_k": 0}`, a Path. `run="mine"` resumes the run of
-    that name, if there is one. `dry_run=True` prints what would be done, and returns a run that does not exist yet.
-    Setting the event `stop`, in another thread, ends the search in order as Ctrl-C does; the run's `stopped` says why
-    it ended. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
+    that name, if there is one. `dry_run=True` prints a preview, and returns a run that does not exist yet.
+    Setting the event `stop` in another thread ends the search in order, as Ctrl-C does; the run's `stopped` has the
+    reason. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
     """
     config = from_values(**({} if task is None else {"task": task}), **keys)
     return Run(config.run, config.runs_dir)._search(config, stop)
 
 
 def open(run: str | Path, runs_dir: str | Path | None = None) -> Run:
-    """Opens an earlier run: by its folder or URL; or by its name, in `runs_dir` or where searches write by default.
+    """Opens an earlier run by its folder or URL, or by its name in `runs_dir`, by default the folder of all runs.
 
-    Raises ValueError, with the names of the runs that are there, if there is no such run.
+    Raises ValueError, with the names of the existing runs, if there is no such run.
     """
     text = str(run).rstrip("/")
     folder, slash, name = text.rpartition("/")
@@ -284,7 +284,7 @@ def open(run: str | Path, runs_dir: str | Path | None = None) -> Run:
 
 
 def preview(config: RunConfig) -> None:
-    """Prints the space, what the budget rejects, and a predicted time; trains nothing."""
+    """Prints the space, the share that the budget rejects, and a predicted time; trains only a few batches."""
     from search.command_line.terminal import Terminal
     from search.planning.plan import Plan
     from search.planning.preview import print_preview
@@ -295,7 +295,7 @@ def preview(config: RunConfig) -> None:
 
 
 def run_search(config: RunConfig, stop: Stop | None = None) -> Ending:
-    """Runs a search: data, study, cluster, trials, tables; then it confirms the finalists, if it was not interrupted.
+    """Runs a search, and confirms its finalists unless it was interrupted.
 
     `stop` is the Stop to use, by default a command's own.
     """
@@ -337,7 +337,7 @@ def run_search(config: RunConfig, stop: Stop | None = None) -> Ending:
 
 
 def _signature(function: Callable[..., Run]) -> inspect.Signature:
-    """Lists the keys by name, for a notebook's help and completion."""
+    """Returns a signature that lists the keys by name, for a notebook's help and completion."""
     found = inspect.signature(function)
     own = [each for each in found.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
     names = {each.name: each for each in inspect.signature(RunKeys).parameters.values()}

@@ -1,4 +1,4 @@
-"""python -m search.report: one page of a run, or of several compared, that opens anywhere without a network."""
+"""python -m search.report: writes one page about a run, or one that compares several; it needs no network."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from results.runs_at import RULE, runs_at
 from search.command_line.command import run_command
 
 USAGE = "python -m search.report run=NAME"
-PROMISE = """
-Writes a run's report, RUN/report.html, from its tables, journal and pictures as they stand: also while it goes on.
-Several runs, run=[A,B], are compared on one page, each only with those of its own task, goal, dataset, epochs and
-numbers of images. A page is one file, needs no network, and shows itself in light or dark, as its reader's system
-does."""
+HELP = """
+Writes a run's report, RUN/report.html, from its current tables, journal and pictures, even during the run. Several
+runs, run=[A,B], are compared on one page, each only with those of the same task, goal, dataset, epochs and numbers of
+images. A page is one file, needs no network, and is light or dark as the reader's system is."""
 
 
 @dataclass
 class ReportConfig:
-    """Which runs are reported, and where to."""
+    """The runs to report, and the file to write."""
 
     run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "needed")
     runs_dir: str = key("", "folder of all runs", RULE)
     output: str | None = key(
         None,
-        "file to write, which replaces what is there but a run's own",
+        "file to write; replaces an existing file unless it is a run's own",
         "report.html in the run's folder; report-A-B.html in runs_dir",
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Reports what the command line says."""
+    """Reports the runs that the command line names, and returns the exit code."""
     return run_command("search.report", arguments, help_text=help_text, parse=parse, work=report)
 
 
 def help_text() -> str:
-    return "\n".join([f"usage: {USAGE}", PROMISE, "", "Keys:", *keys_help(ReportConfig), CONFIG_HELP])
+    return "\n".join([f"usage: {USAGE}", HELP, "", "Keys:", *keys_help(ReportConfig), CONFIG_HELP])
 
 
 def parse(arguments: Sequence[str]) -> ReportConfig:
@@ -63,7 +62,8 @@ def report(config: ReportConfig) -> int:
     """Writes the page and prints its path."""
     try:
         path = _write(config)
-        print(_sent(config, path) if is_remote(config.runs_dir) and not config.output else path, flush=True)
+        is_uploaded = is_remote(config.runs_dir) and not config.output
+        print(_upload(config, path) if is_uploaded else path, flush=True)
     except OSError as error:
         raise StorageError(f"{error.filename or config.runs_dir}: {error.strerror or error}") from error
     return 0
@@ -76,14 +76,14 @@ def _write(config: ReportConfig) -> Path:
         check_output("output", output, runs=folders, allowed=[REPORT])
     if len(folders) == 1:
         return write_report(folders[0], output)
-    content = comparison(_readable(folders))
+    content = comparison(_read_runs(folders))
     return write_page(content, output or folders[0].parent / comparison_name(config.run))
 
 
-def _readable(folders: Sequence[Path]) -> list[RunRecord]:
-    """The runs whose tables can be read; each other one is named on the terminal.
+def _read_runs(folders: Sequence[Path]) -> list[RunRecord]:
+    """Returns the runs whose tables can be read, and prints a notice about each other one.
 
-    Raises ValueError if none can be, or for a folder that holds no search.
+    Raises ValueError if none can be read, or if a folder has no search.
     """
     found: list[RunRecord] = []
     faults: list[ValueError] = []
@@ -101,8 +101,8 @@ def _readable(folders: Sequence[Path]) -> list[RunRecord]:
     return found
 
 
-def _sent(config: ReportConfig, path: Path) -> str:
-    """Puts a page beside its run in the bucket; gives its place there."""
+def _upload(config: ReportConfig, path: Path) -> str:
+    """Uploads a page into its run's folder in the bucket, and returns its URL."""
     runs = Remote(config.runs_dir)
     with explain_errors(runs.url), path.open("rb") as file:
         runs.send(path.relative_to(working_folder(config.runs_dir)).as_posix(), file)

@@ -1,4 +1,4 @@
-"""python -m search.run: one search, from the command line to a leaderboard and confirmed finalists."""
+"""python -m search.run: runs one search, up to a leaderboard and confirmed finalists."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(config: RunConfig) -> int:
+    """Runs the search, or prints its preview if `dry_run` is on, and returns the exit code."""
     from search.api import preview, run_search
 
     if config.dry_run:

@@ -1,4 +1,4 @@
-"""The preview of dry_run=true: the space, the rejections and a predicted time; and the checks before a search."""
+"""The preview of dry_run=true: the space, the rejections and a predicted time. Also the checks before a search."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_feasible(plan: Plan) -> None:
     smallest = seen.smallest()
     hint = f"; the smallest network seen has {_size(smallest)}" if smallest else ""
     raise ValueError(
-        f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits, "
+        f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits; "
         f"100% of {seen.num_draws} draws were rejected ({seen.rates()}){hint}"
     )
 
@@ -46,7 +46,7 @@ def check_reports(plan: Plan, splits: Splits) -> None:
 
 
 def print_preview(plan: Plan, terminal: Terminal) -> None:
-    """Prints what a dry run reports; trains only a few batches, for their time."""
+    """Prints the space, the rejections and the predicted time. Trains only a few batches, to time them."""
     terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}")
     terminal.show(space_table(plan.space))
     check_feasible(plan)
@@ -87,7 +87,7 @@ def _time_line(plan: Plan, seen: Survey) -> str:
     slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
     total = epochs * seconds / slots
     return (
-        f"predicted time: {total / 60:.0f} minutes on {count(slots, 'slot')} of this machine's CPU: about "
+        f"predicted time: {count(round(total / 60), 'minute')} on {count(slots, 'slot')} of this machine's CPU: about "
         f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
         "on a few batches, assuming random scores"
     )

@@ -1,4 +1,4 @@
-"""Estimates without training: which share of draws is within the budget, and how long a search may take."""
+"""Estimates, before a search, the share of draws within the budget and the time that the search will take."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Survey:
 
 
 def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> Survey:
-    """Judges random draws, as a search draws its first trials."""
+    """Draws candidates as a search draws its first trials, and judges them by the budget."""
     rejected: Counter[str] = Counter()
     feasible, over = [], []
     for params in islice(draws_from(space, RandomSampler(seed=seed)), num_draws):
@@ -67,7 +67,7 @@ def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> S
 
 
 def predict_epochs(pruner: Pruner, *, num_trials: int, max_epochs: int, reports_per_epoch: int, seed: int) -> float:
-    """Returns the epochs of all trials together, if each has one random score and they run one after the other."""
+    """Returns the total epochs of all trials, assuming that each has one random score and they run one by one."""
     rng = random.Random(seed)
     num_reports = 0
     for _ in range(num_trials):

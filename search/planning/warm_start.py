@@ -1,4 +1,4 @@
-"""Warm start: tries the best candidates of earlier runs first, and reuses their results where they are valid here."""
+"""Warm start: tries the best candidates of earlier runs first, and reuses their results if they are valid here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from spaces.report import Report
 from spaces.space import Params
 
 TRIALS_PER_WARM = 4
-"""A search has at most one trial of an earlier run for this number of trials."""
+"""One trial in this number may come from an earlier run."""
 IDENTITY_KEYS = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
 """Settings that an earlier run must share with this one for its curves to be valid here."""
 
@@ -62,14 +62,14 @@ class Earlier:
 
 
 def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
-    """The completed candidates at `warm_start`, each run's best first: of a run, a folder of runs, or a leaderboard.
+    """Returns the completed candidates of `warm_start` (a run, a folder of runs or a leaderboard), best first in a run.
 
-    Raises ValueError if there are none; if the run exists already, it prints a notice instead.
+    Raises ValueError if there are none, or only prints a notice if the run already exists.
     """
     if plan.config.warm_start is None:
         return []
     try:
-        return _found(plan, plan.config.warm_start, say)
+        return _read(plan, plan.config.warm_start, say)
     except ValueError as missing:
         if not plan.folder.journal.exists():
             raise
@@ -78,60 +78,60 @@ def find_earlier(plan: Plan, say: Say) -> list[Earlier]:
 
 
 def start_warm(plan: Plan, study: Study, earlier: Sequence[Earlier], identity: Identity, say: Say) -> list[Warm]:
-    """Takes over what is known of the best earlier candidates, and gives those that are still to be trained.
+    """Imports the curves of the best earlier candidates if they are valid here, and returns the others, to be trained.
 
-    Known is a curve that training here would give: of the same `identity`, as far as it counts. Candidates that lie
-    outside the space or the budget are named and left out. Scores are ranked only where they compare.
+    A curve is valid if its run shares `IDENTITY_KEYS` with this one, so that training here would give the same curve.
+    Candidates outside the space or the budget are left out with a notice. Only comparable scores are ranked.
     """
     room = max(1, plan.num_trials // TRIALS_PER_WARM) - sum(trial.is_earlier for trial in study.current)
     here = Conditions.of_identity(identity.to_json())
-    chosen = _chosen(_in_order(earlier, here), room, plan, study, say)
+    chosen = _choose(_order(earlier, here), room, plan, study, say)
     if room > 0:
-        _tell_apart(earlier, chosen, here, say)
-    known = [each for each in chosen if _is_known(each, identity)]
+        _print_differences(earlier, chosen, here, say)
+    known = [each for each in chosen if _is_valid_here(each, identity)]
     for each in known:
         study.add_known(each.candidate, each.params, each.seed, each.reports)
-    _keep_model([each for each in earlier if _is_known(each, identity)], plan, study, say)
+    _keep_model([each for each in earlier if _is_valid_here(each, identity)], plan, study, say)
     if chosen:
         say(f"warm     {len(chosen)} of {plan.config.warm_start}, {len(known)} of them reused without training")
     return [(each.candidate, each.params) for each in chosen if each not in known]
 
 
-def _found(plan: Plan, place: str, say: Say) -> list[Earlier]:
-    path = _local(place)
-    if not path.exists() and (named := _local(f"{plan.config.runs_dir}/{place}")).is_dir():
-        path = named
-    found = _of_table(path, plan) if path.is_file() else _of_folder(path, plan, say)
+def _read(plan: Plan, path: str, say: Say) -> list[Earlier]:
+    local = _local_path(path)
+    if not local.exists() and (run := _local_path(f"{plan.config.runs_dir}/{path}")).is_dir():
+        local = run
+    found = _read_table(local, plan) if local.is_file() else _read_folder(local, plan, say)
     if not found:
         raise ValueError(
-            f"warm_start={place}: no completed candidate of task={plan.task.name} there; expected a run's folder or "
+            f"warm_start={path}: no completed candidate of task={plan.task.name} there; expected a run's folder or "
             "name, a folder of runs, or a leaderboard.parquet"
         )
     return found
 
 
-def _local(place: str) -> Path:
-    """The place, or a copy of what is needed of it, where it is in a bucket."""
-    return download(place, *NEEDED_FILES) if is_remote(place) else Path(place)
+def _local_path(path: str) -> Path:
+    """Returns the path, or a local copy of its needed files if it is in a bucket."""
+    return download(path, *NEEDED_FILES) if is_remote(path) else Path(path)
 
 
-def _of_folder(path: Path, plan: Plan, say: Say) -> list[Earlier]:
-    """Of a run, or of all runs of a folder but this one; one of these that is damaged is named and left out."""
+def _read_folder(path: Path, plan: Plan, say: Say) -> list[Earlier]:
+    """Returns the candidates of a run, or of a folder's other runs. Leaves out damaged ones with a notice."""
     if (path / JOURNAL).exists():
-        return _of_run(RunFolder(path), plan)
+        return _read_run(RunFolder(path), plan)
     own = user_facing_path(plan.folder.path.resolve())
     found: list[Earlier] = []
     for journal in sorted(path.glob(f"*/{JOURNAL}")):
         if user_facing_path(journal.parent.resolve()) == own:
             continue
         try:
-            found += _of_run(RunFolder(journal.parent), plan)
+            found += _read_run(RunFolder(journal.parent), plan)
         except ValueError as fault:
             say(f"NOTICE: warm start: a run is left out: {fault}")
     return found
 
 
-def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
+def _read_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
     journal = Journal.read(folder.journal)
     if journal.identity.get("task") != plan.task.name or "ablation" in journal.identity:
         return []
@@ -152,10 +152,10 @@ def _of_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
     ]
 
 
-def _of_table(path: Path, plan: Plan) -> list[Earlier]:
-    """From a leaderboard, which says too little of a curve to take it over."""
+def _read_table(path: Path, plan: Plan) -> list[Earlier]:
+    """Returns the candidates of a leaderboard, without curves, which it does not have."""
     table = tables.read(path, "leaderboard")
-    if (journal := path.with_name(JOURNAL)).exists():  # else the table has been moved by itself
+    if (journal := path.with_name(JOURNAL)).exists():  # otherwise the table was moved without its run
         table = tables.set_run_name(tables.fill_conditions(table, tables.read_beginning(journal)), path.parent.name)
     rows = [row for row in table.to_pylist() if row["task"] == plan.task.name]
     return [
@@ -172,10 +172,11 @@ def _of_table(path: Path, plan: Plan) -> list[Earlier]:
     ]
 
 
-def _in_order(earlier: Sequence[Earlier], here: Conditions) -> list[Earlier]:
-    """Those whose scores compare with this run's, the best first; then the others in turns, each group's best first.
+def _order(earlier: Sequence[Earlier], here: Conditions) -> list[Earlier]:
+    """Orders candidates: first, best first, those whose scores compare with this run's; then the others.
 
-    Groups are of runs that compare with each other: less noise alone gives a better score, and no better network.
+    The others are taken in turns from groups of comparable runs, each group's best first. Their scores are not compared
+    across groups, since less noise alone gives a better score without a better network.
     """
     by_run: dict[tuple[str, Conditions], list[Earlier]] = {}
     for each in earlier:
@@ -183,14 +184,14 @@ def _in_order(earlier: Sequence[Earlier], here: Conditions) -> list[Earlier]:
     own: list[Earlier] = []
     groups: list[tuple[Conditions, list[Earlier]]] = []
     for (_, conditions), found in by_run.items():
-        alike = own if not conditions.differences(here) else _alike(groups, conditions)
-        alike += found
+        group = own if not conditions.differences(here) else _comparable_group(groups, conditions)
+        group += found
     turns = zip_longest(*(_best_first(group) for _, group in groups))
     return _best_first(own) + [each for turn in turns for each in turn if each is not None]
 
 
-def _alike(groups: list[tuple[Conditions, list[Earlier]]], conditions: Conditions) -> list[Earlier]:
-    """The group whose scores compare with those under these conditions; a new one where there is none."""
+def _comparable_group(groups: list[tuple[Conditions, list[Earlier]]], conditions: Conditions) -> list[Earlier]:
+    """Returns the group whose scores compare with those under these conditions, or a new group if there is none."""
     for theirs, group in groups:
         if not conditions.differences(theirs):
             return group
@@ -202,19 +203,19 @@ def _best_first(found: Sequence[Earlier]) -> list[Earlier]:
     return sorted(found, key=lambda each: -each.score)
 
 
-def _tell_apart(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Conditions, say: Say) -> None:
-    """Names the runs whose scores do not compare with this run's, and what differs."""
+def _print_differences(earlier: Sequence[Earlier], chosen: Sequence[Earlier], here: Conditions, say: Say) -> None:
+    """Prints the runs whose scores do not compare with this run's, with what differs."""
     if apart := find_differences({each.run: each.conditions for each in earlier}.items(), here):
         again = count(sum(each.run in apart for each in chosen), "candidate")
         say(f"warm     {describe_excluded(apart, 'this run')}; {again} to retrain")
 
 
-def _is_known(each: Earlier, identity: Identity) -> bool:
+def _is_valid_here(each: Earlier, identity: Identity) -> bool:
     return bool(each.reports) and all(each.identity.get(name) == getattr(identity, name) for name in IDENTITY_KEYS)
 
 
-def _chosen(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: Say) -> list[Earlier]:
-    """The first that the run has room for, of those that are new to it and that it may try."""
+def _choose(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: Say) -> list[Earlier]:
+    """Returns the first candidates, as many as the run has room for, that are new to it and that it may try."""
     chosen: dict[str, Earlier] = {}
     for each in found:
         if len(chosen) >= room:
@@ -229,7 +230,7 @@ def _chosen(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: 
 
 
 def _reason_against(each: Earlier, plan: Plan) -> str | None:
-    """Why a candidate is none of this search's, or None if it is."""
+    """Returns why a candidate cannot be one of this search, or None if it can."""
     try:
         plan.space.check_drawn(each.params)
     except ValueError as outside:
@@ -241,9 +242,9 @@ def _reason_against(each: Earlier, plan: Plan) -> str | None:
 
 
 def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study, say: Say) -> None:
-    """Copies the model of a best trial that was taken over, if a file of its run holds that trial's network.
+    """Copies the best trial's model from its run if that trial was imported and a file there has its network.
 
-    Where none does, an earlier best trial's model is set aside: it is the best one's no more. Raises StorageError.
+    If none has, sets aside the model of the previous best trial, since it is no longer the best. Raises StorageError.
     """
     best, target = study.best, plan.folder.best_model
     if best is None or best.origin != KNOWN or holds(target, best):

@@ -1,4 +1,4 @@
-"""A session of a run: the resources that every training command shares, opened in order and released at its end."""
+"""A session of a run: opens the resources that every training command needs, and releases them at its end."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class Session:
     terminal: Terminal
     stop: Stop
     mirror: Mirror | None
-    """What keeps the bucket up to date, if runs_dir is one."""
+    """Keeps the bucket up to date, if runs_dir is one."""
     outcomes: list[Outcome] = field(default_factory=list)
-    """How each training of this session went."""
+    """The outcome of each training of this session."""
 
     def say(self, text: str) -> None:
         self.terminal.say(text)
 
     def train(self, job: Job, study: Study, splits: Splits) -> Outcome:
-        """Trains what the job asks for, on this session's slots. Raises StorageError."""
+        """Trains the job's trials on this session's slots. Raises StorageError."""
         from search.trials.tuning import run_trials
 
         outcome = run_trials(job, splits, study, self.slots, self.terminal, self.stop)
@@ -74,7 +74,7 @@ class Session:
         return outcome
 
     def export_models(self) -> bool:
-        """Exports the models as the run's `export` says. Returns False if one could not be exported."""
+        """Exports the run's models if `export` is set. Returns False if one could not be exported."""
         if self.plan.config.export != Export.onnx or self.stop.name:
             return True
         from search.runs.onnx_models import write_onnx_models
@@ -154,7 +154,7 @@ def open_session(
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keeps Optuna to errors for a time: it announces each new study, and a search makes many."""
+    """Limits Optuna's log to errors, since it announces each new study and a search creates many."""
     import optuna
 
     before = optuna.logging.get_verbosity()
@@ -202,7 +202,7 @@ def _says_how_to_resume(command: str) -> Iterator[None]:
 
 @contextmanager
 def _internal_errors() -> Iterator[None]:
-    """Raises a ValueError as a RuntimeError: once trials run, it is no mistake of the user's."""
+    """Raises a ValueError as a RuntimeError, since it cannot be a user's mistake once trials run."""
     try:
         yield
     except ValueError as fault:

@@ -1,4 +1,4 @@
-"""What a search prints at its start and at its end."""
+"""Prints a search's plan at its start and its results at its end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NUM_BEST = 10
 
 
 def print_start(session: Session, *, test_reads: str) -> None:
-    """Prints what will be searched, on which data and slots. `test_reads` says how often test images were read."""
+    """Prints the search's plan, data and slots. `test_reads` is a phrase about how often test images were read."""
     plan, study, slots = session.plan, session.study, session.slots
     config, budget = plan.config, plan.budget
     limits = [

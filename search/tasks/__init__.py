@@ -38,11 +38,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Reference:
-    """A published network with its recipe, which a search trains beside its own candidates."""
+    """A published network with its recipe, which a search trains in addition to its own candidates."""
 
     candidate: Candidate
     num_params: int
-    """The published number of parameters, without running statistics. The contract tests compare it."""
+    """The published number of parameters, without running statistics. The contract tests check it."""
 
 
 @dataclass(frozen=True, kw_only=True)

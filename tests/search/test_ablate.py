@@ -154,7 +154,7 @@ def test_a_trial_s_own_parameters_are_varied_in_its_space(tmp_path):
         (["base=bertoldi", "vary=dropout", "values=[0]", "num_trials=4"], "num_trials: there is no such key here"),
         (["base=a/7", "vary=dropout", "values=[0]"], "base=a/7: the run has trials 0 to 2"),
         (["base=a", "vary=dropout", "values=[0]"], "no candidate of this run was trained to its end"),
-        (["base=a", "task=digits", "vary=dropout", "values=[0]"], "a run of task=tiny10k, and this is task=digits"),
+        (["base=a", "task=digits", "vary=dropout", "values=[0]"], "a run of task=tiny10k, not of task=digits"),
         (["run=a", "base=bertoldi", "vary=dropout", "values=[0]"], "the run of that name is not an ablation"),
     ],
 )

@@ -209,7 +209,7 @@ class TestOtherConditions:
         assert taken == [less.trials[0].candidate, more.trials[1].candidate]  # in turns, each run's best
         (apart,) = [line for line in messages if "not comparable" in line]
         assert "not comparable with this run: run a (sigma 0.1, here 0.3), run c (sigma 0.5, here 0.3)" in apart
-        assert "2 candidates to train again" in apart
+        assert "2 candidates to retrain" in apart
         assert len(alike.trials) == 2
 
     @pytest.mark.parametrize(
