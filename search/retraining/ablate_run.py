@@ -16,7 +16,7 @@ from search.planning.resume import ablate_command
 from search.retraining.ablate_config import AblateConfig, AblateKeys
 from search.retraining.ablation import Ablation
 from search.retraining.ablation_table import print_ablation
-from search.retraining.retrain import again
+from search.retraining.retrain import describe_retryable
 from search.session.session import Ending, open_session
 
 
@@ -41,7 +41,7 @@ def ablate_run(config: AblateConfig, stop: Stop | None = None) -> Ending:
         print_ablation(session.terminal, ablation, session)
         if ablation.rows(session.study, session.splits):
             session.write_report()
-        failed = again(session.study, job.given, command)
+        failed = describe_retryable(session.study, job.given, command)
         if not outcome.is_whole:
             session.say(f"Not all was trained. Resume with: {command}")
         elif failed:

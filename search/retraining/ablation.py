@@ -1,4 +1,4 @@
-"""Ablation: variants of a base, each with one choice changed, trained over the same seeds and compared in pairs."""
+"""Ablation: trains variants of a base, each with one choice changed, with the same seeds, to compare them in pairs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spaces.space import Space
 from spaces.variants import variant
 
 PURPOSE = 4
-"""Of seeds: variants'."""
+"""Distinguishes the seeds of variants from other seeds."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Variant:
 
     @property
     def value_text(self) -> str | None:
-        return None if self.value is None else shown_value(self.value)
+        return None if self.value is None else format_value(self.value)
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """All variants of a base, as a study of a run of its own."""
+    """All variants of a base, trained in a run of their own."""
 
     plan: Plan
     base: Base
@@ -52,15 +52,18 @@ class Ablation:
 
     @classmethod
     def of(cls, plan: Plan, base: Base, values: Mapping[str, Sequence[Any]], seeds: int) -> Ablation:
-        """Raises ValueError for a choice that cannot be varied, or a value that it cannot have."""
+        """Makes the variants. Raises ValueError for a choice that cannot be varied, or an invalid value."""
         base = _as_recorded(base, plan)
         return cls(
-            plan, base, [each for name in values for each in _variants(base, plan.space, name, values[name])], seeds
+            plan,
+            base,
+            [each for name in values for each in _make_variants(base, plan.space, name, values[name])],
+            seeds,
         )
 
     def open_study(self, plan: Plan, splits: Splits) -> Study:
-        """As a search's: from its journal, if there is one."""
-        if not plan.folder.journal.exists():  # first, so that a run killed here goes on as it was asked for too
+        """Opens its study, and creates config.yaml and journal if they are missing."""
+        if not plan.folder.journal.exists():  # first, so that a run killed here keeps its settings
             write_config(plan, splits)
         identity = {
             "ablation": self.base.name,
@@ -76,31 +79,31 @@ class Ablation:
         return retrain.open_study(plan, plan.folder.path, plan.folder.name, identity)
 
     def job(self, splits: Splits) -> Job:
-        """The trainings; one of each candidate and seed, also where several parameters have it."""
+        """Returns the job: one training for each candidate and seed, even if several parameters share a candidate."""
         return replace(
             search_job(self.plan, splits),
             num_trials=0,
-            given=retrain.given(self.plan, self._subjects(), self.seeds, PURPOSE),
+            given=retrain.plan_trainings(self.plan, self._subjects(), self.seeds, PURPOSE),
             model_name=lambda study, number: None,
             write_tables=lambda study, is_live: self.write_table(study, splits),
         )
 
     def write_table(self, study: Study, splits: Splits) -> None:
-        """Writes ablation.parquet, of what has been trained so far. Raises StorageError."""
+        """Writes ablation.parquet with the trainings completed so far. Raises StorageError."""
         path = self.plan.folder.path / "ablation.parquet"
         with writing(path):
             tables.write(tables.from_rows(self.rows(study, splits), ABLATION), path)
 
     def rows(self, study: Study, splits: Splits) -> list[dict[str, Any]]:
-        """A row for each variant and seed that was trained to its end."""
+        """Returns a row for each completed training of a variant."""
         return [
             self._row(each, seed, training, splits)
             for each in self.variants
-            for seed, training in retrain.trained(study, self._name(each)).items()
+            for seed, training in retrain.completed_trainings(study, self._name(each)).items()
         ]
 
     def _subjects(self) -> list[retrain.Subject]:
-        """The base first, then what differs from it."""
+        """Returns the base, then the variants that differ from it."""
         return [retrain.Subject(self.base.name, self.base.candidate)] + [
             retrain.Subject(self._name(each), each.candidate) for each in self.variants if not each.is_base
         ]
@@ -130,51 +133,51 @@ class Ablation:
 
 
 def _as_recorded(base: Base, plan: Plan) -> Base:
-    """The base under the name that this ablation's trainings have it by, where its run was renamed since."""
+    """Returns the base under the name that this ablation's journal has for it, since its run may have been renamed."""
     if not plan.folder.journal.exists():
         return base
-    began = Journal.read(plan.folder.journal).identity
-    is_same = began.get("base") == base.candidate.to_json() and "ablation" in began
-    return replace(base, name=began["ablation"]) if is_same else base
+    recorded = Journal.read(plan.folder.journal).identity
+    is_same = recorded.get("base") == base.candidate.to_json() and "ablation" in recorded
+    return replace(base, name=recorded["ablation"]) if is_same else base
 
 
-def shown_value(value: Any) -> str:
-    """As the command line has it: [4,8], true, 0.1."""
+def format_value(value: Any) -> str:
+    """Writes a value as on the command line: [4,8], true, 0.1."""
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(shown_value, value))}]"
+        return f"[{','.join(map(format_value, value))}]"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _variants(base: Base, space: Space, name: str, values: Sequence[Any]) -> list[Variant]:
-    """One for each value; and the base itself ahead of them, where none of them is the base's own."""
-    found = [Variant(name, value, changed(base, space, name, value), False) for value in values]
+def _make_variants(base: Base, space: Space, name: str, values: Sequence[Any]) -> list[Variant]:
+    """Returns a variant for each value, preceded by the base itself if none of them equals it."""
+    found = [Variant(name, value, change(base, space, name, value), False) for value in values]
     found = [Variant(v.parameter, v.value, v.candidate, v.candidate == base.candidate) for v in found]
     if any(each.is_base for each in found):
         return found
     return [Variant(name, None, base.candidate, True), *found]
 
 
-def changed(base: Base, space: Space, name: str, value: Any) -> Candidate:
-    """The base with one choice changed: by the space's own parameter, where the base was drawn by it, or by hand.
+def change(base: Base, space: Space, name: str, value: Any) -> Candidate:
+    """Returns the base with one choice changed: in its space if it was drawn with this parameter, else in its layers.
 
-    Raises ValueError that says what is in the way.
+    Raises ValueError with the reason if that is impossible.
     """
     try:
-        return _redrawn(base, space, name, value) if name in base.params else variant(base.candidate, name, value)
+        return _redraw(base, space, name, value) if name in base.params else variant(base.candidate, name, value)
     except InvalidNetwork as error:
-        raise ValueError(f"{name}={shown_value(value)}: no network of it: {error}") from None
+        raise ValueError(f"{name}={format_value(value)}: no network can be built with it: {error}") from None
 
 
-def _redrawn(base: Base, space: Space, name: str, value: Any) -> Candidate:
+def _redraw(base: Base, space: Space, name: str, value: Any) -> Candidate:
     params = {**base.params, name: value}
 
-    def drawn(name: str, distribution: Any) -> Any:
+    def find_value(name: str, distribution: Any) -> Any:
         if name not in params:
             raise ValueError(
-                f"{told}: needs {name} too, which {base.name} does not have; start from a trial that has it"
+                f"{changed}: needs {name} too, which {base.name} does not have; start from a trial that has it"
             )
         return params[name]
 
-    told = f"{name}={shown_value(value)}"
+    changed = f"{name}={format_value(value)}"
     space.check({name: value})
-    return space.build(space.draw(drawn))
+    return space.build(space.draw(find_value))

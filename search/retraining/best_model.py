@@ -1,4 +1,4 @@
-"""models/best.pt: it holds the network of the leaderboard's first row, or it is not there."""
+"""The file models/best.pt: it holds the network of the leaderboard's first row, or it does not exist."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def settle_best_model(session: Session, outcome: Outcome) -> Path | None:
-    """The path of the model of the leaderboard's first row; None if there is none, which is said.
+    """Returns the path of the model of the leaderboard's first row; None, with a message, if there is none.
 
-    Where no file holds that network, the trial is trained again, with its own seed: its curve was taken over from an
-    earlier run that kept another trial's model, or the file was removed or damaged. Raises StorageError.
+    If no file holds that network, the trial is retrained with its own seed: its curve was imported from an earlier run
+    that kept another trial's model, or the file was removed or damaged. Raises StorageError.
     """
     best, path = session.study.best, session.plan.folder.best_model
     if best and (outcome.kept.get(BEST) == best.number or holds(path, best)) and path.is_file():
@@ -34,28 +34,28 @@ def settle_best_model(session: Session, outcome: Outcome) -> Path | None:
     if best is None:
         return None
     if outcome.is_whole:
-        _train_again(session, best)
+        _retrain(session, best)
     if holds(path, best):
         return path
     session.say(
-        f"best model: none, since no file holds the network of {best.name}. To train it again: "
+        f"best model: none, since no file holds the network of {best.name}. Retrain it with: "
         f"{resume_command(session.plan.config)}"
     )
     return None
 
 
-def _train_again(session: Session, best: TrialRecord) -> None:
-    """As a study of its own, so that it goes on from its checkpoint if it is cut short."""
+def _retrain(session: Session, best: TrialRecord) -> None:
+    """Retrains a trial in a study of its own, which resumes from its checkpoint if it was interrupted."""
     folder = RunFolder(session.plan.folder.path / "retraining")
-    session.say(f"best model: {best.name} is trained again, since no file holds its network")
+    session.say(f"best model: {best.name} is retrained, since no file holds its network")
     with folder.locked():
         study = _open_study(session, folder)
         session.train(_job(session, study, folder, best), study, session.splits)
     done = [trial for trial in study.trials if trial.candidate == best.candidate]
     for line in retrain.failures(study):
         session.say(line)
-    if done and done[-1].reports and (again := _score(done[-1])) != _score(best):
-        session.say(f"best model: trained again, it scores {number(again)}, where the table has {number(_score(best))}")
+    if done and done[-1].reports and (score := _score(done[-1])) != _score(best):
+        session.say(f"best model: retrained, it scores {number(score)}, but the table has {number(_score(best))}")
 
 
 def _open_study(session: Session, folder: RunFolder) -> Study:
@@ -63,14 +63,14 @@ def _open_study(session: Session, folder: RunFolder) -> Study:
         return retrain.open_study(
             session.plan, folder.path, folder.name, {"dataset_fingerprint": session.splits.fingerprint}
         )
-    except ValueError as damaged:  # within a session a ValueError would be a fault of ours
-        raise StorageError(f"{damaged}. Move {folder.path} away, and the best model is trained anew") from None
+    except ValueError as damaged:  # within a session a ValueError would be an internal error
+        raise StorageError(f"{damaged}. Move {folder.path} away to retrain the best model from the start") from None
 
 
 def _job(session: Session, study: Study, folder: RunFolder, best: TrialRecord) -> Job:
-    is_under_way = any(trial.candidate == best.candidate for trial in study.running())
+    is_running = any(trial.candidate == best.candidate for trial in study.running())
     name = f"{best.name}, training {len(study.trials) + 1}"
-    given = {} if is_under_way else {name: Given(best.candidate, seed=best.seed, trial=best.number)}
+    given = {} if is_running else {name: Given(best.candidate, seed=best.seed, trial=best.number)}
     return replace(
         search_job(session.plan, session.splits),
         folder=folder,

@@ -12,7 +12,7 @@ from search.planning.plan import Plan
 from search.planning.resume import confirm_command
 from search.retraining.confirmation import Confirmation, finalists_of
 from search.retraining.confirmed_table import print_confirmed
-from search.retraining.retrain import again
+from search.retraining.retrain import describe_retryable
 from search.retraining.rounds import begin_round, num_test_reads
 from search.runs.folder import RunFolder
 from search.session.session import Ending, Session, open_session
@@ -62,7 +62,7 @@ def confirm(session: Session) -> bool:
         terminal.say(reading)
     if not outcome.is_whole:
         terminal.say(f"Not all was trained. Resume with: {confirm_command(config)}")
-    elif failed := again(study, job.given, confirm_command(config)):
+    elif failed := describe_retryable(study, job.given, confirm_command(config)):
         terminal.say(failed, style="bold yellow")
         return False
     return outcome.is_whole

@@ -1,4 +1,4 @@
-"""Confirmation: a run's finalists trained again on all images but the test ones, and scored on those once."""
+"""Confirmation: retrains a run's finalists on all images except the test images, and scores them on those once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from results.files import writing
 from results.schema import Status
 from search.planning.plan import Plan
 from search.retraining import retrain
-from search.retraining.answers import Answered, predictions, read_answers, write_answers
+from search.retraining.answers import Answers, predictions, read_answers, write_answers
 from search.retraining.rounds import Rounds, check_rounds, confirmation_folder
 from search.runs.folder import RunFolder
 from search.study.journal_file import reading
@@ -26,18 +26,18 @@ from search.study.trial import TrialRecord
 from search.trials.job import Given, Job, search_job
 
 PURPOSE = 3
-"""Of seeds: finalists'."""
+"""Distinguishes the seeds of finalists from other seeds."""
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A completed trial of a search, to be trained again."""
+    """A completed trial of a search, to be retrained."""
 
     trial: TrialRecord
     place: int | None
-    """From 1, among the search's candidates; None for a reference."""
+    """Its position among the search's candidates, from 1. None for a reference."""
     length: int
-    """Parts of an epoch to train it for."""
+    """The number of parts of an epoch to train it for."""
 
     @property
     def name(self) -> str:
@@ -45,26 +45,26 @@ class Finalist:
 
     @property
     def val_score(self) -> float:
-        """What the search chose it by."""
+        """The validation score by which the search chose it."""
         return self.trial.reports[-1].val_score
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Finalists of a run, each to be trained with each of so many seeds: a study of its own in the run's folder."""
+    """The retraining of a run's finalists with several seeds, as a study of its own in the run's folder."""
 
     plan: Plan
     splits: Splits
-    """The run's; what is trained on and scored is `held_out` of them."""
+    """The run's splits. `held_out` makes those that finalists are trained and scored on."""
     known: Sequence[Finalist]
-    """All that could be asked for, the best first."""
+    """All trials that can be finalists, the best first."""
     top_k: int
-    """So many candidates are, and the best reference."""
+    """The number of candidates to retrain, beside the best reference."""
     seeds: int
 
     @property
     def finalists(self) -> list[Finalist]:
-        """What is asked for: candidates in the order of validation, then the reference."""
+        """The finalists to retrain: candidates in the order of their validation scores, then the reference."""
         published = [finalist for finalist in self.known if finalist.place is None]
         return [f for f in self.known if f.place is not None and f.place <= self.top_k] + published[:1]
 
@@ -74,7 +74,7 @@ class Confirmation:
 
     @property
     def scored_on(self) -> str:
-        """The split that is scored: test, unless the dataset has no test images with answers."""
+        """The name of the scored split: test, or validation if the dataset has no test images with answers."""
         return "test" if len(self.splits.test) else "validation"
 
     @property
@@ -83,20 +83,20 @@ class Confirmation:
         return self.splits.test if self.scored_on == "test" else self.splits.val
 
     def held_out(self) -> Splits:
-        """Splits with what is scored as their validation part; all others but that are trained on.
+        """Returns splits with the scored images as their validation part, and all others as their training part.
 
-        Where validation images are scored, which the search has seen, training images alone are trained on.
+        If the validation images are scored, only the training images are trained on.
         """
         splits = self.splits
         if self.scored_on == "validation":
             return splits
-        none = splits.test.take(np.arange(0))
-        return replace(splits, train=splits.train.joined(splits.val), val=self.scored, test=none)
+        empty = splits.test.take(np.arange(0))
+        return replace(splits, train=splits.train.joined(splits.val), val=self.scored, test=empty)
 
     def open_study(self) -> Study:
-        """The study of it, from its journal if there is one, under the folder's lock.
+        """Opens its study, and creates its journal if it is missing. The caller holds the folder's lock.
 
-        Raises ValueError as a run's does, and if it is another run's.
+        Raises ValueError as `retrain.open_study` does, and if the study belongs to another run.
         """
         identity = {"dataset_fingerprint": self.splits.fingerprint, "scored_on": self.scored_on}
         study = retrain.open_study(self.plan, self.folder.path, "confirmation", identity)
@@ -106,14 +106,14 @@ class Confirmation:
         return study
 
     def _check_own(self, study: Study) -> None:
-        """Raises ValueError if it is of another run: trials are known by their numbers, and folders can be copied."""
+        """Raises ValueError if the study belongs to another run, such as one whose folder was copied here."""
         candidates = {finalist.name: finalist.trial.candidate for finalist in self.known}
         for trial in study.trials:
             name = retrain.subject_name(trial.reference or "")
             if candidates.get(name) != trial.candidate:
                 raise ValueError(
                     f"{self.folder.path}: holds the confirmation of another run: its {name} is not this run's. Move "
-                    "that folder away, and this run is confirmed anew"
+                    "that folder away to confirm this run from the start"
                 )
 
     def job(self, study: Study) -> Job:
@@ -129,17 +129,17 @@ class Confirmation:
         )
 
     def given(self, study: Study) -> dict[str, Given]:
-        """What is asked for by name, and what is under way, asked for now or before: it must know when it is scored."""
-        under_way = {trial.reference for trial in study.running()}
-        asked = retrain.given(self.plan, self._subjects(self.finalists), self.seeds, PURPOSE)
-        known = retrain.given(self.plan, self._subjects(self.known), len(study.trials), PURPOSE)
-        return asked | {name: one for name, one in known.items() if name in under_way}
+        """Returns the trainings by name, and all that are running: those need to know when they are scored."""
+        running = {trial.reference for trial in study.running()}
+        asked = retrain.plan_trainings(self.plan, self._subjects(self.finalists), self.seeds, PURPOSE)
+        known = retrain.plan_trainings(self.plan, self._subjects(self.known), len(study.trials), PURPOSE)
+        return asked | {name: one for name, one in known.items() if name in running}
 
     def _subjects(self, finalists: Sequence[Finalist]) -> list[retrain.Subject]:
         return [retrain.Subject(each.name, each.trial.candidate, each.length, each.trial.number) for each in finalists]
 
     def write_tables(self, study: Study, is_live: bool) -> None:
-        """Writes finalists.parquet, of what has been trained so far; at the end, what they made of each image too.
+        """Writes finalists.parquet with the trainings completed so far; at the end, also their answers to each image.
 
         Raises StorageError.
         """
@@ -147,25 +147,25 @@ class Confirmation:
         with writing(path):
             tables.write(self._table(study), path)
         if not is_live:
-            write_answers(self._answered(study), self.scored, self.splits.classes, self.plan.folder.path)
+            write_answers(self._read_answers(study), self.scored, self.splits.classes, self.plan.folder.path)
 
     def confirmed(self, study: Study) -> Confirmed:
-        """The means of what has been trained so far, as a reader of the tables finds them."""
-        predicted = tables.frame(predictions(self._answered(study), self.scored, self.splits.classes))
+        """Returns the means of the trainings completed so far, as a reader of the tables computes them."""
+        predicted = tables.frame(predictions(self._read_answers(study), self.scored, self.splits.classes))
         return Confirmed.of(tables.frame(self._table(study)), predicted, self.plan.task.objective.direction)
 
     def rows(self, study: Study) -> list[dict[str, Any]]:
-        """A row for each training that has ended, asked for now or before; the best finalist first."""
+        """Returns a row for each completed training of this and earlier rounds, the best finalist first."""
         rounds = Rounds.of(study)
-        return [self._row(*each) | self._told_of(each[-1], each[0], rounds) for each in self._trained(study)]
+        return [self._row(*each) | self._round_columns(each[-1], each[0], rounds) for each in self._completed(study)]
 
-    def _told_of(self, training: TrialRecord, finalist: Finalist, rounds: Rounds) -> dict[str, Any]:
-        """What the journal says of when test images were read; nothing of it where there are none."""
-        told = {"round": rounds.place(training)}
+    def _round_columns(self, training: TrialRecord, finalist: Finalist, rounds: Rounds) -> dict[str, Any]:
+        """Returns the round of a training, and when test images were read if they are scored."""
+        columns = {"round": rounds.place(training)}
         if self.scored_on != "test":
-            return told
-        return told | {
-            "test_read": training.reports[-1].order + 1,  # it has one report, and the study no other ones
+            return columns
+        return columns | {
+            "test_read": training.reports[-1].order + 1,  # each training reports once
             "chosen_after_test": rounds.is_after_test(finalist.trial),
         }
 
@@ -173,28 +173,28 @@ class Confirmation:
         rows = self.rows(study)
         return tables.finalists(rows, metric_names=sorted({name for row in rows for name in row["metrics"]}))
 
-    def _answered(self, study: Study) -> list[Answered]:
-        found = [(each, read_answers(self._answers_path(each[-1]))) for each in self._trained(study)]
-        return [Answered(self._row(*each), each[0].name, arrays) for each, arrays in found if arrays is not None]
+    def _read_answers(self, study: Study) -> list[Answers]:
+        found = [(each, read_answers(self._answers_path(each[-1]))) for each in self._completed(study)]
+        return [Answers(self._row(*each), each[0].name, arrays) for each, arrays in found if arrays is not None]
 
-    def _answers_path(self, trained: TrialRecord) -> Path:
-        return self.folder.path / "answers" / f"{_model_name(trained)}.npz"
+    def _answers_path(self, training: TrialRecord) -> Path:
+        return self.folder.path / "answers" / f"{_model_name(training)}.npz"
 
-    def _model_path(self, trained: TrialRecord) -> str | None:
-        """From the run's folder; None while there is no such file."""
-        path = self.plan.folder.models / f"{_model_name(trained)}.pt"
+    def _model_path(self, training: TrialRecord) -> str | None:
+        """Returns the model's path, relative to the run's folder; None if there is no such file."""
+        path = self.plan.folder.models / f"{_model_name(training)}.pt"
         return path.relative_to(self.plan.folder.path).as_posix() if path.is_file() else None
 
-    def _trained(self, study: Study) -> list[tuple[Finalist, int, TrialRecord]]:
-        """Finalist, seed, and its training."""
+    def _completed(self, study: Study) -> list[tuple[Finalist, int, TrialRecord]]:
+        """Returns each completed training, with its finalist and seed."""
         return [
             (finalist, seed, training)
             for finalist in self.known
-            for seed, training in retrain.trained(study, finalist.name).items()
+            for seed, training in retrain.completed_trainings(study, finalist.name).items()
         ]
 
-    def _row(self, finalist: Finalist, seed: int, trained: TrialRecord) -> dict[str, Any]:
-        report = trained.reports[-1]
+    def _row(self, finalist: Finalist, seed: int, training: TrialRecord) -> dict[str, Any]:
+        report = training.reports[-1]
         network = finalist.trial.candidate.network
         return {
             **self.plan.origin(self.splits).columns(),
@@ -210,14 +210,14 @@ class Confirmation:
             "test_loss": report.val_loss,
             "scored_on": self.scored_on,
             "train_seconds": report.seconds,
-            "model_path": self._model_path(trained),
+            "model_path": self._model_path(training),
             "metrics": report.metrics,
             "candidate_json": finalist.trial.candidate.to_json(),
         }
 
 
 def finalists_of(study: Study) -> list[Finalist]:
-    """All completed trials of a search, best first, candidates before references."""
+    """Returns all completed trials of a search as finalists, best first, candidates before references."""
     completed = [trial for trial in study.trials if trial.status == Status.COMPLETE]
     completed.sort(key=lambda trial: -study.signed(trial.reports[-1].val_score))
     drawn = [trial for trial in completed if trial.reference is None]
@@ -226,7 +226,7 @@ def finalists_of(study: Study) -> list[Finalist]:
 
 
 def _length(trial: TrialRecord, study: Study) -> int:
-    """As validation chose: up to the best report where the recipe's patience looked for it, else to the end."""
+    """Returns the number of reports up to the best one if the recipe has patience, otherwise the number of all."""
     if trial.candidate.recipe.patience is None:
         return len(trial.reports)
     best = study.best_report(trial)
@@ -234,6 +234,6 @@ def _length(trial: TrialRecord, study: Study) -> int:
     return best.step
 
 
-def _model_name(trained: TrialRecord) -> str:
-    assert trained.reference is not None
-    return trained.reference.replace(", ", "-").replace(" ", "-")
+def _model_name(training: TrialRecord) -> str:
+    assert training.reference is not None
+    return training.reference.replace(", ", "-").replace(" ", "-")

@@ -1,7 +1,7 @@
-"""Retraining: given candidates over several seeds, side by side on the same workers; behind confirm and ablate.
+"""Retraining: trains given candidates with several seeds, in parallel on the same workers.
 
-They are a study of their own, whose journal makes it resumable. The seed numbered k is the same one for all of them, so
-that they can be compared in pairs.
+Confirmations and ablations use it. A retraining is a study of its own, and its journal makes it resumable. Seed k is
+the same number for all candidates, so that they can be compared in pairs.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from spaces.recipe import Candidate
 
 @dataclass(frozen=True)
 class Subject:
-    """A candidate that is trained over several seeds."""
+    """A candidate that is trained with several seeds."""
 
     name: str
     candidate: Candidate
     length: int | None = None
-    """After how many parts of an epoch it is scored, for the only time; None where it is after each."""
+    """The number of parts of an epoch after which it is scored, once, and ends. None to score after each part."""
     trial: int | None = None
-    """Its number in the search, if it is of one."""
+    """Its number in the search. None if it is not from a search."""
 
 
 def open_study(plan: Plan, folder: Path, name: str, identity: dict[str, Any]) -> Study:
-    """The study of a retraining, from the journal in its folder if there is one, under the folder's lock.
+    """Opens the study of a retraining, and creates its journal if it is missing. The caller holds the folder's lock.
 
-    Raises ValueError if it was begun with another identity, or if journal or checkpoints are damaged.
+    Raises ValueError if it was started with another identity, or if journal or checkpoints are damaged.
     """
     reports_per_epoch = plan.config.reports_per_epoch
     study = Study.open(
@@ -59,14 +59,14 @@ def open_study(plan: Plan, folder: Path, name: str, identity: dict[str, Any]) ->
     return study
 
 
-def given(plan: Plan, subjects: Iterable[Subject], seeds: int, purpose: int) -> dict[str, Given]:
-    """By name: all subjects with the first seed, then all with the second, and so on.
+def plan_trainings(plan: Plan, subjects: Iterable[Subject], seeds: int, purpose: int) -> dict[str, Given]:
+    """Returns the trainings by name: all subjects with the first seed, then all with the second, and so on.
 
-    `purpose` keeps the seeds of one use apart from those of another.
+    `purpose` keeps the seeds of a confirmation apart from those of an ablation.
     """
     subjects = list(subjects)
     return {
-        given_name(subject.name, seed): Given(
+        training_name(subject.name, seed): Given(
             subject.candidate,
             seed=entropy(plan.config.seed, seed, purpose=purpose),
             length=subject.length,
@@ -77,32 +77,32 @@ def given(plan: Plan, subjects: Iterable[Subject], seeds: int, purpose: int) -> 
     }
 
 
-def given_name(name: str, seed: int) -> str:
-    return f"{name}, seed {seed}"
+def training_name(subject: str, seed: int) -> str:
+    return f"{subject}, seed {seed}"
 
 
-def subject_name(given_name: str) -> str:
-    """The opposite of `given_name`, whatever the seed."""
-    return given_name.rpartition(", seed ")[0]
+def subject_name(training_name: str) -> str:
+    """Returns the subject of a training by the training's name."""
+    return training_name.rpartition(", seed ")[0]
 
 
-def trained(study: Study, name: str) -> dict[int, TrialRecord]:
-    """A subject's trainings that have come to their end, by seed."""
+def completed_trainings(study: Study, name: str) -> dict[int, TrialRecord]:
+    """Returns a subject's completed trainings by seed."""
     done = {trial.reference: trial for trial in study.trials if trial.status == Status.COMPLETE}
-    names = {seed: given_name(name, seed) for seed in range(len(study.trials))}
+    names = {seed: training_name(name, seed) for seed in range(len(study.trials))}
     return {seed: done[each] for seed, each in names.items() if each in done}
 
 
-def again(study: Study, given: Mapping[str, Given], command: str) -> str:
-    """How those of the given trainings that the machine has failed are trained again; "" where there are none."""
+def describe_retryable(study: Study, given: Mapping[str, Given], command: str) -> str:
+    """Returns how to retry those of the given trainings that the machine may have failed; "" if there are none."""
     failed = study.to_repeat(given.keys())
     if not failed:
         return ""
-    told = f"{count(len(failed), 'training')} failed by what may be a fault of the machine"
-    return f"{told}. Once that is mended, to try again: {command}"
+    trainings = count(len(failed), "training")
+    return f"{trainings} may have failed because of the machine. After fixing it, retry with: {command}"
 
 
 def failures(study: Study) -> list[str]:
-    """A line for each training that failed and was not begun again, with its error."""
+    """Returns a line for each training that failed and was not retried, with its error."""
     failed = [trial for trial in study.current if trial.status.is_failure or trial.status.is_retryable]
     return [f"{trial.reference}: {trial.status}" + (f", {trial.error}" if trial.error else "") for trial in failed]

@@ -1,7 +1,7 @@
-"""Rounds of a confirmation: what each asked for, and how often test images had been read before it.
+"""Rounds of a confirmation: the finalists of each, and how often test images had been read before it.
 
-A confirmation's journal has a note of each round, and its reports, one a training, in the order in which they came: so
-no clock is asked what was before what.
+A confirmation's journal has a note of each round, and its reports, one for each training, in the order in which they
+arrived. So the order of events does not depend on a clock.
 """
 
 from __future__ import annotations
@@ -17,65 +17,65 @@ from search.study.study import Study
 from search.study.trial import TrialRecord
 
 NOTE = "round:"
-"""How the names of these notes begin; a number from 1 follows."""
+"""The start of these notes' names; the round's number follows, from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """A confirmation that asked for trainings that had not been asked for before."""
+    """A confirmation that added trainings to those of earlier rounds. Its note in the journal has these fields."""
 
     finalists: Sequence[str]
     seeds: int
     num_read: int
-    """How often test images had been read when it began."""
+    """How often test images had been read when it started."""
     num_begun: int
-    """How many trainings had."""
+    """The number of trainings that had been started when it started."""
 
-    def asks_for(self, name: str, seed: int) -> bool:
+    def has(self, name: str, seed: int) -> bool:
         return name in self.finalists and seed < self.seeds
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """All rounds of a confirmation, in their order."""
+    """All rounds of a confirmation, in order."""
 
     rounds: Sequence[Round]
     first_read_at: datetime | None
-    has_unnoted: bool
-    """Whether the first round is of a version that recorded none, so that the time of its choice is unknown."""
+    starts_unrecorded: bool
+    """Whether an earlier version, which recorded no rounds, ran the first one, so that its start is unknown."""
 
     @classmethod
     def of(cls, study: Study) -> Rounds:
         notes = {int(n.removeprefix(NOTE)): note for n, note in study.notes().items() if n.startswith(NOTE)}
-        noted = [Round(**notes[place]) for place in sorted(notes)]
-        unnoted = study.trials[: noted[0].num_begun if noted else None]
+        recorded = [Round(**notes[place]) for place in sorted(notes)]
+        unrecorded = study.trials[: recorded[0].num_begun if recorded else None]
         read_at = [trial.ended_at for trial in study.trials if trial.reports and trial.ended_at]
-        return cls([*_unnoted(unnoted), *noted], min(read_at, default=None), bool(unnoted))
+        return cls([*_unrecorded_round(unrecorded), *recorded], min(read_at, default=None), bool(unrecorded))
 
     def place(self, training: TrialRecord) -> int:
-        """The round, from 1, in which a training was asked for."""
+        """Returns the number of the round, from 1, that added a training."""
         name, seed = _subject(training)
-        return [each.asks_for(name, seed) for each in self.rounds].index(True) + 1
+        return [each.has(name, seed) for each in self.rounds].index(True) + 1
 
     def is_after_test(self, finalist: TrialRecord) -> bool:
-        """Whether test images had been read for this run when a trial was first chosen to be a finalist."""
+        """Returns whether test images had been read for this run when a trial first became a finalist."""
         place, chosen = next((n, each) for n, each in enumerate(self.rounds) if finalist.name in each.finalists)
-        if self.has_unnoted and place == 0:  # not before it was trained
+        if self.starts_unrecorded and place == 0:  # it became one after its training ended
             return bool(self.first_read_at and finalist.ended_at and self.first_read_at < finalist.ended_at)
         return chosen.num_read > 0
 
 
 def begin_round(study: Study, finalists: Sequence[str], seeds: int) -> None:
-    """Notes what is asked for, unless all of it was asked for before: then an earlier round goes on."""
+    """Records a round, unless earlier rounds have all of its trainings: then one of them continues."""
     known = Rounds.of(study).rounds
     num_read = sum(len(trial.reports) for trial in study.trials)
     new = Round(finalists=list(finalists), seeds=seeds, num_read=num_read, num_begun=len(study.trials))
-    if not all(any(each.asks_for(name, seeds - 1) for each in known) for name in finalists):
+    if not all(any(each.has(name, seeds - 1) for each in known) for name in finalists):
         study.note(f"{NOTE}{len(known) + 1}", vars(new))
 
 
 def num_test_reads(folder: RunFolder) -> int:
-    """How often a run's confirmation has read the test images. Raises ValueError if its journal is damaged."""
+    """Returns how often a run's confirmation has read the test images. Raises ValueError if its journal is damaged."""
     path = confirmation_folder(folder).journal
     if not path.exists():
         return 0
@@ -85,19 +85,19 @@ def num_test_reads(folder: RunFolder) -> int:
 
 
 def confirmation_folder(folder: RunFolder) -> RunFolder:
-    """Where a run's confirmation lies."""
+    """Returns the folder of a run's confirmation."""
     return RunFolder(folder.path / "confirmation")
 
 
 def check_rounds(study: Study) -> None:
-    """Raises an error if a note is none of a round, or a training was asked for in none."""
+    """Raises an error, of any type, if a note describes no round, or a training belongs to none."""
     rounds = Rounds.of(study)
     for training in study.trials:
         rounds.place(training)
 
 
-def _unnoted(trainings: Sequence[TrialRecord]) -> list[Round]:
-    """What had been begun before the first note, as one round."""
+def _unrecorded_round(trainings: Sequence[TrialRecord]) -> list[Round]:
+    """Returns the trainings that were started before the first note, as one round; nothing if there are none."""
     if not trainings:
         return []
     names, seeds = zip(*map(_subject, trainings), strict=True)
@@ -105,6 +105,6 @@ def _unnoted(trainings: Sequence[TrialRecord]) -> list[Round]:
 
 
 def _subject(training: TrialRecord) -> tuple[str, int]:
-    """The finalist that is trained, and the number of its seed."""
+    """Returns the name of a training's finalist, and the number of its seed."""
     name = training.reference or ""
     return subject_name(name), int(name.rpartition(" ")[2])

@@ -54,5 +54,5 @@ def test_these_are_the_kinds_that_they_are_called(outputs):
     runs_dir, found = outputs
     first = tables.read_run(runs_dir / "reference", "leaderboard").to_pylist()[0]
     assert first["reference"] == "bertoldi"
-    retrained = [kind for kind, (_, output) in found.items() if "is trained again, since no file holds" in output]
+    retrained = [kind for kind, (_, output) in found.items() if "is retrained, since no file holds" in output]
     assert retrained == [list(KINDS)[1]]

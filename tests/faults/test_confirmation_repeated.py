@@ -51,7 +51,7 @@ def test_it_fails_with_its_error_and_the_table_has_only_the_other_training(faile
     finalists = results.load("tiny10k", run.runs_dir, table="finalists")
     assert finalists["seed"].tolist() == [1]
     assert ", seed 0: FAILED" in run.output
-    assert "1 training failed by what may be a fault of the machine" in run.output
+    assert "1 training may have failed because of the machine" in run.output
 
 
 def test_the_next_command_retries_it_and_adds_its_row(failed, record):

@@ -107,14 +107,14 @@ def test_a_training_that_the_machine_failed_is_trained_again_and_makes_up_the_se
             else:
                 study.report(number, toy.report(1, 0.9, finished=True))
         assert retrain.failures(study) == ["dropout=0, seed 1: FAILED, its worker died"]
-        assert "1 training failed" in retrain.again(study, given, "COMMAND")
+        assert "1 training may have failed" in retrain.describe_retryable(study, given, "COMMAND")
         study = ablation.open_study(ablation.plan, splits)
         [failed] = study.to_repeat(given.keys())
         number = study.repeat(failed).number
         study.report(number, toy.report(1, 0.8, finished=True))
         assert study.trials[number].seed == given["dropout=0, seed 1"].seed
         assert retrain.failures(study) == []
-        assert retrain.again(study, given, "COMMAND") == ""
+        assert retrain.describe_retryable(study, given, "COMMAND") == ""
         rows = [row for row in ablation.rows(study, splits) if row["value"] == "0"]
     assert [(row["seed"], row["trial"]) for row in rows] == [(0, 1), (1, number)]
 

@@ -6,7 +6,7 @@ import pytest
 from data.splits import Split
 from results import tables
 from results.analysis.confirmed import Confirmed
-from search.retraining.answers import Answered, predictions
+from search.retraining.answers import Answers, predictions
 
 RNG = np.random.default_rng(0)
 FACTS = {"run": "r", "task": "t", "reference": None, "dataset": "d", "dataset_origin": "made", "scored_on": "test"}
@@ -16,9 +16,9 @@ def row(seed: int, score: float) -> dict:
     return {**FACTS, "trial": 4, "place": 1, "seed": seed, "dataset_fingerprint": "f", "test_score": score}
 
 
-def answered(seed: int, **arrays: np.ndarray) -> Answered:
+def answered(seed: int, **arrays: np.ndarray) -> Answers:
     score = arrays["image_score"].mean() if "image_score" in arrays else 0.5
-    return Answered(row(seed, float(score)), "trial 4", arrays)
+    return Answers(row(seed, float(score)), "trial 4", arrays)
 
 
 def test_of_networks_that_make_images_each_image_s_part_of_the_score_is_kept():
