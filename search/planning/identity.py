@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,7 @@ class Identity:
     max_macs: int | None
     max_code: int | None
     max_epochs: int
-    fix: Mapping[str, Any]
+    fix: Mapping[str, object]
     weights: str
     seed: int
     sampler: str
@@ -28,12 +27,12 @@ class Identity:
     train_examples: int | None
     val_examples: int | None
     objective: str
-    goal: Mapping[str, Any]
+    goal: Mapping[str, object]
     dataset: str
     dataset_fingerprint: str
     space: Mapping[str, str]
     """A description of each parameter's values."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Returns the settings as the journal records them."""
         return dict(vars(self))

@@ -111,10 +111,12 @@ class RunKeys:
     dry_run: bool = key(False, "train nothing: print the space, the rejections and a predicted time")
 
 
-def to_dict(keys: RunKeys) -> dict[str, Any]:
+def to_dict(keys: RunKeys) -> dict[str, object]:
     """Returns the keys as plain values, as config.yaml and the journal have them."""
     found = {each.name: getattr(keys, each.name) for each in dataclasses.fields(RunKeys)}
-    plain = {name: value.value if isinstance(value, Enum) else value for name, value in found.items()}
+    plain: dict[str, object] = {
+        name: value.value if isinstance(value, Enum) else value for name, value in found.items()
+    }
     return plain | {"confirm": dataclasses.asdict(keys.confirm)}
 
 

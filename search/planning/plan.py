@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from data.splits import DataError, Dataset, DataUnavailable, Splits
 from results.conditions import goal_text
@@ -41,7 +40,7 @@ class Plan:
     num_trials: int
     max_epochs: int
     folder: RunFolder
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
     """Further facts for config.yaml, of a run that is not a search."""
 
     @classmethod

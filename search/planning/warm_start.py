@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from results import tables
 from results.analysis.comparable import describe_excluded, find_differences
@@ -56,7 +55,7 @@ class Earlier:
     seed: int = 0
     reports: Sequence[Report] = ()
     """Its curve, empty if it is unknown."""
-    identity: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, object] = field(default_factory=dict)
     model: Path | None = None
     """Its run's models/best.pt, which may hold another trial's network."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from results.locations import user_facing_path
 from results.wording import count
@@ -18,6 +16,7 @@ from search.retraining.ablation import Ablation
 from search.retraining.ablation_table import print_ablation
 from search.retraining.retrain import describe_retryable
 from search.session.session import Ending, open_session
+from spaces.space import Params
 
 
 def ablate_run(config: AblateConfig, stop: Stop | None = None) -> Ending:
@@ -50,7 +49,7 @@ def ablate_run(config: AblateConfig, stop: Stop | None = None) -> Ending:
     return session.ending(None if is_done or outcome.out_of_time else failed or "not all variants were trained")
 
 
-def _values(keys: AblateKeys, task: str, params: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _values(keys: AblateKeys, task: str, params: Params) -> dict[str, list[object]]:
     """Returns the values of each varied parameter. Raises ValueError if some are missing, or belong to none of them."""
     names = keys.vary if isinstance(keys.vary, list) else [keys.vary]
     given = keys.values if isinstance(keys.values, dict) else {names[0]: keys.values} if keys.values is not None else {}
@@ -61,13 +60,13 @@ def _values(keys: AblateKeys, task: str, params: Mapping[str, Any]) -> dict[str,
     return {name: _listed(name, given[name]) if name in given else _choices(name, task) for name in names}
 
 
-def _listed(name: str, values: Any) -> list[Any]:
+def _listed(name: str, values: object) -> list[object]:
     if not isinstance(values, list) or not values:
         raise ValueError(f"values={values}: expected a list of values of {name}, as [a,b,c]")
     return values
 
 
-def _choices(name: str, task: str) -> list[Any]:
+def _choices(name: str, task: str) -> list[object]:
     """Returns all choices of a categorical parameter. Raises ValueError for another parameter."""
     from optuna.distributions import CategoricalDistribution
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from optuna.distributions import BaseDistribution
 
 from data.splits import Splits
 from results import tables
@@ -32,7 +33,7 @@ class Variant:
     """A base with one choice changed, or the base itself, whose value is None."""
 
     parameter: str
-    value: Any
+    value: object
     candidate: Candidate
     is_base: bool
 
@@ -51,7 +52,7 @@ class Ablation:
     seeds: int
 
     @classmethod
-    def of(cls, plan: Plan, base: Base, values: Mapping[str, Sequence[Any]], seeds: int) -> Ablation:
+    def of(cls, plan: Plan, base: Base, values: Mapping[str, Sequence[object]], seeds: int) -> Ablation:
         """Makes the variants. Raises ValueError for a choice that cannot be varied, or an invalid value."""
         base = _as_recorded(base, plan)
         return cls(
@@ -94,7 +95,7 @@ class Ablation:
         with writing(path):
             tables.write(tables.from_rows(self.rows(study, splits), ABLATION), path)
 
-    def rows(self, study: Study, splits: Splits) -> list[dict[str, Any]]:
+    def rows(self, study: Study, splits: Splits) -> list[dict[str, object]]:
         """Returns a row for each completed training of a variant."""
         return [
             self._row(each, seed, training, splits)
@@ -111,7 +112,7 @@ class Ablation:
     def _name(self, each: Variant) -> str:
         return self.base.name if each.is_base else f"{each.parameter}={each.value_text}"
 
-    def _row(self, each: Variant, seed: int, training: TrialRecord, splits: Splits) -> dict[str, Any]:
+    def _row(self, each: Variant, seed: int, training: TrialRecord, splits: Splits) -> dict[str, object]:
         report, network = training.reports[-1], each.candidate.network
         return {
             **self.plan.origin(splits).columns(),
@@ -141,14 +142,14 @@ def _as_recorded(base: Base, plan: Plan) -> Base:
     return replace(base, name=recorded["ablation"]) if is_same else base
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """Writes a value as on the command line: [4,8], true, 0.1."""
     if isinstance(value, list | tuple):
         return f"[{','.join(map(format_value, value))}]"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _make_variants(base: Base, space: Space, name: str, values: Sequence[Any]) -> list[Variant]:
+def _make_variants(base: Base, space: Space, name: str, values: Sequence[object]) -> list[Variant]:
     """Returns a variant for each value, preceded by the base itself if none of them equals it."""
     found = [Variant(name, value, change(base, space, name, value), False) for value in values]
     found = [Variant(v.parameter, v.value, v.candidate, v.candidate == base.candidate) for v in found]
@@ -157,7 +158,7 @@ def _make_variants(base: Base, space: Space, name: str, values: Sequence[Any]) -
     return [Variant(name, None, base.candidate, True), *found]
 
 
-def change(base: Base, space: Space, name: str, value: Any) -> Candidate:
+def change(base: Base, space: Space, name: str, value: object) -> Candidate:
     """Returns the base with one choice changed: in its space if it was drawn with this parameter, else in its layers.
 
     Raises ValueError with the reason if that is impossible.
@@ -168,10 +169,10 @@ def change(base: Base, space: Space, name: str, value: Any) -> Candidate:
         raise ValueError(f"{name}={format_value(value)}: no network can be built with it: {error}") from None
 
 
-def _redraw(base: Base, space: Space, name: str, value: Any) -> Candidate:
+def _redraw(base: Base, space: Space, name: str, value: object) -> Candidate:
     params = {**base.params, name: value}
 
-    def find_value(name: str, distribution: Any) -> Any:
+    def find_value(name: str, distribution: BaseDistribution) -> object:
         if name not in params:
             raise ValueError(
                 f"{changed}: needs {name} too, which {base.name} does not have; start from a trial that has it"

@@ -6,7 +6,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -29,7 +28,7 @@ Arrays = Mapping[str, np.ndarray]
 class Answers:
     """The answers of a finalist's training, as trainables/answers.py describes them."""
 
-    row: Mapping[str, Any]
+    row: Mapping[str, object]
     """The training's row of finalists.parquet."""
     name: str
     """The finalist's name."""
@@ -70,7 +69,7 @@ def predictions(answered: Sequence[Answers], split: Split, classes: Sequence[str
 
 
 def _rows_of(one: Answers, split: Split, classes: Sequence[str] | None) -> pa.Table:
-    columns: dict[str, Any] = {"index": np.arange(len(split)), **one.arrays}
+    columns: dict[str, np.ndarray | pa.Array | None] = {"index": np.arange(len(split)), **one.arrays}
     if "predicted" in one.arrays:
         columns["label"] = split.labels
         if classes:
@@ -84,7 +83,7 @@ def _rows_of(one: Answers, split: Split, classes: Sequence[str] | None) -> pa.Ta
     return pa.table(found).cast(PREDICTIONS)
 
 
-def _shared_columns(row: Mapping[str, Any]) -> list[tuple[str, pa.DataType]]:
+def _shared_columns(row: Mapping[str, object]) -> list[tuple[str, pa.DataType]]:
     """Returns the columns, with their types, that are the same for all images of a training."""
     return [(field.name, field.type) for field in PREDICTIONS if field.name in row]
 

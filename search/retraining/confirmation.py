@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -154,14 +153,14 @@ class Confirmation:
         predicted = tables.frame(predictions(self._read_answers(study), self.scored, self.splits.classes))
         return Confirmed.of(tables.frame(self._table(study)), predicted, self.plan.task.objective.direction)
 
-    def rows(self, study: Study) -> list[dict[str, Any]]:
+    def rows(self, study: Study) -> list[dict[str, object]]:
         """Returns a row for each completed training of this and earlier rounds, the best finalist first."""
         rounds = Rounds.of(study)
         return [self._row(*each) | self._round_columns(each[-1], each[0], rounds) for each in self._completed(study)]
 
-    def _round_columns(self, training: TrialRecord, finalist: Finalist, rounds: Rounds) -> dict[str, Any]:
+    def _round_columns(self, training: TrialRecord, finalist: Finalist, rounds: Rounds) -> dict[str, object]:
         """Returns the round of a training, and when test images were read if they are scored."""
-        columns = {"round": rounds.place(training)}
+        columns: dict[str, object] = {"round": rounds.place(training)}
         if self.scored_on != "test":
             return columns
         return columns | {
@@ -170,8 +169,8 @@ class Confirmation:
         }
 
     def _table(self, study: Study) -> pa.Table:
-        rows = self.rows(study)
-        return tables.finalists(rows, metric_names=sorted({name for row in rows for name in row["metrics"]}))
+        metrics = {name for *_, training in self._completed(study) for name in training.reports[-1].metrics}
+        return tables.finalists(self.rows(study), metric_names=sorted(metrics))
 
     def _read_answers(self, study: Study) -> list[Answers]:
         found = [(each, read_answers(self._answers_path(each[-1]))) for each in self._completed(study)]
@@ -193,7 +192,7 @@ class Confirmation:
             for seed, training in retrain.completed_trainings(study, finalist.name).items()
         ]
 
-    def _row(self, finalist: Finalist, seed: int, training: TrialRecord) -> dict[str, Any]:
+    def _row(self, finalist: Finalist, seed: int, training: TrialRecord) -> dict[str, object]:
         report = training.reports[-1]
         network = finalist.trial.candidate.network
         return {

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from results.schema import Status
 from results.wording import count
@@ -36,7 +35,7 @@ class Subject:
     """Its number in the search. None if it is not from a search."""
 
 
-def open_study(plan: Plan, folder: Path, name: str, identity: dict[str, Any]) -> Study:
+def open_study(plan: Plan, folder: Path, name: str, identity: Mapping[str, object]) -> Study:
     """Opens the study of a retraining, and creates its journal if it is missing. The caller holds the folder's lock.
 
     Raises ValueError if it was started with another identity, or if journal or checkpoints are damaged.

@@ -7,12 +7,12 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import yaml
 
@@ -99,7 +99,7 @@ class RunFolder:
                 f"({error.strerror}); name a folder on another one with runs_dir="
             ) from None
 
-    def write_config(self, facts: dict[str, Any]) -> None:
+    def write_config(self, facts: Mapping[str, object]) -> None:
         """Writes config.yaml, which `search.planning` reads when the run is resumed. Raises StorageError."""
         versions = {"python": platform.python_version(), **{name: version(name) for name in ENGINES}}
         facts = {**facts, "versions": versions, "git_commit": _git_commit()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import results
 from data.splits import Splits
@@ -128,7 +128,7 @@ def _best_table(plan: Plan) -> Table:
     return table
 
 
-def _metrics(rows: list[dict[str, Any]]) -> list[str]:
+def _metrics(rows: Sequence[Mapping[str, object]]) -> list[str]:
     return [name.removeprefix("metric_") for name in (rows[0] if rows else ()) if name.startswith("metric_")]
 
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from data.splits import Dataset
 from spaces.goal import Classify, Goal, Metric
 from spaces.recipe import Candidate
-from spaces.space import Space
+from spaces.space import Space, Value
 
 __all__ = ["Metric", "Reference", "Scale", "Task", "find", "names"]
 
@@ -32,7 +31,7 @@ class Scale:
     val_examples: int | None = None
     dataset: Dataset | None = None
     """Replaces the task's dataset, for made data of another size."""
-    fix: Mapping[str, Any] = field(default_factory=dict)
+    fix: Mapping[str, Value] = field(default_factory=dict)
     """Values of parameters that are not searched at this scale."""
 
 
