@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from results.keys import entries_of, key, keys_help, parse_into
 from results.wording import count
@@ -82,7 +82,7 @@ def examine(config: DoctorConfig) -> int:
     from search.checkup.findings import Severity
 
     terminal, counts = Terminal(), Counter[Severity]()
-    file: dict[str, Any] = {}
+    file: dict[str, object] = {}
     if config.file:
         file = read_cluster_file(config.file)
         _print(check_cluster_file(config.file, file), terminal, counts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from search.checkup.cluster_file import worker_addresses
 from search.checkup.findings import Finding, Severity
@@ -17,7 +16,7 @@ Say = Callable[[str], None]
 
 
 def check_cluster(
-    config: RunConfig, file: Mapping[str, Any], answer_seconds: float, say: Say
+    config: RunConfig, file: Mapping[str, object], answer_seconds: float, say: Say
 ) -> Iterator[list[Finding]]:
     """Yields findings as they are made, a list for each part of the check.
 
@@ -45,7 +44,7 @@ def check_cluster(
 
 
 def _check_nodes(
-    config: RunConfig, file: Mapping[str, Any], answer_seconds: float, say: Say
+    config: RunConfig, file: Mapping[str, object], answer_seconds: float, say: Say
 ) -> Iterator[list[Finding]]:
     """Checks a cluster that this process has joined."""
     import ray

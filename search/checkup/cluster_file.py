@@ -10,13 +10,16 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from results.wording import count
 from search.checkup.findings import Finding, Severity
 from search.engines.ray import check_cluster_config, with_defaults
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 INSTALL_BOTO3 = "pip install -e '.[cluster]' -c constraints.txt"
 MAX_MESSAGE_LENGTH = 160
@@ -28,7 +31,7 @@ MAX_VALUES = 10_000
 Config = Mapping[str, Any]
 
 
-def read_cluster_file(path: str) -> dict[str, Any]:
+def read_cluster_file(path: str) -> dict[str, object]:
     """Returns a cluster file's content. Raises ValueError with the line if it is not a valid file."""
     try:
         config = yaml.safe_load(Path(path).expanduser().read_text())
@@ -51,7 +54,7 @@ def read_cluster_file(path: str) -> dict[str, Any]:
     return config
 
 
-def _num_values(config: Any) -> int:
+def _num_values(config: object) -> int:
     """Counts a file's values with its references expanded, and stops just above MAX_VALUES."""
     ahead, num_values = [config], 0
     while ahead and num_values <= MAX_VALUES:
@@ -218,11 +221,12 @@ def _head_is_idle(config: Config) -> bool:
     return _has_no_cpu(config["available_node_types"][config["head_node_type"]])
 
 
-def _did_you_mean(error: Any) -> str:
-    if error.validator != "additionalProperties":
+def _did_you_mean(error: ValidationError) -> str:
+    schema, found = error.schema, error.instance
+    if error.validator != "additionalProperties" or not isinstance(schema, Mapping) or not isinstance(found, Mapping):
         return ""
-    known = error.schema.get("properties", {})
-    near = [match for name in error.instance if name not in known for match in get_close_matches(name, known, 1)]
+    known = schema.get("properties", {})
+    near = [match for name in found if name not in known for match in get_close_matches(name, known, 1)]
     return f" (did you mean {near[0]}?)" if near else ""
 
 

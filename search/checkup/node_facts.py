@@ -19,11 +19,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar
 
 import psutil
 
 from search.engines import ray as ray_internals
+
+if TYPE_CHECKING:
+    import ray
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "optuna", "frugal")
 CODE = ("search", "spaces", "trainables", "data", "results")
@@ -43,6 +49,39 @@ UNEXPECTED_TERMINATION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Disk:
+    path: str
+    free_bytes: int
+    total_bytes: int
+
+
+class Node(TypedDict):
+    """A node as Ray lists it, without the fields that are not used here."""
+
+    NodeID: str
+    NodeName: str
+    NodeManagerAddress: str
+    Alive: bool
+    Resources: dict[str, float]
+    DeathReason: int
+    DeathReasonMessage: str
+
+
+class Look(TypedDict):
+    """The facts that a node reports about itself, as plain values, since they are sent between processes."""
+
+    versions: dict[str, str]
+    code: str | None
+    gpus_seen: int
+    gpu_bytes: list[int]
+    gpu_trouble: str
+    memory_bytes: int
+    free_memory_bytes: int
+    disks: list[DiskUsage]
+
+
+class DiskUsage(TypedDict):
+    """The fields of a Disk, as plain values."""
+
     path: str
     free_bytes: int
     total_bytes: int
@@ -93,7 +132,7 @@ def ask_nodes(answer_seconds: float) -> tuple[list[NodeFacts], dict[str, str]]:
     facts, silent = [], {}
     for name, answer in asked.items():
         try:
-            found: Any = ray.get(answer, timeout=0.1)
+            found = ray.get(answer, timeout=0.1)
             facts.append(_facts(name, up[name]["Resources"], found, *_compare_clocks(up[name]["NodeID"])))
         except GetTimeoutError:
             silent[name] = f"no answer within {answer_seconds:g} seconds"
@@ -116,7 +155,7 @@ def lost_nodes() -> dict[str, str]:
     }
 
 
-def look(has_gpus: bool) -> dict[str, Any]:
+def look(has_gpus: bool) -> Look:
     """Returns the facts that only this machine knows. With `has_gpus`, torch is asked for the GPUs that it can use."""
     raylet = _raylet()
     memory, free_memory = _memory(raylet)
@@ -133,35 +172,45 @@ def look(has_gpus: bool) -> dict[str, Any]:
     }
 
 
-def _facts(
-    name: str, resources: Mapping[str, float], found: dict[str, Any], ahead: float = 0.0, error: float = 0.0
-) -> NodeFacts:
-    found = found | {"disks": [Disk(**disk) for disk in found["disks"]]}
-    return NodeFacts(name=name, resources=resources, ahead_seconds=ahead, clock_error_seconds=error, **found)
+def _facts(name: str, resources: Mapping[str, float], found: Look, ahead: float = 0.0, error: float = 0.0) -> NodeFacts:
+    return NodeFacts(
+        name=name,
+        resources=resources,
+        versions=found["versions"],
+        code=found["code"],
+        gpus_seen=found["gpus_seen"],
+        gpu_bytes=found["gpu_bytes"],
+        gpu_trouble=found["gpu_trouble"],
+        memory_bytes=found["memory_bytes"],
+        free_memory_bytes=found["free_memory_bytes"],
+        disks=[Disk(**disk) for disk in found["disks"]],
+        ahead_seconds=ahead,
+        clock_error_seconds=error,
+    )
 
 
-def _by_name(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _by_name(nodes: Iterable[Node]) -> dict[str, Node]:
     """Returns the nodes sorted by name. Several nodes on one machine get part of their id as a suffix."""
-    named: dict[str, Mapping[str, Any]] = {}
+    named: dict[str, Node] = {}
     for node in sorted(nodes, key=_name):
         name = _name(node)
         named[f"{name} ({node['NodeID'][:6]})" if name in named else name] = node
     return named
 
 
-def _name(node: Mapping[str, Any]) -> str:
+def _name(node: Node) -> str:
     """Returns the name that Ray was started with, or the address."""
     return node["NodeName"] or node["NodeManagerAddress"]
 
 
-def _on(node_id: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def _on(node_id: str, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> ray.ObjectRef[T]:
     """Starts a function on a node, without using a slot, and returns a reference to its result."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     there = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    options: dict[str, Any] = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
-    return ray.remote(**options)(function).remote(*arguments)
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": there}
+    return ray.remote(**options)(function).remote(*arguments, **named)
 
 
 def _compare_clocks(node_id: str) -> tuple[float, float]:
@@ -171,7 +220,7 @@ def _compare_clocks(node_id: str) -> tuple[float, float]:
     readings = []
     for _ in range(CLOCK_READINGS):
         before = time.time()
-        there: Any = ray.get(_on(node_id, _clock), timeout=10)
+        there = ray.get(_on(node_id, _clock), timeout=10)
         after = time.time()
         readings.append(((after - before) / 2, there - (before + after) / 2))
     error, ahead = min(readings)
@@ -229,7 +278,7 @@ def _usable_gpus() -> tuple[list[int], str]:
     return gpu_bytes, trouble
 
 
-def _memory(raylet: Any) -> tuple[int, int]:
+def _memory(raylet: psutil.Process | None) -> tuple[int, int]:
     """Returns the total memory in bytes, and what of it is free or held by Ray's workers on this node."""
     held = 0
     for worker in raylet.children() if raylet else []:
@@ -242,19 +291,20 @@ def _memory(raylet: Any) -> tuple[int, int]:
     return total, total - used + held
 
 
-def _disks(raylet: Any) -> list[dict[str, Any]]:
+def _disks(raylet: psutil.Process | None) -> list[DiskUsage]:
     """Returns the disks on which Ray on this node keeps its files and spilled objects."""
-    options = dict(word.partition("=")[::2] for word in raylet.cmdline()) if raylet else {}
+    words = raylet.cmdline() if raylet else []
+    options = {name: value for name, _, value in (word.partition("=") for word in words)}
     paths = [options[name] for name in ("--session_dir", "--fallback_directory") if name in options]
     return [_usage(path) for path in dict.fromkeys(paths)]
 
 
-def _raylet() -> Any:
+def _raylet() -> psutil.Process | None:
     """Returns Ray's process on this node, the parent of its workers; None outside a worker."""
     parent = psutil.Process().parent()
     return parent if parent and "raylet" in parent.name() else None
 
 
-def _usage(path: str) -> dict[str, Any]:
+def _usage(path: str) -> DiskUsage:
     usage = shutil.disk_usage(path)
     return {"path": path, "free_bytes": usage.free, "total_bytes": usage.total}

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from search.command_line.signals import Stop
 from search.engines.ray import connected_node
@@ -97,6 +96,7 @@ def _loss() -> Loss | None:
         dead = {kind for kind, _ in node.dead_processes()}
     else:
         host, _, port = node.gcs_address.rpartition(":")
+        assert node.raylet_socket_name is not None, "a node that is connected has a raylet"
         with _looking:
             dead = {"raylet"} if _has_ended(node.raylet_socket_name) else set()
         dead |= {"gcs_server"} if _refuses(socket.AF_INET, (host, int(port))) else set()
@@ -133,7 +133,7 @@ def _is_open(connection: socket.socket) -> bool:
         return False
 
 
-def _refuses(family: int, address: Any) -> bool:
+def _refuses(family: int, address: tuple[str, int] | str) -> bool:
     """Returns whether an address refuses connections. Raises TimeoutError if there is no answer at all."""
     with socket.socket(family) as connection:
         connection.settimeout(CONNECT_SECONDS)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from search.engines import ray_probe
 from search.engines.ray import cluster_note
@@ -38,6 +38,26 @@ class Found:
     address: str
     named_by: str
     writer: int | None = None
+
+
+class Refusal(TypedDict):
+    """The probe's output if the cluster cannot be joined."""
+
+    problem: str
+
+
+class Answer(TypedDict):
+    """The probe's output about a cluster that answered, and about this process."""
+
+    is_here: bool
+    """Whether the cluster runs on this machine."""
+    wants_token: bool
+    takes_ours: NotRequired[bool]
+    """Whether it accepted our token."""
+    ray: str
+    python: str
+    our_ray: str
+    our_python: str
 
 
 class CannotJoin(ValueError):
@@ -87,7 +107,7 @@ def find_cluster() -> Found | None:
         return None
 
 
-def probe(address: str) -> dict[str, Any]:
+def probe(address: str) -> Answer:
     """Asks a cluster for its versions. Raises CannotJoin if there is no answer, or if versions or tokens differ."""
     if address.startswith(CLIENT):
         raise CannotJoin(
@@ -98,11 +118,12 @@ def probe(address: str) -> dict[str, Any]:
     if not (host and colon and port.isdigit()):
         raise CannotJoin("it is not HOST:PORT, auto or local")
     answer = _ask(host.strip("[]"), port)
-    if problem := answer.get("problem"):
-        raise CannotJoin(problem)
-    for name, shown in ("ray", "Ray"), ("python", "Python"):
-        if answer[name] != answer[f"our_{name}"]:
-            raise OtherVersions(f"it runs {shown} {answer[name]}, and here it is {answer[f'our_{name}']}")
+    if "problem" in answer:
+        raise CannotJoin(answer["problem"])
+    versions = ("Ray", answer["ray"], answer["our_ray"]), ("Python", answer["python"], answer["our_python"])
+    for name, theirs, ours in versions:
+        if theirs != ours:
+            raise OtherVersions(f"it runs {name} {theirs}, and here it is {ours}")
     return answer
 
 
@@ -113,7 +134,7 @@ def _asked(typed: str, address: str) -> RayChoice:
         raise type(reason)(f"address={typed}: {reason}") from None
 
 
-def _ask(host: str, port: str) -> dict[str, Any]:
+def _ask(host: str, port: str) -> Answer | Refusal:
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
     command = [sys.executable, "-P", ray_probe.__file__, host, port]
     # In its own session: Ctrl-C is the caller's, and must not end the probe, which would look like a silent cluster
@@ -129,7 +150,7 @@ def _ask(host: str, port: str) -> dict[str, Any]:
     return json.loads(asked.stdout)
 
 
-def _check_ours(found: Found, answer: dict[str, Any]) -> None:
+def _check_ours(found: Found, answer: Answer) -> None:
     """Raises CannotJoin unless the cluster accepts our token, or this user runs it or recorded it here."""
     if answer.get("takes_ours"):
         return

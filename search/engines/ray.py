@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ray._private.node import Node
+    from ray.tune.execution.tune_controller import TuneController
     from ray.tune.experiment import Trial
 
 
-def connected_node() -> Any:
-    """Returns the cluster node that this process is connected to (`ray._private.node.Node`), or None."""
+def connected_node() -> Node | None:
+    """Returns the cluster node that this process is connected to, or None."""
     from ray._private import worker
 
     return worker._global_node
@@ -77,13 +79,12 @@ def on_loopback() -> Iterator[None]:
     """
     from ray._private import ray_constants
 
-    constants: Any = ray_constants
-    before = constants.ENABLE_RAY_CLUSTER
-    constants.ENABLE_RAY_CLUSTER = False
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
-        constants.ENABLE_RAY_CLUSTER = before
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def read_tokens_anew() -> None:
@@ -117,7 +118,7 @@ def memory_bytes() -> tuple[int, int]:
     return get_system_memory(), get_used_memory()
 
 
-def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(config: Mapping[str, object]) -> dict[str, Any]:
     """Returns a cluster file's content as `ray up` completes it, without Ray's output. May raise any exception."""
     from ray.autoscaler._private.util import prepare_config
 
@@ -126,32 +127,32 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
         return prepare_config(copy.deepcopy(dict(config)))  # Ray changes its argument
 
 
-def check_cluster_config(config: Mapping[str, Any]) -> None:
+def check_cluster_config(config: Mapping[str, object]) -> None:
     """Raises the exception, of any type, that `ray up` would raise for a cluster file's content."""
     from ray.autoscaler._private.util import validate_config
 
     validate_config(with_defaults(config))
 
 
-def controller_of(wrapper: Any) -> Any:
+def controller_of(wrapper: Any) -> TuneController:
     """Returns Tune's controller from the wrapper that schedulers receive."""
     return wrapper._tune_controller
 
 
-def num_live_workers(controller: Any) -> int:
+def num_live_workers(controller: TuneController) -> int:
     """Returns the number of workers for which the cluster has room, including those that are starting."""
     return controller._actor_manager.num_live_actors
 
 
-def keep_first_checkpoint_only(controller: Any) -> None:
+def keep_first_checkpoint_only(controller: TuneController) -> None:
     """Lets Tune write its first experiment snapshot, which it expects at its end, and skips all later ones.
 
     Nothing reads them. With thousands of trials they take seconds, and 20 kB of memory per trial.
     """
 
-    def once(**options: Any) -> None:
-        controller.checkpoint = lambda **options: None
-        type(controller).checkpoint(controller, **options)
+    def once(force: bool = False, wait: bool = False) -> None:
+        controller.checkpoint = lambda force=False, wait=False: None
+        type(controller).checkpoint(controller, force, wait)
 
     if "checkpoint" not in vars(controller):
         controller.checkpoint = once

@@ -17,7 +17,7 @@ CONNECT_SECONDS, ANSWER_SECONDS = 2, 3
 """Whole seconds, as alarms require. Neither includes the time to import Ray."""
 
 
-def main(host: str, port: str) -> dict[str, Any]:
+def main(host: str, port: str) -> dict[str, bool | str]:
     """Returns the facts needed before joining: `problem`, or versions; `is_here`, `wants_token`, `takes_ours`."""
     signal.alarm(CONNECT_SECONDS)
     try:
@@ -29,7 +29,7 @@ def main(host: str, port: str) -> dict[str, Any]:
     return {"is_here": is_here, **ask(f"{host}:{port}")}
 
 
-def ask(address: str) -> dict[str, Any]:
+def ask(address: str) -> dict[str, bool | str]:
     """Returns the cluster's versions. Asks first without our token, so that a cluster without tokens never sees it."""
     import ray
     from ray import _raylet
@@ -37,7 +37,7 @@ def ask(address: str) -> dict[str, Any]:
 
     engine: Any = _raylet
     ours = ".".join(map(str, sys.version_info[:3]))
-    answer: dict[str, Any] = {"wants_token": False, "our_ray": ray.__version__, "our_python": ours}
+    answer: dict[str, bool | str] = {"wants_token": False, "our_ray": ray.__version__, "our_python": ours}
     signal.alarm(ANSWER_SECONDS)
     try:
         return {**answer, **versions(address)}
