@@ -10,7 +10,10 @@ import select
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 ERRORS = "frugal-output"
 """The name of our handler for characters that the output's encoding lacks."""
@@ -45,7 +48,7 @@ class _LastingFile(io.FileIO):
 
     failure: OSError | None = None
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         try:
             while (written := super().write(data)) is None:  # a non-blocking pipe that is full at the moment
                 select.select([], [self], [])

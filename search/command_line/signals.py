@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from types import FrameType
-from typing import Any
 
 from search.command_line.command import FAILED, SIGNALLED
 
@@ -24,7 +23,7 @@ LOSS = signal.SIGUSR1
 EVENT = "the caller's stop event"
 REPEAT_SECONDS = 0.5
 
-Handler = Callable[[int, FrameType | None], Any] | int | None
+Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 @dataclass
@@ -115,7 +114,7 @@ class Stop:
         if self.signal and self.signal != signal.SIGINT:
             signal.raise_signal(self.signal)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leaves out what cannot be pickled: Tune pickles all that its stopper holds."""
         return {**vars(self), "_previous": {}, "event": None}
 

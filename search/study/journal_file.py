@@ -32,7 +32,7 @@ class JournalFile(UnlockedFile):
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         for record in super().read_logs(log_number_from):
-            yield _share_words(record)
+            yield {intern(name): _share_words(value) for name, value in record.items()}
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Writes records whole or not at all. Raises StorageError, leaving the file as it was, if the disk is full."""
@@ -45,7 +45,7 @@ class JournalFile(UnlockedFile):
                 raise
 
 
-def _share_words(value: Any) -> Any:
+def _share_words(value: object) -> object:
     """Returns the value with its keys and words interned, since there may be a hundred thousand records."""
     if isinstance(value, dict):
         return {intern(name): _share_words(each) for name, each in value.items()}

@@ -10,9 +10,9 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import ray
+from ray.actor import ActorProxy
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from data.files import replacing
@@ -67,13 +67,13 @@ class CheckpointStore:
             (self.checkpoints / f"{number}.ckpt").unlink(missing_ok=True)
 
 
-def start_store(folder: Path, models: Path) -> Any:
+def start_store(folder: Path, models: Path) -> ActorProxy[CheckpointStore]:
     """Starts the actor on the driver's node, where the folders of the study and its models are. It takes no slot.
 
     If its process dies, Ray restarts it and repeats the calls meanwhile, since all its state is in files. (A checkpoint
     that arrives after its trial's end may then stay until the run ends.)
     """
-    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
     return ray.remote(**options)(CheckpointStore).remote(str(folder.absolute()), str(models.absolute()))
 

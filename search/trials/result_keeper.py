@@ -20,6 +20,7 @@ class ResultKeeper:
     job: Job
     study: Study
     store: Any
+    """The actor of a CheckpointStore. Ray's types know none of its methods."""
     kept: dict[str, int]
     """The number of the trial whose results were kept last under each name."""
     pending: list[ray.ObjectRef] = field(default_factory=list)

@@ -49,7 +49,7 @@ class StudyScheduler(FIFOScheduler):
     def __init__(self, study: Study, events: TrialEvents) -> None:
         super().__init__()
         self.study, self.events = study, events
-        self._controller: Any = None
+        self._controller: TuneController | None = None
 
     @property
     def num_workers(self) -> int:

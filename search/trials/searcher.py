@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from ray.tune.search import Searcher
 from ray.tune.search.search_generator import SearchGenerator
@@ -78,7 +78,7 @@ class StudySearcher(Searcher):
         self.issued.discard(number)
         self.orphans.append(self.study.trials[number])
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(self, trial_id: str, result: dict[str, object] | None = None, error: bool = False) -> None:
         """Does nothing: the scheduler, which knows why a trial ends, informs the study."""
 
     def save(self, checkpoint_path: str) -> None:

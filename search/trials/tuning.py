@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 from ray import tune
+from ray.actor import ActorProxy
 from ray.tune import TuneError
 from ray.tune.experiment import Trial
 
@@ -24,7 +24,7 @@ from search.command_line.terminal import Terminal
 from search.engines.ray import forget_statistics, is_local
 from search.study.study import Study
 from search.study.trial import TrialRecord
-from search.trials.checkpoints import start_store
+from search.trials.checkpoints import CheckpointStore, start_store
 from search.trials.failures import FIRST_TRIALS, FirstFailures, failed_as_before, in_full, in_one_line
 from search.trials.job import Job, trial_spec
 from search.trials.outcome import Outcome, SlotTime
@@ -192,10 +192,10 @@ class _BetweenSteps(tune.Callback):
     def __init__(self, run: TrialRun) -> None:
         self.run = run
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
         self.run.between_steps()
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: object) -> None:
         self.run.slot_time.count_to_end()
         forget_statistics(trial)
 
@@ -206,7 +206,7 @@ class _WhenToStop(tune.Stopper):
     def __init__(self, run: TrialRun) -> None:
         self.run = run
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
         return False
 
     def stop_all(self) -> bool:
@@ -223,7 +223,7 @@ def _list_failed(trials: Sequence[TrialRecord]) -> str:
     return ", ".join(named)
 
 
-def _worker(splits: Splits, store: Any, slot: Slot) -> Any:
+def _worker(splits: Splits, store: ActorProxy[CheckpointStore], slot: Slot) -> type[tune.Trainable]:
     """Returns the trainable with its dataset, which Ray stores once. No worker receives the test images."""
     arrays = {
         "train_x": splits.train.x,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -15,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.study.sampling.sampler import Problem
 from search.study.seeds import entropy
-from spaces.space import Params, Space
+from spaces.space import Params, Space, Value
 
 
 def draws_from(
@@ -37,7 +36,7 @@ def random_draws(problem: Problem, number: int, *, purpose: int) -> Iterator[Par
     return draws_from(problem.space, RandomSampler(seed=entropy(problem.seed, number, purpose=purpose)))
 
 
-def suggest_value(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+def suggest_value(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Value | None:
     """Returns a value of a distribution, suggested by a trial's sampler."""
     match distribution:
         case CategoricalDistribution(choices=choices):
