@@ -113,4 +113,4 @@ def test_neither_tables_nor_figures_nor_reports_compare_them(task, tmp_path, cap
         plots.compare(everything)
     assert read_run(tmp_path / "other").goal in run_page(read_run(tmp_path / "other")).partition("</header>")[0]
     assert report.main(["run=[a,b,other]", f"runs_dir={tmp_path}"]) == 0
-    assert "they stand in 2 groups" in (tmp_path / "report-a-b-other.html").read_text(encoding="utf-8")
+    assert "they are in 2 groups" in (tmp_path / "report-a-b-other.html").read_text(encoding="utf-8")

@@ -148,7 +148,7 @@ def test_a_run_that_was_killed_before_its_first_trial_and_renamed_goes_on(tmp_pa
     folder = _renamed(plan.folder.path)
     again = planned(tmp_path, folder.name)
     with again.folder.locked():
-        assert again.open_study(SPLITS).trials == []
+        assert open_study(again, SPLITS).trials == []
 
 
 def test_a_confirmation_that_was_copied_into_another_run_is_refused(tmp_path):

@@ -161,7 +161,7 @@ class TestOtherCommands:
         assert find_base("a", find("tiny10k"), "random", there).name == "a/2"
         line = [f"runs_dir={there}", "data=made", "run=a", "base=a/0", "vary=dropout", "values=[0]"]
         assert ablate.main(line) == 2
-        assert "there is a run of that name that is no ablation" in capsys.readouterr().err
+        assert "the run of that name is not an ablation" in capsys.readouterr().err
 
     @pytest.mark.parametrize("place", [URL, f"{URL}/a", "a", f"{URL}/a/leaderboard.parquet"])
     def test_a_warm_start_takes_its_best(self, there, place):

@@ -17,6 +17,7 @@ from search.planning.keys import RunKeys, to_dict
 from search.planning.plan import Plan
 from search.planning.resume import SESSION_KEYS, resume_command
 from search.runs.folder import RunFolder
+from search.session.study import open_study as open_run
 from search.study.journal_file import cut_torn_line
 from search.study.pruning.asha import Asha
 from tests.search.command import ROOT
@@ -159,7 +160,7 @@ class TestWhatIsRefused:
         write(tmp_path / "a", files)
         plan = Plan.of(parse(line(tmp_path)))
         with plan.folder.locked():
-            study = plan.open_study(load_made())
+            study = open_run(plan, load_made())
         assert isinstance(study.pruner, Asha)
         assert study.pruner.rungs[1] == [0.5, 0.6, 0.7]
 

@@ -239,8 +239,8 @@ def test_the_preview_s_space_fits(tmp_path):
 
 def test_the_doctor_s_findings_are_lines_without_ends_of_ours(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    listing = doctor._Told()
-    listing.tell([Finding(Severity.broken, "[red]node[/red]", "/" + "[b]/" * 40, "`ray stop` there :smile:")])
+    finding = Finding(Severity.broken, "[red]node[/red]", "/" + "[b]/" * 40, "`ray stop` there :smile:")
+    doctor._print([finding], Terminal(), Counter())
     path = "/" + "[b]/" * 40
     assert capsys.readouterr().out == f"broken  [red]node[/red]  {path}: `ray stop` there :smile:\n"
 
