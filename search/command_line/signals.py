@@ -39,7 +39,7 @@ class Stop:
     """An event of the caller's: setting it, in any thread, ends the session in order."""
     owns_process: bool = True
     """Whether this process is a command of ours, which may be ended. A library's caller keeps running."""
-    go_on: str = ""
+    resume_with: str = ""
     """The command that resumes the session."""
     waits_for_ray: bool = False
     """Whether the session's thread is inside Ray, and must be interrupted when Ray is lost."""

@@ -38,10 +38,10 @@ def check_reports(plan: Plan, splits: Splits) -> None:
     drawn = survey(plan.space, plan.budget, plan.config.seed, num_draws=100).feasible
     for candidate in [*plan.references().values(), *drawn]:
         size = min(candidate.recipe.batch_size, num_examples)
-        if asked > num_examples // size:
+        if asked > (num_batches := num_examples // size):
             raise ValueError(
-                f"reports_per_epoch={asked}: an epoch of {splits.name} has only {num_examples // size} batches "
-                f"of {size} examples"
+                f"reports_per_epoch={asked}: an epoch of {splits.name} has only {num_batches} "
+                f"{'batch' if num_batches == 1 else 'batches'} of {count(size, 'example')}"
             )
 
 

@@ -26,7 +26,7 @@ def ablate_run(config: AblateConfig, stop: Stop | None = None) -> Ending:
     base = find_base(keys.base, plan.task, config.run.weights.value, config.run.runs_dir)
     ablation = Ablation.of(plan, base, _values(keys, config.run.task, base.params), keys.seeds)
     command = ablate_command(config.run)
-    with open_session(plan, open_study=ablation.open_study, go_on=command, stop=stop) as session:
+    with open_session(plan, open_study=ablation.open_study, resume_with=command, stop=stop) as session:
         job = ablation.job(session.splits)
         session.terminal.say(
             ("ablation", "bold"),

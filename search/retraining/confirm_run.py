@@ -21,7 +21,7 @@ from search.study.study import Study
 
 def confirm_run(config: RunConfig, stop: Stop | None = None) -> Ending:
     """Confirms the finalists of an earlier run, in a session of its own."""
-    with open_session(Plan.of(config), go_on=confirm_command(config), stop=stop) as session:
+    with open_session(Plan.of(config), resume_with=confirm_command(config), stop=stop) as session:
         if left := _num_left(session):
             session.terminal.say(
                 f"NOTICE: the search has not finished: {count(left, 'trial')} left, perhaps with better candidates.",

@@ -36,11 +36,11 @@ class Ending:
     """How a session ended."""
 
     stopped_by: str | None = None
-    """What ended it early, such as Ctrl-C or time_budget_seconds."""
+    """The reason why it ended early, such as Ctrl-C or time_budget_seconds."""
     failure: str | None = None
-    """What went wrong."""
+    """The failure, in words."""
     exit_code: int = 0
-    """The exit code of a command that ends so."""
+    """The exit code of a command that ends in this way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +104,14 @@ def open_session(
     plan: Plan,
     *,
     open_study: Callable[[Plan, Splits], Study] = open_study,
-    go_on: str | None = None,
+    resume_with: str | None = None,
     stop: Stop | None = None,
 ) -> Iterator[Session]:
     """Opens data, lock, study and cluster of a run.
 
-    `go_on` is the command that resumes an interrupted session, by default the search's. `stop` is the Stop to use, by
-    default a command's own. Raises ValueError for a user's mistake; a ValueError within the session is an internal
-    error, which is raised as a RuntimeError.
+    `resume_with` is the command that resumes an interrupted session, by default the search's. `stop` is the Stop to
+    use, by default a command's own. Raises ValueError for a user's mistake. A ValueError within the session is an
+    internal error, which is raised as a RuntimeError.
     """
     from search.cluster.connection import Cluster
     from search.planning.preview import check_reports
@@ -127,9 +127,9 @@ def open_session(
         check_reports(plan, splits)
         with plan.folder.locked(), stop_signals(stop) as stop:
             study = open_study(plan, splits)
-            stop.go_on = go_on or resume_command(config)
+            stop.resume_with = resume_with or resume_command(config)
             with (
-                _says_how_to_resume(stop.go_on),
+                _resume_hint(stop.resume_with),
                 mirrored(config.runs_dir, plan.folder, stop, warn) as mirror,
                 Cluster(config) as cluster,
             ):
@@ -189,7 +189,7 @@ def _restored_environment() -> Iterator[None]:
 
 
 @contextmanager
-def _says_how_to_resume(command: str) -> Iterator[None]:
+def _resume_hint(command: str) -> Iterator[None]:
     """Adds the command that resumes the run to the errors that interrupt it."""
     kept = f"The journal is kept. Resume with: {command}"
     try:

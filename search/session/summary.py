@@ -78,7 +78,7 @@ def print_summary(
             style="bold yellow",
         )
     if outcome.ended_early:
-        terminal.say(f"The search ended before its {plan.num_trials} trials: {outcome.ended_early}.")
+        terminal.say(f"The search ended before its {count(plan.num_trials, 'trial')}: {outcome.ended_early}.")
     if outcome.failure:
         terminal.say(
             "Stopped: all trials so far failed in the same way, so the next ones would too. The last error:",

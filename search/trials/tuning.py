@@ -58,7 +58,7 @@ def run_trials(job: Job, splits: Splits, study: Study, slots: Slots, terminal: T
 
 def _exit(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
     """Ends the process in order while its main thread hangs in a call to a Ray that is lost."""
-    message = f"Stopped by {stop.name}. The journal is kept. Resume with: {stop.go_on}"
+    message = f"Stopped by {stop.name}. The journal is kept. Resume with: {stop.resume_with}"
     try:
         with suppress(StorageError):
             job.write_tables(study, False)
