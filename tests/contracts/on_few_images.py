@@ -1,4 +1,4 @@
-"""python -m tests.contracts.on_few_images key=value ...: search.run, where whatever stands in is only a few images.
+"""python -m tests.contracts.on_few_images key=value ...: runs search.run on a few images of the made data.
 
 All else is the task's own: its scale, space, budget and references. A scale's numbers are upper limits, so the command
 line is the same with few images; on all of them some tasks take an hour.
@@ -19,11 +19,11 @@ from search.run import main
 
 NUM_TRAIN, NUM_OTHERS, NUM_PAGES = 64, 20, 3
 PAGE_SIDE = 140
-"""Of what is cut out of pages: a training patch fits in."""
+"""The side of the parts that are cut out of pages; a training patch fits in one."""
 
 
 def few(splits: Splits) -> Splits:
-    """A few images of each split, of each label some; pages are cut."""
+    """Returns a few images of each split, some of each label; pages are cut."""
     if isinstance(splits.train.x, list):
         pages = {name: _cut(getattr(splits, name)) for name in ("train", "val", "test")}
         return replace(splits, **pages)
@@ -43,7 +43,7 @@ def shrunk(dataset: Dataset) -> Dataset:
 
 
 def shrink_all() -> None:
-    """Gives each task a smaller stand-in, in this process."""
+    """Makes less data for each task, in this process."""
     max_digit.load_made = _in_small_numbers(max_digit.load_made)  # it draws tens of thousands, for minutes
     for name in tasks.names():
         task = tasks.find(name)

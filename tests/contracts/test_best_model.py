@@ -1,4 +1,4 @@
-"""models/best.pt holds the network of the leaderboard's first row, however a run came to it."""
+"""models/best.pt holds the network of the leaderboard's first row, by whichever command it was written."""
 
 from pathlib import Path
 
@@ -21,12 +21,12 @@ KINDS = {
     "that run is extended, and its best changes": ("run=known", "num_trials=2", "references=true"),
     "warm start from a table": ("run=table", "warm_start={runs_dir}/reference/leaderboard.parquet", *ALONE),
 }
-"""By kind, in this order: each goes on from those before it."""
+"""The commands by kind. They run in this order, each after those before it."""
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory, cluster) -> tuple[Path, dict[str, tuple[bool, str]]]:
-    """The runs_dir; and by kind whether the contract held after the command, and what it printed."""
+    """Returns the runs_dir, and by kind whether the contract held after the command and what it printed."""
     runs_dir, found = tmp_path_factory.mktemp("runs"), {}
     for kind, arguments in KINDS.items():
         code, output = run(runs_dir, cluster, *SMALL, *(each.format(runs_dir=runs_dir) for each in arguments))

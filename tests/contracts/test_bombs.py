@@ -1,4 +1,4 @@
-"""A file of a few bytes that stands for gigabytes, or holds itself, is refused by every reader in bounded memory."""
+"""Every reader refuses, in bounded memory, a small file that unpacks to gigabytes or contains itself."""
 
 import gzip
 import pickle
@@ -33,7 +33,7 @@ HUGE = 600 * 2**20
 
 
 def npy(shape: tuple[int, ...], content: bytes = b"") -> bytes:
-    """An .npy file whose header promises a shape."""
+    """Returns an .npy file whose header claims a shape."""
     header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}".encode()
     header = header.ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content
@@ -113,7 +113,7 @@ CONFIGS = {
 }
 
 Bomb = tuple[str, Callable[[Path], object], str, str]
-"""The file's name, what writes it, the reader, and a part of what is said."""
+"""By name: the file, the function that writes it, its reader, and a part of the message."""
 BOMBS: dict[str, Bomb] = {
     "own npz": ("x.npz", huge_npz, "own_images", "would unpack to"),
     "own npz, by its header": ("x.npz", promising, "own_images", "0 bytes follow"),
@@ -136,7 +136,7 @@ BOMBS: dict[str, Bomb] = {
         f"{name} ({reader})": ("config.yaml", lambda p, text=text: p.write_text(text), reader, "config.yaml: ")
         for name, text in CONFIGS.items()
         for reader in ("config", "config_of_report")
-        if name != "number" or reader == "config"  # which alone looks at it
+        if name != "number" or reader == "config"  # the only reader that checks it
     },
 }  # fmt: skip
 
@@ -164,7 +164,7 @@ def samples(path: Path) -> object:
 
 
 def answers(path: Path) -> object:
-    """Damaged ones count as none."""
+    """Reads answers; damaged ones count as missing."""
     if read_answers(path) is None:
         raise ValueError(f"{path}: none")
     return None
@@ -187,7 +187,7 @@ def config_of_report(path: Path) -> object:
 
 
 def read(path: Path) -> object:
-    """By the reader that the file's folder is named by."""
+    """Reads the file with the reader that its folder is named after."""
     return globals()[path.parent.name.partition("-")[0]](path)
 
 

@@ -32,7 +32,7 @@ def task(request) -> tasks.Task:
 
 
 def images(goal: Goal, num: int, seed: int) -> Split:
-    """A few small images, with labels or with images to be restored."""
+    """Returns a few small images, with labels or with images to restore."""
     x = np.random.default_rng(seed).integers(0, 256, (num, 4, 4), dtype=np.uint8)
     return Split(x, x if isinstance(goal, Restore) else np.arange(num) % 2)
 
@@ -47,7 +47,7 @@ def plan_of(task: tasks.Task, folder: Path, run: str, *arguments: str) -> Plan:
 
 
 def changed_goals(goal: Goal) -> list[Goal]:
-    """The goal with each of its settings changed, and goals of other kinds."""
+    """Returns the goal with each of its settings changed, and goals of other kinds."""
     settings = [field.name for field in dataclasses.fields(goal)]  # type: ignore[arg-type]
     changed = [dataclasses.replace(goal, **{name: getattr(goal, name) * 2}) for name in settings]  # type: ignore[type-var]
     return changed + [
@@ -56,7 +56,7 @@ def changed_goals(goal: Goal) -> list[Goal]:
 
 
 def others(task: tasks.Task, folder: Path) -> dict[str, Change]:
-    """Runs that differ from the task's own in one thing each."""
+    """Returns runs that each differ from the task's own run in one condition."""
     splits = splits_of(task)
 
     def same(run: str, *arguments: str) -> Plan:
@@ -77,7 +77,7 @@ def others(task: tasks.Task, folder: Path) -> dict[str, Change]:
 
 
 def write(plan: Plan, splits: Splits) -> None:
-    """The run's journal and tables, with one completed trial."""
+    """Writes the run's journal and tables, with one completed trial."""
     with plan.folder.locked():
         study = open_study(plan, splits)
         trial = study.suggest()
@@ -98,7 +98,7 @@ def test_runs_that_differ_in_what_a_score_means_are_never_compared(task, tmp_pat
 
 
 def test_neither_tables_nor_figures_nor_reports_compare_them(task, tmp_path, capsys):
-    """As a user would, of a run like it and of one with another goal."""
+    """Compares, as a user would, with an equal run and with one that has another goal."""
     goal = changed_goals(task.goal)[0]
     for plan in (plan_of(task, tmp_path, "a"), plan_of(task, tmp_path, "b", "seed=1")):
         write(plan, splits_of(task))

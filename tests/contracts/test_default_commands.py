@@ -22,7 +22,7 @@ from tests.waiting import HANG_SECONDS
 pytestmark = pytest.mark.tasks
 
 SEEDS = 3
-"""Trainings of each finalist, by default."""
+"""The default number of trainings of each finalist."""
 NUM_TRIALS = 2
 NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 
@@ -44,7 +44,7 @@ def test_on_all_that_stands_in(task: str, tmp_path: Path):
 
 
 def run(module: str, task: str, folder: Path, address: str) -> None:
-    """The command without network and without files; `address` and the folders are no part of what it does."""
+    """Runs the command without network and without files. `address` and the folders do not change its work."""
     command = [sys.executable, "-m", module, f"task={task}", "data=made", f"num_trials={NUM_TRIALS}", address]
     homes = {"FRUGAL_DATA_DIR": str(folder / "data"), "TORCH_HOME": str(folder / "torch")}
     done = subprocess.run(
@@ -61,7 +61,7 @@ def run(module: str, task: str, folder: Path, address: str) -> None:
 
 
 def check(name: str, folder: Path) -> None:
-    """Each trial has its end, each finalist its trainings, scored on test, and there are a report and models."""
+    """Checks that all trials ended, that finalists were retrained and tested, and that a report and models exist."""
     runs = folder / "runs"
     board = results.load(name, runs)
     drawn = board[board["reference"].isna()]

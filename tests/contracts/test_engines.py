@@ -22,7 +22,7 @@ def is_private(name: str) -> bool:
 
 
 def defined(tree: ast.AST) -> Iterator[str]:
-    """Names that the code itself gives to functions, classes, variables and attributes."""
+    """Yields the names that the code gives to functions, classes, variables and attributes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -31,7 +31,7 @@ def defined(tree: ast.AST) -> Iterator[str]:
 
 
 def used(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Private names that are read as attributes, or imported, and their lines."""
+    """Yields the private names that are read as attributes or imported, with their lines."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             names = [node.attr]
@@ -45,7 +45,7 @@ def used(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def foreign(trees: dict[str, ast.AST]) -> list[str]:
-    """Private names that no file of these defines, in files that are none of an engine's places."""
+    """Lists private names that none of these files defines, outside the files that wrap an engine."""
     own = {name for tree in trees.values() for name in defined(tree)} | PUBLIC
     return [
         f"{path}:{line}: {name}"

@@ -1,4 +1,4 @@
-"""Checks every kind of layer, goal and sampler: a new one that leaves something out fails here, by its name."""
+"""Checks every kind of layer, goal and sampler: an incomplete new one fails here, by its name."""
 
 import dataclasses
 import json
@@ -63,9 +63,9 @@ EXAMPLES: dict[str, tuple[Layer, ...]] = {
     "Join": (Save("a"), Conv(4, 3), Join("a", "concat", projection=(Conv(2, 1),))),
     "Backbone": (Backbone("resnet18", weights="random"),),
 }
-"""For each kind, layers with one of it that take an image [3, SIDE, SIDE]."""
+"""Layers by kind: they include one of the kind, and take an image [3, SIDE, SIDE]."""
 VALUES = {"dropout": 0.5, "pooling": "average", "padding": "valid", "activation": "elu", "kernel": 5, "widths": [6]}
-"""For each choice of a layer, a value that no example has."""
+"""A value for each choice of a layer that no example has."""
 
 
 @pytest.fixture(params=list(Layer.kinds))
@@ -101,7 +101,7 @@ def test_a_kind_of_layer_that_is_local_takes_images_of_any_size(network: Network
 
 
 def test_every_choice_of_every_kind_of_layer_is_one_that_a_variant_makes(kind: type[Layer], network: Network):
-    """An Activation stands before the last layer, which a variant leaves alone."""
+    """Puts an Activation before the last layer, which a variant leaves alone."""
     assert set(kind.choices) <= FIELDS.keys(), "add the choice to FIELDS and a function in spaces/variants.py"
     candidate = Candidate(Network(network.input_shape, (*network.layers, Dropout(0.1))), Recipe())
     for name in kind.choices:
@@ -129,7 +129,7 @@ def test_the_random_networks_have_every_kind_of_layer_but_the_large_ones(kind: t
 
 @pytest.fixture
 def new_kind(monkeypatch: pytest.MonkeyPatch) -> type[Layer]:
-    """A kind of layer that nobody else knows."""
+    """Returns a kind of layer that nothing else knows."""
     monkeypatch.setattr(Layer, "kinds", dict(Layer.kinds))
 
     @dataclasses.dataclass(frozen=True)

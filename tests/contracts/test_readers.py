@@ -1,4 +1,4 @@
-"""Every reader of files, and the command line: whatever they are given, they give what they promise or a ValueError."""
+"""Every reader of files, and the command line, returns a valid result or raises ValueError, for any input."""
 
 import gzip
 import pickle
@@ -36,7 +36,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 @dataclass(frozen=True)
 class Reader:
-    """One that reads `name` in a folder: what makes a good file, how it is read, and whether the result is one."""
+    """A reader of `name` in a folder: how a good file is made and read, and how its result is checked."""
 
     name: str
     write: Callable[[Path], object]
@@ -65,7 +65,7 @@ DIGITS = ",".join(["label", *(f"pixel{place}" for place in range(784))]) + ("\n7
 
 
 def write_classes(folder: Path, image: Path) -> None:
-    """Six images of two classes; the one at `image` is to be damaged."""
+    """Writes six images of two classes; the one at `image` will be damaged."""
     for name in ("a/0.png", "a/1.png", "a/2.png", "b/0.png", "b/1.png", "b/2.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         Image.fromarray(IMAGE).save(folder / name)
@@ -171,7 +171,7 @@ def insert(draw: Draw, content: bytes) -> bytes:
 
 
 def rearrange_lines(draw: Draw, content: bytes) -> bytes:
-    """Some lines dropped, doubled or swapped."""
+    """Drops, doubles or swaps some lines."""
     lines = content.splitlines(keepends=True)
     places = list(range(len(lines)))
     for _ in range(draw(st.integers(1, 3))):
@@ -228,7 +228,7 @@ def test_a_damaged_one_is_read_or_refused_with_its_place_and_left_alone(reader: 
     except ValueError as error:
         place = path.parents[reader.name.count("/") == 2]  # of classes, the folder that holds them all
         assert str(place) in str(error)  # noqa: PT017 - either outcome is right
-        whole = content[: content.rfind(b"\n") + 1]  # a torn last line may be cut off before the rest is looked at
+        whole = content[: content.rfind(b"\n") + 1]  # a torn last line may be cut off before the rest is read
         assert path.read_bytes() in (content, whole)
 
 

@@ -1,4 +1,4 @@
-"""What every task must hold; a new file in search/tasks/ is found here by itself."""
+"""The contract of every task; a new file in search/tasks/ is found here automatically."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def task(request) -> tasks.Task:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> Path:
-    """Where made data may be kept, with the real MNIST if it is there: some are made from it."""
+    """Returns a folder for made data, with the real MNIST if it is available: some data are made from it."""
     folder = tmp_path_factory.mktemp("data")
     shared = Path(__file__).parents[3] / "shared" / "data" / "MNIST"
     if shared.is_dir():
@@ -51,7 +51,7 @@ def loaded() -> dict[str, Splits]:
 
 @pytest.fixture
 def splits(task, loaded, data_dir) -> Splits:
-    """The task's made stand-in data at laptop scale, made once."""
+    """Returns the task's made data at laptop scale, made once."""
     dataset = task.laptop.dataset or task.dataset
     if dataset.made is None:
         pytest.skip(f"{dataset.name} has no made stand-in data")
@@ -65,13 +65,13 @@ def candidates_of(task: tasks.Task) -> list[Candidate]:
 
 
 def small(candidates) -> list[Candidate]:
-    """Those that can be built in passing."""
+    """Returns the candidates that are quick to build."""
     return [c for c in candidates if c.network.num_params < 2_000_000]
 
 
 @pytest.fixture(scope="module")
 def seen():
-    """Each task's survey of random draws at laptop scale, made once."""
+    """Returns each task's survey of random draws at laptop scale, made once."""
     return {t.name: survey(t.space.pinned(t.laptop.fix), budget_of(t), seed=0) for t in TASKS}
 
 
@@ -125,7 +125,7 @@ def test_references_are_trained_or_skipped_with_their_cost(task, scale):
 
 def test_networks_take_its_images_and_answer_for_them(task, seen, splits):
     images, answer = splits.train.take(np.arange(2)), splits.num_classes if isinstance(task.goal, Classify) else None
-    if isinstance(images.x, list):  # parts of pages, of odd sizes, since whole ones take long
+    if isinstance(images.x, list):  # parts of pages, of odd sizes, since whole pages take long
         images = Split([page[:101, :131] for page in images.x], [page[:101, :131] for page in images.y])
     split = DeviceSplit.of(images.x, images.y, torch.device("cpu"))
     for candidate in [*small(candidates_of(task)), *seen[task.name].feasible[:10]]:
@@ -137,7 +137,7 @@ def test_networks_take_its_images_and_answer_for_them(task, seen, splits):
 
 
 def test_a_candidate_learns_from_its_images(task, seen, splits):
-    """Two epochs of few images: every report is finite, and the loss falls."""
+    """Trains two epochs of a few images: every report is finite, and the loss falls."""
     few = splits.limited(*([4, 2] if isinstance(splits.train.x, list) else [256, 64]))
     train, val = (DeviceSplit.of(split.x, split.y, torch.device("cpu")) for split in (few.train, few.val))
     drawn = [c for c in seen[task.name].feasible if c.network.num_macs < 1000 * len(splits.train.x[0].ravel())]

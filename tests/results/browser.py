@@ -1,4 +1,4 @@
-"""A headless Chromium that a test opens pages in, over DevTools' own protocol on two pipes: no package, no port."""
+"""A headless Chromium that tests open pages in. It speaks the DevTools protocol on two pipes: no package, no port."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_chromium() -> str | None:
 
 
 class Browser:
-    """One page. `problems` are console errors, exceptions and requests of anything that is not local."""
+    """One page. `problems` lists console errors, exceptions and requests of anything that is not local."""
 
     def __init__(self, write: int, read: int) -> None:
         self._to, self._from = os.fdopen(write, "wb", buffering=0), os.fdopen(read, "rb", buffering=0)
@@ -38,7 +38,7 @@ class Browser:
             self._ask(f"{domain}.enable")
 
     def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> float:
-        """Opens a file; gives the seconds until it is loaded and shown."""
+        """Opens a file and returns the seconds until it is loaded and shown."""
         self.size(width, height)
         self.prefer(dark=dark)
         self._loaded, start = False, time.monotonic()
@@ -58,7 +58,7 @@ class Browser:
         self._ask("Emulation.setEmulatedMedia", features=[feature])
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression, a promise's once it is there. Raises RuntimeError if it throws."""
+        """Returns the value of a JavaScript expression, and awaits a promise. Raises RuntimeError if it throws."""
         got = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in got:
             raise RuntimeError(f"{expression}: {got['exceptionDetails']}")
@@ -72,14 +72,14 @@ class Browser:
             time.sleep(0.05)
 
     def draw_all(self) -> None:
-        """Scrolls through the page until all figures that are not folded in are drawn."""
+        """Scrolls through the page until all figures that are not collapsed are drawn."""
         self.run("document.querySelectorAll('details').forEach(d => d.open = true)")
         for place in range(self.run("document.querySelectorAll('.plot').length")):
             self.run(f"document.querySelectorAll('.plot')[{place}].scrollIntoView({{behavior: 'instant'}})")
             self.wait_for(f"document.querySelectorAll('.plot')[{place}].querySelector('.main-svg') !== null")
 
     def screenshot(self, path: Path) -> None:
-        """The whole page as PNG."""
+        """Writes the whole page as PNG."""
         size = self._ask("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         got = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
@@ -129,14 +129,14 @@ class Browser:
 
 @contextmanager
 def opened(profile: Path) -> Iterator[Browser]:
-    """A browser whose profile lies in a folder; it ends with the block."""
+    """Starts a browser whose profile is in a folder, and ends it with the block."""
     chromium = find_chromium()
     assert chromium is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"]
     options += ["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
-    # The protocol's pipes are 3 and 4; a shell puts them there, whatever numbers ours have
+    # The protocol's pipes are 3 and 4; a shell moves ours to these numbers
     command = shlex.join([chromium, *options, f"--user-data-dir={profile}"])
     process = subprocess.Popen(
         ["bash", "-c", f"exec {command} 3<&{their_in} 4>&{their_out}"],

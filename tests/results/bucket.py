@@ -1,4 +1,4 @@
-"""An S3 server of a bucket on loopback, moto's, whose connection can be cut."""
+"""moto's S3 server on loopback, with one bucket and a connection that can be cut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URL = "s3://runs-of-tests/some/where"
 
 
 class Bucket:
-    """What it holds outlasts a cut."""
+    """A server whose content outlasts a cut."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -40,13 +40,13 @@ class Bucket:
         urlopen(Request(url, method=method, data=content, headers=headers)).close()
 
     def empty(self) -> None:
-        """Nothing in it but the bucket of `URL`."""
+        """Removes everything but the bucket of `URL`."""
         self.ask("POST", "/moto-api/reset-auth", b"inf")
         self.ask("POST", "/moto-api/reset")
         self.ask("PUT", "/runs-of-tests")
 
     def cut(self) -> None:
-        """From now on nobody listens."""
+        """Closes the port: from now on nothing listens."""
         assert self.server
         self.server.stop()
         self.server = None
@@ -60,17 +60,17 @@ class Bucket:
 
 @contextmanager
 def bucket() -> Iterator[Bucket]:
-    """The server with the bucket of `URL` in it, and the environment that finds it."""
+    """Starts the server with the bucket of `URL`, and sets the environment that finds it."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     served = Bucket()
     try:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in served.environment.items():
                 patch.setenv(name, value)
-            patch.setattr(bucket_module, "SILENT_SECONDS", HANG_SECONDS)  # on a busy machine it may take long to answer
-            served.empty()  # of what this process has served before
+            patch.setattr(bucket_module, "SILENT_SECONDS", HANG_SECONDS)  # a busy machine may take long to answer
+            served.empty()  # removes what this process has served before
             yield served
     finally:
         served.mend()
-        served.empty()  # what it was told to refuse outlasts it, in this process
+        served.empty()  # its refusals would last as long as this process
         served.cut()

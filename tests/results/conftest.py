@@ -1,4 +1,4 @@
-"""Trials and reports as a search would hand them to the tables, and a folder of runs made of them."""
+"""Trials and reports as a search passes them to the tables, and a folder of runs made of them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,7 +37,7 @@ def make_row(trial: int, status: str = "COMPLETE", score: float | None = 0.9, **
 
 @pytest.fixture
 def trial_row():
-    """Makes the row of one trial: trial_row(number, status, score, **columns)."""
+    """Returns the function that makes one trial's row: trial_row(number, status, score, **columns)."""
     return make_row
 
 
@@ -74,7 +74,7 @@ def reports() -> list[dict]:
 
 @pytest.fixture
 def runs(tmp_path, trials, reports):
-    """A folder of runs: one finished, and one that has only begun and has no table yet."""
+    """Writes a folder of runs: one finished, and one that has just started and has no table yet."""
     folder = tmp_path / "runs"
     run = folder / "tiny10k-1"
     run.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Ways to damage a run's files, each by a name, for tests that its report is made, or refused in words."""
+"""Named ways to damage a run's files, for tests that a report is made or refused with a message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAR = 2**62
 
 
 def damages(folder: Path) -> Iterator[tuple[str, Damage]]:
-    """Each way to damage each file of a run, with its name."""
+    """Yields each way to damage each file of a run, with its name."""
     for path in sorted(folder.iterdir()):
         yield from _as_bytes(path)
         if path.suffix == ".parquet":

@@ -1,4 +1,4 @@
-"""Runs at the ends of what a run can be: long names, many classes, many trials, one, and none that is finished."""
+"""Extreme runs: long names, many classes, many trials, one trial, and no finished trial."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ERROR = (
 
 
 def make_extremes(runs: Path) -> dict[str, Path]:
-    """Each in a folder of its own; by a name that says what is extreme."""
+    """Writes each run into its own folder. Returns the folders by a name for what is extreme."""
     return {
         "long": _with_classes(runs / ("long-" + "x" * 200), [f"{k} {LONG}" for k in range(10)]),
         "classes": _with_classes(runs / "classes", [f"class number {k}" for k in range(50)]),
@@ -48,12 +48,12 @@ def _with_classes(folder: Path, names: list[str]) -> Path:
 
 
 def _failed(folder: Path) -> Path:
-    """All of its trials failed, each with the same error."""
+    """Writes a run whose trials all failed with the same error."""
     return _of_rows(folder, [{"status": "FAILED", "score": None, "error": ERROR} for _ in range(3)])
 
 
 def _running(folder: Path) -> Path:
-    """Its first trials run, and none has reported."""
+    """Writes a run whose first trials are running, without a report."""
     return _of_rows(folder, [{"status": "RUNNING", "score": None} for _ in range(2)])
 
 

@@ -14,7 +14,7 @@ URL = "gs://runs-of-tests/some/where"
 
 
 class GoogleBucket:
-    """What it holds lies in a folder, and outlasts a cut."""
+    """A server whose content is in a folder and outlasts a cut."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class GoogleBucket:
         return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{self.port}"}
 
     def cut(self) -> None:
-        """From now on nobody listens."""
+        """Closes the port: from now on nothing listens."""
         assert self.server
         self.server.stop()
         self.server = None

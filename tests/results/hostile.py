@@ -1,4 +1,4 @@
-"""A run in which every text that its files hold is one that would be markup, script or a template, were it let."""
+"""A run whose every text would be markup, script or a template if it were not escaped."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ MARKS = "".join(
     )
 )
 HOSTILE = MARKS + "w" * 300
-"""Longer than 300 characters, without a place to break a line at."""
+"""A text of more than 300 characters without a possible line break."""
 FOLDER = "'\"><img src=x onerror=hit=1>{{7*7}}&lt;名"
 TAME = "x"
 KEPT = ("run", "status")
-"""Texts that the reader makes itself, or takes from a list of its own."""
+"""Columns whose texts the reader makes itself or checks against its own list."""
 
 
 def spoil(folder: Path, text: str, *, kept: tuple[str, ...] = KEPT) -> Path:
-    """The run's files, each text in them replaced by this one: tables, parameters' names, config.yaml, samples.npz."""
+    """Replaces each text in the run's files: tables, parameters' names, config.yaml and samples.npz."""
     for path in folder.glob("*.parquet"):
         pq.write_table(_spoilt_table(pq.read_table(path), text, kept), path)
     if (path := folder / "config.yaml").is_file():
         config = _spoilt_value(yaml.safe_load(path.read_text()), text)
-        config["objective"]["direction"] = "maximize"  # from a list of the reader's own, too
+        config["objective"]["direction"] = "maximize"  # the reader checks this against its own list
         path.write_text(yaml.safe_dump(config))
     if (path := folder / "samples.npz").is_file():
         with np.load(path) as file:

@@ -1,4 +1,4 @@
-"""A run's whole folder, drawn at random: as a search would leave it, of any size, and confirmed or not."""
+"""A run's whole folder, drawn at random as a search would leave it: of any size, confirmed or not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make_run(
     task: str = "tiny10k",
     **facts: Any,
 ) -> Path:
-    """The folder, made. Pooling by max is better, whatever the seed; further facts go into all rows."""
+    """Writes the folder and returns it. Max pooling is better for every seed; further facts go into all rows."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     own = {"run": folder.name, "task": task, **FACTS, "max_epochs": max_epochs, **facts}
@@ -78,7 +78,7 @@ def make_run(
 
 
 def write_predictions(folder: Path, own: dict[str, Any], trial: int, num_images: int = 200) -> None:
-    """Of the first finalist; image 7 is a 7, which all seeds take for a 1. With a picture of it."""
+    """Writes predictions of the first finalist. Image 7 is a 7 that all seeds take for a 1, and has a picture."""
     rows = [_prediction(own, trial, seed, index) for seed in range(3) for index in range(num_images)]
     tables.write(pa.Table.from_pylist(rows, schema=PREDICTIONS), folder / "predictions.parquet")
     np.savez_compressed(
@@ -93,7 +93,7 @@ def write_predictions(folder: Path, own: dict[str, Any], trial: int, num_images:
 
 
 def write_samples(folder: Path, *, side: int = 28) -> None:
-    """Of a network that makes images: two worst and two typical."""
+    """Writes the samples of a network that makes images: two worst and two typical."""
     rng = np.random.default_rng(1)
     images = {
         f"{what}_{k}": rng.integers(0, 256, (side, side), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What `results.load` makes of runs that were renamed, copied, damaged, or written by another version."""
+"""`results.load` of runs that were renamed, copied, damaged, or written by another version."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def two(made, tmp_path) -> Path:
-    """A folder of two runs."""
+    """Returns a folder of two runs."""
     shutil.copytree(made, tmp_path / "runs" / "a")
     make_run(tmp_path / "runs" / "b", num_trials=4)
     return tmp_path / "runs"

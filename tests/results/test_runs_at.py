@@ -1,4 +1,4 @@
-"""One rule says where runs lie, for the commands that write them and for what reads them."""
+"""One rule gives the folder of runs, for the commands that write them and for the code that reads them."""
 
 from pathlib import Path
 

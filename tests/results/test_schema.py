@@ -1,4 +1,4 @@
-"""The schemas say what DESIGN says, and a file of another version is refused by name."""
+"""The schemas agree with DESIGN, and a file of another version is refused by name."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs in a bucket: brought here as far as it has more, read from there, and what is said where there is none."""
+"""Runs in a bucket: newer files are fetched, tables are read in place, and a missing bucket is reported."""
 
 import io
 import subprocess
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def put(run: str, **files: bytes) -> None:
-    """A run's files in the bucket; __ stands for a slash, and a journal is j, a study's within it s__j."""
+    """Puts a run's files into the bucket. In a name, __ is a slash, j the journal, and s__j a study's journal."""
     for name, content in files.items():
         Remote(f"{URL}/{run}").send(real(name), io.BytesIO(content))
 
@@ -151,7 +151,7 @@ class TestBringing:
     def test_one_that_is_cut_short_is_begun_again(self, served):
         put("a", j=b"1\n", a=b"1", b=b"2", c=b"3")
         folder = working_folder(URL) / "a"
-        (folder / "b").mkdir(parents=True)  # in the way of a file
+        (folder / "b").mkdir(parents=True)  # blocks a file's path
         with pytest.raises(ValueError, match=r"s3://.*/a: .*Is a directory"):
             fetch_run(URL, "a")
         assert not (folder / "journal.log").exists()
@@ -170,7 +170,7 @@ class TestBringing:
 class TestReading:
     @pytest.fixture
     def there(self, served, runs) -> Path:
-        """The folder of runs whose tables are in the bucket."""
+        """Sends a folder of runs to the bucket, and returns it."""
         for path in runs.rglob("*.parquet"):
             with path.open("rb") as file:
                 Remote(URL).send(path.relative_to(runs).as_posix(), file)
@@ -217,7 +217,7 @@ class TestReading:
 class TestReports:
     @pytest.fixture
     def made(self, served, tmp_path) -> list[str]:
-        """The command line of two runs that are in the bucket."""
+        """Puts two runs into the bucket, and returns their command line."""
         for name in ("a", "b"):
             folder = make_run(tmp_path / "made" / name, confirmed=False)
             for path in folder.rglob("*.*"):
@@ -265,7 +265,7 @@ class TestNoAnswer:
             results.load("tiny10k", URL)
 
     def test_access_that_is_denied(self, served):
-        served.ask("POST", "/moto-api/reset-auth", b"0")  # from now on it looks at who asks
+        served.ask("POST", "/moto-api/reset-auth", b"0")  # from now on it checks credentials
         with pytest.raises(
             ValueError, match=r"access is denied: .*For s3://, credentials are read from AWS_ACCESS_KEY_ID"
         ):
@@ -273,7 +273,7 @@ class TestNoAnswer:
 
     @pytest.fixture
     def silent(self) -> Iterator[str]:
-        """A server that takes connections and says nothing."""
+        """Listens at an address that accepts connections and never answers."""
         import socket
 
         with socket.create_server(("127.0.0.1", 0)) as server:

@@ -1,4 +1,4 @@
-"""The laws of ranks and of the Pareto front, and tables that are never seen half written."""
+"""The rules of ranks and of the Pareto front, and tables that no reader sees half written."""
 
 import math
 import os
@@ -164,7 +164,7 @@ def test_a_failed_write_leaves_the_old_table_and_nothing_beside_it(tmp_path, mon
 
 
 def test_a_process_that_ends_right_after_reading_ends_well(runs):
-    """With pq.read_table every other one is aborted (apache/arrow#34314)."""
+    """With pq.read_table every other process aborts (apache/arrow#34314)."""
     program = "import sys; from results import tables; tables.read(sys.argv[1], 'leaderboard')"
     command = [sys.executable, "-c", program, str(runs / "tiny10k-1" / "leaderboard.parquet")]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]

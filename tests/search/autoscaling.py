@@ -1,4 +1,4 @@
-"""A cluster of one machine whose nodes come and go: Ray's own autoscaler with its provider of simulated nodes."""
+"""A cluster on one machine with changing nodes: Ray's autoscaler with its provider of simulated nodes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from tests.search.command import environment
 
 HEAD_ID = "fffffffffffffffffffffffffffffffffffffffffffffffffff00000"
 HEAD_TYPE = "ray.head.default"
-"""By these Ray's provider of simulated nodes knows their head."""
+"""Ray's provider of simulated nodes recognizes the head by its id and type."""
 
 
 @contextmanager
 def autoscaling_cluster(folder: Path, types: Mapping[str, Mapping[str, Any]], env: Mapping[str, str]) -> Iterator[str]:
-    """The address of a head without CPUs, beside which nodes of these types come as they are asked for."""
+    """Starts a head without CPUs, to which nodes of these types are added on demand. Yields its address."""
     port = free_port()
     head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
     workers = {name: {"node_config": {}, "min_workers": 0, **kind} for name, kind in types.items()}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(runs_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Without a confirmation and a report, unless the arguments ask for them."""
+    """Starts a search, without a confirmation and a report unless the arguments ask for them."""
     common = ["data=made", "address=local", f"runs_dir={runs_dir}", "confirm.top_k=0", "report=false"]
     return start_command("search.run", *common, *arguments)
 
@@ -26,7 +26,7 @@ def start_command(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def environment() -> dict[str, str]:
-    """Ours without Ray's: a Ray that happens to run on this machine must not be joined."""
+    """Returns the environment without Ray's variables: a Ray on this machine must not be joined."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
 
@@ -47,7 +47,7 @@ def _result(process: subprocess.Popen[str], timeout_seconds: float) -> tuple[int
 
 
 def timeless(table: pd.DataFrame) -> pd.DataFrame:
-    """A table without names and times, in a fixed order."""
+    """Returns a table without names and times, in a fixed order."""
     times = ["run", "train_seconds", "images_per_second", "started_at", "ended_at", "seconds"]
     keys = ["trial", "step"] if "step" in table else ["trial"]
     return table.drop(columns=times, errors="ignore").sort_values(keys, ignore_index=True)

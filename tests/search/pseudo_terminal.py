@@ -1,4 +1,4 @@
-"""A pseudo-terminal that a command runs on, as on a screen of so many columns."""
+"""A pseudo-terminal of a given width, on which a command runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 def run_on_terminal(
     command: Sequence[str], columns: int, *, folder: Path, environment: Mapping[str, str]
 ) -> tuple[int, list[str]]:
-    """Exit code, and the lines in the order in which they were shown, those too that were printed over later."""
+    """Returns the exit code, and all lines in the order shown, including those overwritten later."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     known = {name: text for name, text in environment.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
@@ -33,7 +33,7 @@ def run_on_terminal(
 
 
 def _read(terminal: int) -> bytes:
-    """What comes next; nothing once all processes on it have ended."""
+    """Returns the next output, or nothing once all its processes have ended."""
     try:
         return os.read(terminal, 65536)
     except OSError:

@@ -1,6 +1,6 @@
-"""A Ray of two CPUs in a process of its own, until its input ends; it prints its address.
+"""Runs a Ray of two CPUs in its own process until its input ends, and prints its address.
 
-Of its own, since a Ray that is started in a process leaves tokens there that others of that process then fail on.
+A Ray that is started in a process leaves tokens there, on which later ones in that process fail.
 """
 
 import sys

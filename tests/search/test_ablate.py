@@ -1,4 +1,4 @@
-"""Variants around a base: what is trained, what the table says, and what is refused."""
+"""Variants of a base: the trainings, the table, and the refusals."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Searches from Python: the command line's keys and errors, in any thread, twice in a process, and stopped in order."""
+"""Searches from Python have the command line's keys and errors, run in any thread, repeat, and stop in order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_importing_it_is_light():
 
 
 def test_it_takes_no_interrupts_from_another_command(tmp_path):
-    """A program of the user's whose package imports search keeps Ctrl-C."""
+    """A user's program that imports search keeps its own Ctrl-C."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "__init__.py").write_text("import search\n")
     (tmp_path / "mine" / "main.py").write_text("import signal; print(signal.getsignal(signal.SIGINT).__name__)\n")
@@ -168,7 +168,7 @@ def check_nothing_is_left(handlers: list, variables: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, handlers, address) -> api.Run:
-    """A search that was interrupted in the main thread, and resumed in another one."""
+    """Interrupts a search in the main thread, and resumes it in another."""
 
     folder = tmp_path_factory.mktemp("runs")
     variables = dict(os.environ)

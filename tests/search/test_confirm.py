@@ -1,4 +1,4 @@
-"""A run's finalists, trained again with Ray really running, and the test images read once."""
+"""A run's finalists, retrained in a real Ray, and the test images, read once."""
 
 import io
 import re
@@ -34,7 +34,7 @@ ARGUMENTS = ("run=a", "num_trials=4", "max_epochs=1", "train_examples=600", "con
 
 @pytest.fixture(scope="module")
 def confirmed(tmp_path_factory, cluster) -> tuple[Path, str]:
-    """The runs_dir of a search that confirmed its finalists, and what it printed."""
+    """Searches and confirms the finalists. Returns the runs_dir and the output."""
     runs_dir = tmp_path_factory.mktemp("runs")
     code, output = run(runs_dir, cluster, *ARGUMENTS, "report=true")
     assert code == 0, output
@@ -133,7 +133,7 @@ def test_more_seeds_are_added_and_nothing_is_trained_twice(confirmed, finalists,
     assert code == 0, output
     more = results.load("tiny10k", runs_dir, table="finalists")
     keys = ["trial", "seed"]
-    assert len(more) == len(finalists) + 2  # what is no longer asked for stays in the table
+    assert len(more) == len(finalists) + 2  # earlier trainings stay in the table
     both = more.merge(finalists, on=keys, suffixes=("", "_before"))
     assert len(both) == len(finalists)
     assert (both["test_score"] == both["test_score_before"]).all()

@@ -1,4 +1,4 @@
-"""The doctor: of each way in which a node can be broken it names node, cause and cure, and no other node."""
+"""The doctor names each broken node with the cause and the cure, and no other node."""
 
 import json
 import os
@@ -62,7 +62,7 @@ class Simulated:
 
 @contextmanager
 def simulated(*nodes: Mapping[str, Any]) -> Iterator[Simulated]:
-    """The first one is the head. In a folder of its own, so that no other Ray here is met; sockets need a short one."""
+    """Starts nodes, the head first, in a short-named temporary folder, so that no other Ray is found."""
     with tempfile.TemporaryDirectory(prefix="fd", ignore_cleanup_errors=True) as temp:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         command = [sys.executable, "-c", CLUSTER, json.dumps(nodes)]
@@ -74,7 +74,7 @@ def simulated(*nodes: Mapping[str, Any]) -> Iterator[Simulated]:
 
 
 def examined(cluster: Simulated, folder: Path, *arguments: str) -> tuple[int, list[tuple[str, str, str]], str]:
-    """The whole command, run in a folder: its exit code, its findings, and the last line.
+    """Runs the whole command in a folder. Returns its exit code, its findings and the last line.
 
     It finds programs in that folder too, ahead of the machine's.
     """
@@ -90,13 +90,13 @@ def examined(cluster: Simulated, folder: Path, *arguments: str) -> tuple[int, li
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds no project: a node's own code is found before the one that is installed."""
+    """Returns a folder without the project, so that a node's own code is found before the installed one."""
     return tmp_path_factory.mktemp("doctor")
 
 
 @pytest.fixture(scope="module")
 def images(folder: Path) -> str:
-    """Own images, too many for a small object store."""
+    """Writes images, too many for a small object store."""
     x = np.random.default_rng(0).integers(0, 255, (2_000, 256, 256), dtype=np.uint8)
     np.savez(folder / "images.npz", x=x, y=np.arange(len(x)) % 2)
     return f"data={folder}/images.npz"
@@ -104,7 +104,7 @@ def images(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def small_disk(folder: Path) -> Iterator[str | None]:
-    """A disk of 64 MB, where one can be mounted."""
+    """Mounts a disk of 64 MB, where that is possible."""
     place = folder / "small"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
@@ -116,12 +116,12 @@ def small_disk(folder: Path) -> Iterator[str | None]:
 
 @pytest.fixture(scope="module")
 def broken(folder: Path, small_disk: str | None) -> Iterator[Simulated]:
-    """Nodes that are each broken in a way of its own, beside a head that is not."""
+    """Starts nodes that are each broken in a different way, and a head that is not."""
     torch, code, seen = folder / "torch", folder / "code", folder / "seen"
     (torch / "torch-2.0.0.dist-info").mkdir(parents=True)
     (torch / "torch-2.0.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.0.0\n")
     (code / "search").mkdir(parents=True)
-    (code / "search" / "__init__.py").write_text("")  # also without the module that asks it
+    (code / "search" / "__init__.py").write_text("")  # also lacks the module that answers the doctor
     seen.mkdir()
     (seen / "nvidia-smi").write_text("#!/bin/sh\nfor gpu in $(seq 64); do echo GPU $gpu: made up; done\n")
     (seen / "nvidia-smi").chmod(0o755)
@@ -162,7 +162,7 @@ def test_each_node_that_is_really_broken_is_named_and_no_other(broken, folder, i
 @pytest.mark.ray
 @pytest.mark.nodes
 def test_a_node_that_is_silent_is_named_in_time(folder):
-    """What is said of the head, which on a busy machine may not answer in time either, is not looked at."""
+    """The head's findings do not count: on a busy machine it may not answer in time either."""
     with simulated({"node_name": "head", "num_cpus": 1}, {"node_name": "silent", "is_silent": True}) as cluster:
         code, findings, _ = examined(cluster, folder, "data=made", "answer_seconds=5")
     [(severity, text)] = [(severity, text) for severity, node, text in findings if node == "silent"]
@@ -182,7 +182,7 @@ def healthy() -> Iterator[Simulated]:
 @pytest.mark.ray
 def test_a_cluster_that_is_fit_is_told_so_beside_its_file(healthy, folder):
     (folder / "machines.yaml").write_text(MACHINES)
-    for tool in ("ssh", "rsync"):  # which the doctor looks for, and does not start
+    for tool in ("ssh", "rsync"):  # the doctor looks for them, but does not start them
         (folder / tool).write_text("#!/bin/sh\nexit 1\n")
         (folder / tool).chmod(0o755)
     code, findings, _ = examined(healthy, folder, "machines.yaml", "data=made", "runs_dir=runs")

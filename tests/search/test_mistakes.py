@@ -1,4 +1,4 @@
-"""Bad input: each mistake is told in one line that says what was wrong, where, and what would be right."""
+"""Bad input: one line says what was wrong, where, and what would be right."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Spoil = Callable[[bytes], bytes | None]
 
 @pytest.fixture
 def message_of(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[..., str]:
-    """What a command says of a mistake: a line, with exit code 2."""
+    """Returns a function that runs a command, checks for exit code 2, and returns the one-line message."""
 
     def say(main: Main, *arguments: str) -> str:
         assert main([*arguments, *([nowhere] if main is run.main else [])]) == 2
@@ -89,7 +89,7 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def of_optuna(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The journal of a study that knows nothing of Frugal, with a trial."""
+    """Returns the journal of a study with a trial that is not Frugal's."""
     path = tmp_path_factory.mktemp("optuna") / "journal.log"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
     optuna.create_study(storage=storage, study_name="other").add_trial(optuna.trial.create_trial(value=1.0))
@@ -122,7 +122,7 @@ JOURNALS: dict[str, tuple[Spoil, list[str]]] = {
 
 
 def refusal(message_of, tmp_path: Path, files: dict[str, bytes], name: str, content: bytes | None) -> str:
-    """What is said of a run in which one file has another content, or is a folder; nothing in it has changed."""
+    """Returns the message for a run with one file replaced, and checks that the run is unchanged."""
     folder = tmp_path / "a"
     others = {path: good for path, good in files.items() if path != name}
     spoilt = others | ({f"{name}/file": b""} if content is None else {name: content})

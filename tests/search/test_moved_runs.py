@@ -1,4 +1,4 @@
-"""Runs and data that were renamed, copied or moved: a run goes by its folder's name, data by their fingerprint."""
+"""Runs and data that were renamed, copied or moved. A folder's name identifies a run, a fingerprint data."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.search.unfinished import cut_short, line
 
 SPLITS = load_made()
 NO_RAY = "no Ray cluster answers there"
-"""What a command says at `nowhere` if there was nothing to refuse before."""
+"""The message of a command at `nowhere` that has passed all earlier checks."""
 
 
 def completed(runs_dir: Path, run: str, *arguments: str) -> Path:
-    """The folder of a run of three completed trials."""
+    """Writes a run of three completed trials, and returns its folder."""
     plan = planned(runs_dir, run, *arguments)
     with plan.folder.locked():
         study = open_study(plan, SPLITS)
@@ -109,7 +109,7 @@ class TestARunThatMoved:
 
 
 def begin_confirmation(plan: Plan) -> int:
-    """How many trainings the confirmation of a run has, one of them made here if there is none."""
+    """Returns the number of trainings in the run's confirmation, after adding one if there is none."""
     with plan.folder.locked():
         known = finalists_of(open_study(plan, SPLITS))
     confirmation = Confirmation(plan, SPLITS, known, 1, 1)
@@ -122,7 +122,7 @@ def begin_confirmation(plan: Plan) -> int:
 
 
 def open_ablation(runs_dir: Path, base: str) -> list[str]:
-    """The trainings that an ablation of a run has begun, or else begins."""
+    """Opens an ablation of a run, starts missing trainings, and returns all of them."""
     keys = ["run=ablation", f"runs_dir={runs_dir}", "data=made", "max_epochs=1", f"base={base}", "vary=activation"]
     asked = ablate.parse([*keys, "values=[relu]"])
     plan = dataclasses.replace(Plan.of(asked.run), more={"ablation": dataclasses.asdict(asked.keys)})
@@ -144,7 +144,7 @@ def test_a_run_that_was_killed_before_its_first_trial_and_renamed_goes_on(tmp_pa
     with plan.folder.locked():
         open_study(plan, SPLITS)
     journal = plan.folder.journal
-    journal.write_bytes(journal.read_bytes().partition(b"\n")[0] + b"\n")  # without what identifies it
+    journal.write_bytes(journal.read_bytes().partition(b"\n")[0] + b"\n")  # without the record that identifies it
     folder = _renamed(plan.folder.path)
     again = planned(tmp_path, folder.name)
     with again.folder.locked():
@@ -176,7 +176,7 @@ def test_one_damaged_run_of_a_folder_is_named_and_the_others_are_warm_started_fr
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    """A user's own images: of two classes, 20 of each."""
+    """Writes a user's images: two classes of 20."""
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (tmp_path / "photos" / name).mkdir(parents=True)

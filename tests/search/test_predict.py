@@ -16,7 +16,7 @@ from trainables.model import load_model
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The current folder, where outputs go by default."""
+    """Returns the current folder, where outputs go by default."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

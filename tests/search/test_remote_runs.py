@@ -1,4 +1,4 @@
-"""Whole commands on runs in a bucket: cut off, killed, and gone on with on a machine that has nothing of the run."""
+"""Whole commands on runs in a bucket: cut off, killed, and resumed on a machine that has no files of the run."""
 
 import shlex
 import subprocess
@@ -41,7 +41,7 @@ from search.runs import mirror
 mirror.ROUND_SECONDS, bucket.SILENT_SECONDS = 0.3, {HANG_SECONDS}
 sys.exit(run.main())
 """
-"""The search's command, whose mirror is quicker, so that much happens in a short run."""
+"""The search command with a faster mirror, so that much happens in a short run."""
 
 
 @pytest.fixture
@@ -122,11 +122,11 @@ def num_records(journal: bytes | None) -> int:
 
 
 class TestOtherCommands:
-    """What they find of a run in a bucket, on a machine that has nothing of it; what they train is tested elsewhere."""
+    """Commands find a run in a bucket on a machine that has no files of it; other tests cover their training."""
 
     @pytest.fixture
     def there(self, served, tmp_path, monkeypatch) -> str:
-        """The bucket's folder of runs, in which there is a run `a` of three completed trials."""
+        """Sends a run `a` of three completed trials to the bucket. Returns the URL of the folder of runs."""
         monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
         plan = Plan.of(parse(["run=a", f"runs_dir={tmp_path}", "data=made", "max_epochs=3", "references=false"]))
         with plan.folder.locked():
@@ -182,7 +182,7 @@ class TestOtherCommands:
         (tmp_path / "images").mkdir()
         line = [f"model={there}/a/models/best.pt", f"input={tmp_path / 'images'}"]
         assert predict.main(line) == 2
-        assert "best.pt" in capsys.readouterr().err  # it is none, but it was found
+        assert "best.pt" in capsys.readouterr().err  # it is not a model, but it was found
         assert predict.main([f"model={there}/a/models/none.pt", f"input={tmp_path / 'images'}"]) == 2
         assert f"{there}/a/models/none.pt: there is no such file" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""A trial trained again from its record: the same bits, or what is not the same and why."""
+"""A trial is retrained from its record: the same bits result, or the difference is reported with its reason."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ Change = Callable[[Report], Report]
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in a worker."""
+    """Computes with one thread, as a worker does."""
     threads = torch.get_num_threads()
     prepare_process()
     yield
@@ -45,7 +45,7 @@ def record(
     splits: Splits | None = None,
     ending: tuple[Status, str | None] | None = None,
 ) -> None:
-    """A run `a` with one trial, trained without Ray; `change` is made to each report before it is recorded."""
+    """Records a run `a` with one trial, trained without Ray. `change` is applied to each report first."""
     plan = Plan.of(parse(line(runs_dir, f"max_epochs={EPOCHS}", "grace_epochs=3", "train_examples=300", "seed=1")))
     splits = splits or load_made().limited(300)
     train, val = (DeviceSplit.of(split.x, split.y, CPU) for split in (splits.train, splits.val))

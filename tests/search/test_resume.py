@@ -1,4 +1,4 @@
-"""A run goes on as it was begun: what it takes over, what it refuses, and what a killed process may leave behind."""
+"""A run resumes with its original settings: what is kept, what is refused, and what a killed process leaves."""
 
 import shlex
 import subprocess
@@ -86,7 +86,7 @@ class TestWhatIsTakenOver:
         try:
             config = parse([f"run={run}", f"runs_dir={runs_dir}"])
         except ValueError:
-            return  # no name of a run
+            return  # not a valid name of a run
         words = shlex.split(resume_command(config))
         assert words[1:3] == ["-m", "search.run"]
         again = parse(words[3:])

@@ -1,4 +1,4 @@
-"""The whole command, with Ray really running: tables, terminal, model, resume."""
+"""The whole command in a real Ray: tables, terminal, model, resume."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ NUM_TRIALS, MAX_EPOCHS = 8, 3
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, cluster) -> tuple[Path, str]:
-    """A finished run's runs_dir, and what the command printed."""
+    """Runs a search. Returns its runs_dir and the command's output."""
     runs_dir = tmp_path_factory.mktemp("runs")
     code, output = run(runs_dir, cluster, f"num_trials={NUM_TRIALS}", f"max_epochs={MAX_EPOCHS}", "run=first")
     assert code == 0, output
@@ -67,7 +67,7 @@ def test_curves_have_a_row_for_each_report(finished, leaderboard):
 
 
 def test_two_slots_train_side_by_side(leaderboard):
-    """With a searcher of one's own, stock Tune may keep one trial pending at a time."""
+    """With a custom searcher, stock Tune may keep only one trial pending at a time."""
     if (os.cpu_count() or 1) < 2:
         pytest.skip("one core, one slot")
     rows = leaderboard.sort_values("started_at")

@@ -1,4 +1,4 @@
-"""Whole searches of other tasks than tiny10k, and their winners applied: Ray really runs."""
+"""Whole searches of tasks other than tiny10k in a real Ray, and their winners applied."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_pages_are_restored_whole_at_their_own_sizes(folder, cluster):
-    """The documents that are drawn, cleaned by the winner, and the folder of PNGs that comes out."""
+    """Drawn documents are cleaned by the winner, which writes a folder of PNGs."""
     small = (
         "fix.family=stages",
         "fix.stages=1",
@@ -81,7 +81,7 @@ def test_noise_is_taken_off_and_further_metrics_are_in_the_tables(folder, cluste
 
 
 def test_ones_own_images_are_classified_by_their_folders_names(folder, cluster):
-    """As README shows it: the embedded digits as PNGs, in a folder a class."""
+    """The embedded digits are PNGs in a folder for each class, as README shows."""
     photos, names = folder / "photos", ["zero", "one"]
     x, y = load_made().train.x, load_made().train.y
     for label, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Frugal used from a folder of the user's, whose files are called like Frugal's packages."""
+"""Frugal runs in a user's folder whose files have the names of Frugal's packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USERS = "raise SystemExit('a file of the user was imported')\n"
 
 
 def at(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Python run in a folder, with the checkout behind it on sys.path, where an installation puts it too."""
+    """Runs Python in a folder, with the checkout after it on sys.path, as in an installation."""
     variables = environment() | {"PYTHONPATH": str(ROOT)}
     variables.pop(VARIABLE, None)
     return subprocess.run([sys.executable, *command], cwd=folder, env=variables, capture_output=True, text=True)
@@ -81,7 +81,7 @@ def test_a_module_of_the_users_that_was_imported_before_is_named(tmp_path):
 
 def test_an_installation_holds_the_packages_as_plain_files_with_all_that_they_read():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    assert settings["package-dir"] == {"": "."}  # else setuptools installs an import hook that comes last
+    assert settings["package-dir"] == {"": "."}  # otherwise setuptools installs an import hook that runs last
     found = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in ROOT.glob("s*/**/__init__.py")}
     assert found <= {*settings["packages"]}
     patterns = settings["package-data"]["results"]
@@ -112,7 +112,7 @@ def test_a_search_and_its_tables_from_a_folder_of_the_users(tmp_path, cluster):
 
 
 def _check_paths(folder: Path, output: str) -> None:
-    """All files and folders that are named can be opened from the folder."""
+    """Checks that all files and folders in the output can be opened from the folder."""
     named = re.findall(r"(?:frugal-runs|/)[\w./-]+\.(?:parquet|ipynb|pt|html)", output)
     assert {Path(name).name for name in named} == {"leaderboard.parquet", "finalists.parquet", "report.html"} | {
         *("best.pt", "analysis.ipynb")

@@ -57,7 +57,7 @@ def open_study(path: Path, **changes: Any) -> Study:
 
 
 def stored(path: Path) -> list[FrozenTrial]:
-    """The trials of a toy study's journal, as Optuna alone reads them."""
+    """Returns the trials of a toy study's journal, as Optuna alone reads them."""
     storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.load_study(study_name="toy", storage=storage).get_trials()
 
@@ -85,7 +85,7 @@ def report(step: int, score: float, *, finished: bool = False, **changes: Any) -
 
 
 def run(study: Study, num_trials: int, last: int = 9) -> None:
-    """Trains orphans and then `num_trials` of the toy space to their ends, one after the other."""
+    """Trains interrupted trials and then `num_trials` new ones to their ends, one after the other."""
     for orphan in study.running():
         train(study, orphan.number, last)
     for _ in range(num_trials):
@@ -93,7 +93,7 @@ def run(study: Study, num_trials: int, last: int = 9) -> None:
 
 
 def train(study: Study, number: int, last: int) -> None:
-    """All reports of a trial, also those that are known; larger networks are better, and longer training is."""
+    """Makes all reports of a trial, including known ones. Larger networks and longer training score higher."""
     size = study.trials[number].candidate.network.num_params / 1000
     for step in range(1, last + 1):
         if study.report(number, report(step, size + step / 100, finished=step == last)) != Status.RUNNING:
@@ -101,7 +101,7 @@ def train(study: Study, number: int, last: int) -> None:
 
 
 def picture(study: Study) -> list[tuple]:
-    """All of a study but its times."""
+    """Returns all of a study but its times."""
     reports = [[replace(r, seconds=0) for r in trial.reports] for trial in study.trials]
     return [
         (t.number, t.status, t.seed, t.candidate, t.params, t.rejected, t.stop_rung, t.error, reports[t.number])

@@ -1,4 +1,4 @@
-"""A run that was cut short, as its folder shows it; made without Ray."""
+"""The folder of an interrupted run, made without Ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.search.toy import report
 
 
 def cut_short(runs_dir: Path, *arguments: str, splits: Splits | None = None) -> Path:
-    """The folder of a run `a` of three trials that have begun; the last one, which goes on, has a checkpoint."""
+    """Writes a run `a` of three started trials; the last has a checkpoint. Returns its folder."""
     plan = Plan.of(parse(line(runs_dir, "max_epochs=3", *arguments)))
     with plan.folder.locked():
         study = open_study(plan, splits or load_made())
@@ -27,23 +27,23 @@ def cut_short(runs_dir: Path, *arguments: str, splits: Splits | None = None) -> 
 
 
 def line(runs_dir: Path, *arguments: str) -> list[str]:
-    """The command line that goes on with it."""
+    """Returns the command line that resumes it."""
     return [f"runs_dir={runs_dir}", "run=a", "data=made", *arguments]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a folder but the lock."""
+    """Returns the contents of all files of a folder but the lock."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
-    """The opposite of `contents`."""
+    """Writes files into a folder: the opposite of `contents`."""
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
 
 def place(plan: Plan) -> tuple[str, RunFolder]:
-    """Where a plan's run lies, as `mirrored` takes it."""
+    """Returns the location of a plan's run, as `mirrored` takes it."""
     return plan.config.runs_dir, plan.folder

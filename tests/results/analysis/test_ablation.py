@@ -1,4 +1,4 @@
-"""What a choice changes: means, differences in pairs of equal seeds, and the page that shows them."""
+"""The effect of a choice: means, paired differences of equal seeds, and the page that shows them."""
 
 import math
 from pathlib import Path
@@ -23,7 +23,7 @@ SCORES = {
 
 
 def write_ablation(folder: Path, scores: dict = SCORES, **facts: object) -> Path:
-    """The folder of an ablation of bertoldi with these scores by parameter, value and whether it is the base."""
+    """Writes an ablation of bertoldi with scores by parameter, value and whether it is the base. Returns its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     same = {"run": folder.name, "task": "tiny10k", "base": "bertoldi", "epochs": 10.0, "num_params": 9_682}
     same |= {"dataset": "mnist", "dataset_origin": "original"} | facts

@@ -1,4 +1,4 @@
-"""Scores compare only under the same conditions, and what is left out is named with the reason."""
+"""Scores are compared only under the same conditions, and a run that is left out is named with the reason."""
 
 import json
 
@@ -104,7 +104,7 @@ def test_a_foreign_journal_fills_in_nothing_that_a_table_cannot_hold():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """`a` beside one that compares with it, and one for each condition in which it does not."""
+    """Writes `a`, a run that compares with it, and for each condition a run that does not."""
     folder = tmp_path_factory.mktemp("runs")
     make_run(folder / "a", num_trials=3)
     make_run(folder / "like a", num_trials=4)
@@ -121,13 +121,13 @@ class TestTables:
     def test_load_names_what_does_not_compare_and_why(self, runs, table):
         with pytest.warns(UserWarning, match="not all scores of task tiny10k compare") as warned:
             found = results.load(root=runs, table=table)
-        assert len(warned) == 1  # none of the other task, which has one run
+        assert len(warned) == 1  # no warning about the other task, which has one run
         message = str(warned[0].message)
         assert (
             "not comparable with run other images: run a (other images of mnist, fingerprint 16eaeee6fdb13679, here f1)"
             in message
         )
-        assert found["run"].nunique() == 7  # all are there
+        assert found["run"].nunique() == 7  # all are included
         assert warned[0].filename == __file__
 
     def test_comparable_keeps_what_compares_with_a_run(self, runs, table):
@@ -166,7 +166,7 @@ class TestTables:
 
 
 def older(folder):
-    """The leaderboard without what tells whether it compares, and no journal."""
+    """Returns the leaderboard without the columns that identify its conditions, and without a journal."""
     table = pq.read_table(folder / "leaderboard.parquet").drop_columns(["goal", "max_epochs"])
     pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"leaderboard/2"}), folder / "leaderboard.parquet")
     (folder / "journal.log").unlink()
@@ -193,7 +193,7 @@ def test_comparable_says_which_runs_there_are_and_when_a_name_is_two_runs(runs):
 
 @pytest.fixture(scope="module")
 def mixed(runs):
-    """The tables of two runs that do not compare, by name."""
+    """Returns the tables of two runs that do not compare, by name."""
     pairs = {}
     for table in ("leaderboard", "curves", "finalists"):
         pairs[table] = pd.concat([results.load(root=runs / name, table=table) for name in ("a", "other goal")])

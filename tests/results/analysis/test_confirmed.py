@@ -1,4 +1,4 @@
-"""What was confirmed, from its tables: intervals cover what the tables know of, and say so."""
+"""Confirmed scores, from the tables: intervals cover what the tables record, and the text says which that is."""
 
 import dataclasses
 import math

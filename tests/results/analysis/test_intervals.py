@@ -1,4 +1,4 @@
-"""Intervals over seeds and images hold the truth as often as they say, and stay within the metric's bounds."""
+"""Intervals over seeds and images contain the true score as often as they claim, within the metric's bounds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Means over seeds, their intervals, and pairs."""
+"""Means over seeds, their intervals, and paired differences."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the tables say as small tables, on cases worked out by hand."""
+"""Summaries of the tables, on cases worked out by hand."""
 
 import numpy as np
 import pandas as pd

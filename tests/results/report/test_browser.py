@@ -1,4 +1,4 @@
-"""The report in a real browser: it is drawn, sorted and coloured, and asks nothing of a network. `make test-browser`"""
+"""The report in a real browser: it is drawn, sorted and coloured without a network. Run by `make test-browser`."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +27,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_problems(browser):
-    """No error in the console, no request of anything that is not in the page."""
+    """Checks that the console has no error and that the page requests nothing from outside."""
     browser.problems.clear()
     yield
     assert browser.problems == []
@@ -35,7 +35,7 @@ def no_problems(browser):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> dict[str, Path]:
-    """A confirmed classifier's, a denoiser's, one of 2,000 trials, and one that compares."""
+    """Writes the pages of a confirmed classifier, a denoiser and 2,000 trials, and a comparison."""
     runs = tmp_path_factory.mktemp("runs")
     folders = {"small": make_run(runs / "small"), "images": make_run(runs / "images")}
     (folders["images"] / "predictions.parquet").unlink()
@@ -58,7 +58,7 @@ def column(browser: Browser, place: int) -> list[str]:
 
 
 def press(browser: Browser, heading: str) -> str:
-    """Presses a heading of the table as the keyboard would; gives its aria-sort."""
+    """Presses a heading of the table by keyboard, and returns its aria-sort."""
     button = f"[...document.querySelectorAll('th button')].find(b => b.textContent === '{heading}')"
     browser.run(f"{button}.focus()")
     assert browser.run(f"document.activeElement === {button}")
@@ -141,7 +141,7 @@ def test_mistakes_and_pictures_are_shown(browser, pages):
 
 
 def test_nothing_of_a_hostile_run_is_run(browser, pages, tmp_path):
-    """The policy lets the figures be drawn, and no problem is told of: nothing was even tried."""
+    """The policy allows the figures, and the browser reports no problem: no script was even tried."""
     for name in ("small", "ablation"):
         folder = spoil(copied(pages[name].parent, tmp_path / f"{name}{FOLDER}"), HOSTILE)
         browser.open(write_report(folder))
@@ -153,7 +153,7 @@ def test_nothing_of_a_hostile_run_is_run(browser, pages, tmp_path):
 
 
 def test_a_script_that_is_not_in_the_policy_does_not_run(browser, pages, tmp_path):
-    """Were there a way to put one into a page, it would still be of no use."""
+    """A script that got into a page would still not run."""
     content = pages["bare"].read_text(encoding="utf-8")
     page = tmp_path / "page.html"
     page.write_text(content.replace("<main>", "<main><script>hit = 1</script><svg onload='hit = 1'></svg>"), "utf-8")
@@ -168,7 +168,7 @@ EXTREMES = ("long", "classes", "large", "one", "failed", "running")
 
 @pytest.fixture(scope="module")
 def extremes(tmp_path_factory) -> dict[str, Path]:
-    """Pages of extreme runs, and one that compares them all."""
+    """Writes the pages of extreme runs, and one that compares them all."""
     runs = tmp_path_factory.mktemp("extremes")
     folders = make_extremes(runs)
     names = ",".join(folder.name for folder in folders.values())
@@ -179,7 +179,7 @@ def extremes(tmp_path_factory) -> dict[str, Path]:
 @pytest.mark.parametrize("width", [390, 1300])
 @pytest.mark.parametrize("name", [*EXTREMES, "both"])
 def test_an_extreme_run_stays_readable(browser, extremes, name, width):
-    """Nothing is wider than the page but tables, which scroll in their boxes; figures have room beside their labels."""
+    """Only tables are wider than the page, and scroll in their boxes; figures have room beside their labels."""
     browser.open(extremes[name], width=width)
     browser.draw_all()
     assert browser.run("document.documentElement.scrollWidth") <= width

@@ -1,4 +1,4 @@
-"""Of a damaged or foreign run the command makes a report, or says in one paragraph what is wrong with which file."""
+"""For a damaged or foreign run the command makes a report, or names the file and the damage in one paragraph."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.waiting import HANG_SECONDS
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
 MANY = 40
-"""Of the thousand ways of each kind; another FAULTS_SEED draws others."""
+"""The number that is drawn from the thousand ways of each kind; another FAULTS_SEED draws others."""
 KINDS = ("search", "images", "ablation")
 LONGEST = 2_000
-"""Characters of a paragraph."""
+"""The maximum number of characters of a paragraph."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def without_plotly_and_without_end(monkeypatch):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A small run of each kind."""
+    """Writes a small run of each kind."""
     folder = tmp_path_factory.mktemp("runs")
     search, images = make_run(folder / "search", num_trials=14), make_run(folder / "images", num_trials=6)
     write_predictions(search, {"run": "search", "task": "tiny10k", **FACTS}, 0, num_images=30)
@@ -70,7 +70,7 @@ class Damaged:
         return len(self._ways)
 
     def damage(self, number: int) -> str:
-        """Makes the copy whole, and damages it in the way of this number; gives the way's name."""
+        """Restores the copy, and damages it in the way of this number. Returns the way's name."""
         self._restore()
         name, change = self._ways[number]
         change()
@@ -99,7 +99,7 @@ def check_command(folder: Path, name: str, capsys) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_or_one_paragraph_comes_of_a_run_that_is_damaged(damaged, capsys, kind):
-    """A few of the ways, drawn afresh with each change to them; `make test-faults` tries many."""
+    """Tries a few of the ways, drawn anew when the ways change; `make test-faults` tries many."""
     for number in random.Random(kind).sample(range(len(damaged)), 4):
         check_command(damaged.folder, damaged.damage(number), capsys)
 
@@ -113,7 +113,7 @@ def test_a_report_or_one_paragraph_comes_of_many_damages(damaged, capsys, kind):
 
 @pytest.mark.parametrize("kind", ["search", "images"])
 def test_a_damaged_run_is_read_or_refused_by_the_name_of_its_file(damaged, kind):
-    """A few of the ways, evenly chosen."""
+    """Tries a few of the ways, evenly spaced."""
     messages = {}
     for number in range(3, len(damaged), 120):
         name = damaged.damage(number)
@@ -191,7 +191,7 @@ def test_no_arrays_are_unpacked_that_together_are_larger_than_pictures(runs, tmp
 
 
 def test_a_trial_that_ended_before_it_began_took_no_time(runs):
-    """As clocks of two machines can say: it takes nothing off the others' time."""
+    """Clocks of two machines can differ so; the other trials' time stays."""
     board = read_run(runs / "search").leaderboard
     whole = analysis.slot_time(board)
     board.loc[0, "ended_at"] = board.loc[0, "started_at"] - timedelta(days=3)

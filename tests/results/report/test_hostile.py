@@ -1,4 +1,4 @@
-"""Whatever text a foreign run holds, its page has it as text alone, and a policy that would run nothing of it."""
+"""The page shows every text of a foreign run as text, and its policy would run none of it."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ from tests.results.synthetic import make_run, write_samples
 
 SOURCES = Path(results.__file__).parent / "report"
 SPOKEN = ("title", "alt", "aria-label")
-"""Attributes whose values are read out or shown, as text."""
+"""Attributes whose values are read aloud or shown as text."""
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def without_plotly(monkeypatch):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, Path]:
-    """A classifier's run, a denoiser's, and an ablation; not to be changed."""
+    """Writes a classifier's run, a denoiser's run and an ablation, which tests must not change."""
     folder = tmp_path_factory.mktemp("runs")
     found = {"search": make_run(folder / "search"), "images": make_run(folder / "images")}
     (found["images"] / "predictions.parquet").unlink()
@@ -43,7 +43,7 @@ def read(path: Path) -> Reader:
 
 
 def skeleton(page: Reader) -> list:
-    """All elements with all that they hold but text: what a browser acts by."""
+    """Returns all elements and attributes without their text: all that a browser acts on."""
     return [
         (tag, {k: v for k, v in attrs.items() if k not in SPOKEN}, sorted({*attrs} - {"title"}))
         for tag, attrs in page.elements
@@ -52,7 +52,7 @@ def skeleton(page: Reader) -> list:
 
 @pytest.mark.parametrize("kind", ["search", "images", "ablation"])
 def test_no_text_of_a_run_becomes_an_element_or_an_attribute(runs, kind, tmp_path):
-    """Not of any column of any table, of config.yaml, of samples.npz, or its folder's name."""
+    """Covers every column of every table, config.yaml, samples.npz and the folder's name."""
     tame = read(report.write_report(spoil(copied(runs[kind], tmp_path / "tame"), TAME)))
     hostile = read(report.write_report(spoil(copied(runs[kind], tmp_path / FOLDER), HOSTILE)))
     assert skeleton(hostile) == skeleton(tame)
@@ -60,7 +60,7 @@ def test_no_text_of_a_run_becomes_an_element_or_an_attribute(runs, kind, tmp_pat
     assert FOLDER in hostile.text
     figures = json.dumps([json.loads(text) for name, text in hostile.scripts.items() if name.endswith("-data")])
     assert "&lt;/scri" in figures
-    assert not re.search(r"<(?!/?(b|br|extra)>)", figures)  # Plotly's own markup, in templates of ours
+    assert not re.search(r"<(?!/?(b|br|extra)>)", figures)  # Plotly's own markup, in our templates
     assert not [mark for mark in ("%{y} $", "$z$", "#0072B2 ", "&lt; &#60;") if mark in figures]
 
 
@@ -115,7 +115,7 @@ def hash_of(text: str) -> str:
 
 
 def test_html_is_made_in_one_place_which_escapes():
-    """In templates that never mark a value as safe; and no other module than the page's marks any."""
+    """No template marks a value as safe, and no module but the page's does."""
     for path in (SOURCES / "templates").iterdir():
         assert not re.search(r"\|\s*safe|autoescape|Markup", path.read_text()), path
     for path in SOURCES.glob("*.py"):

@@ -1,4 +1,4 @@
-"""The page says what the run's tables say, bears what is missing, and holds all that it shows."""
+"""The page agrees with the run's tables, tolerates missing files, and contains all that it shows."""
 
 import html.parser
 import json
@@ -17,7 +17,7 @@ from tests.results.synthetic import make_run, write_samples
 
 
 class Reader(html.parser.HTMLParser):
-    """The elements of a page, its text without scripts, and the contents of its scripts by id."""
+    """Reads the elements of a page, its text without scripts, and the contents of its scripts by id."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def read(path) -> Reader:
 
 
 def check(page: Reader) -> None:
-    """What holds for any page: it refers to itself alone, and what is not text has text in its place."""
+    """Checks any page: it refers only to itself, and everything but text has a text alternative."""
     ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
     assert len(ids) == len(set(ids))
     for tag, attrs in page.elements:
@@ -64,14 +64,14 @@ def check(page: Reader) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A confirmed run and its report; not to be changed."""
+    """Writes a confirmed run and its report, which tests must not change."""
     folder = make_run(tmp_path_factory.mktemp("runs") / "first")
     return read(report.write_report(folder)), folder
 
 
 @pytest.fixture
 def folder(made, tmp_path, monkeypatch):
-    """A copy of that run, to change; its pages are without Plotly, which takes longer to write than all else."""
+    """Copies that run for a test to change. Its pages lack Plotly, which takes longest to write."""
     monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")
     return shutil.copytree(made[1], tmp_path / "runs" / "first", ignore=shutil.ignore_patterns("report.html"))
 
@@ -81,7 +81,7 @@ def test_the_verdict_names_network_score_interval_and_command(made):
     best = tables.frame(tables.read(folder / "leaderboard.parquet", "leaderboard")).iloc[0]
     assert f"trial {best['trial']}, {best['num_params']:,} parameters, test accuracy 0.9913" in page.text
     assert "95% interval 0.9906 to 0.9921, 3 seeds" in page.text
-    assert "cover the seeds alone, for these test images" in page.text  # not all finalists' predictions are there
+    assert "cover the seeds alone, for these test images" in page.text  # some finalists' predictions are missing
     assert "apart from" in page.text
     assert f"python -m search.predict model={folder}/models/{best['trial']}-seed-0.pt input=IMAGES" in page.text
 

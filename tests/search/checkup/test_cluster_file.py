@@ -1,4 +1,4 @@
-"""A cluster file before `ray up`: each thing that would go wrong is told with its cause and its cure."""
+"""A cluster file before `ray up`: each mistake is reported with its cause and its cure."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ head_start_ray_commands: [ray stop, RAY_enable_autoscaler_v2=0 ray start --head 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder and the home of somebody who has all that it takes."""
+    """Makes the current folder and home of a user who has everything that is needed."""
     (tmp_path / "search").mkdir()
     for name in (".ssh/id_ed25519", "bin/ssh", "bin/rsync"):
         path = tmp_path / name
@@ -52,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(text: str, name: str = "c.yaml") -> list[str]:
-    """What is found in a file with this content, a line each."""
+    """Returns the findings for a file with this content, one line each."""
     path = Path(name)
     path.write_text(text)
     findings = check_cluster_file(name, read_cluster_file(name))

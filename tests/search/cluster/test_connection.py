@@ -1,4 +1,4 @@
-"""Joining Ray, and starting one."""
+"""Joins a Ray cluster, or starts one."""
 
 import ipaddress
 import signal
@@ -20,7 +20,7 @@ from tests.search.command import start
 from tests.waiting import HANG_SECONDS
 
 NUM_BEFORE_REPORTS = 10
-"""Records in a journal by which some trial has reported."""
+"""The number of journal records after which some trial has reported."""
 
 
 def test_an_address_where_nobody_listens_is_told_at_once(tmp_path, capsys):
@@ -65,7 +65,7 @@ def _is_loopback(host: str) -> bool:
 @pytest.mark.tasks
 @pytest.mark.ray
 def test_data_that_a_node_has_no_room_for_are_refused_with_both_sizes_and_the_ways_out():
-    """Ray would put them on disk without a word."""
+    """Ray would silently put them on disk."""
     labels = np.zeros(150_000, dtype=np.int64)
     large = Split(np.zeros((150_000, 28, 28), dtype=np.uint8), labels)
     small = Split(large.x[:100], labels[:100])

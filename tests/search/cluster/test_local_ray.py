@@ -1,4 +1,4 @@
-"""What a local Ray needs of its machine, and what is said where it cannot have it."""
+"""The requirements of a local Ray, and the message when one is not met."""
 
 import errno
 import fcntl
@@ -107,7 +107,7 @@ def test_a_file_system_without_locks_is_refused_and_no_folder_is_left(tmp_path, 
 
 
 def test_a_run_that_another_process_has_just_begun_is_left_to_it(tmp_path):
-    """Two that begin the same new run at once: the second one must not sweep away what the first one has made."""
+    """Two processes may start the same new run at once: the second must not remove the first one's files."""
     folder = RunFolder(tmp_path / "a")
     with folder.locked():
         with pytest.raises(ValueError, match="another process is running it"), folder.locked():

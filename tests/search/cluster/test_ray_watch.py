@@ -1,4 +1,4 @@
-"""The loss of Ray is noticed, wherever the main thread is."""
+"""The loss of Ray is noticed, whatever the main thread does."""
 
 import signal
 import socket
@@ -38,7 +38,7 @@ def test_a_main_thread_that_waits_is_interrupted(monkeypatch):
 @pytest.mark.usefixtures("lost")
 def test_where_the_main_thread_is_stuck_another_ends_the_process():
     gave_up = threading.Event()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # as good as a call that never comes back
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # acts like a call that never returns
     try:
         with stop_signals() as stop:
             with watched(stop, gave_up.set):

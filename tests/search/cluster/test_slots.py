@@ -1,4 +1,4 @@
-"""How many trials fit, and may fit."""
+"""The number of trials that fit now, and that may fit later."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which Ray a run uses: what is found is asked first, and joined only if it is this user's and of the same versions."""
+"""The Ray that a run uses: a running cluster is joined only if it is this user's and has the same versions."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ OTHER = os.getuid() + 1
 
 @pytest.fixture
 def note(tmp_path, monkeypatch) -> Path:
-    """Where Ray notes the last cluster that was started here."""
+    """Returns the path where Ray notes the last cluster that was started here."""
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     (tmp_path / "ray").mkdir()
@@ -32,7 +32,7 @@ def note(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def answers(monkeypatch) -> dict[str, Any]:
-    """What the cluster says of itself, and whose process answers."""
+    """Sets the cluster's description of itself, and the user whose process answers."""
     reply: dict[str, Any] = {"listener": os.getuid()}
     monkeypatch.setattr(which_ray, "_ask", lambda host, port: reply)
     monkeypatch.setattr(which_ray, "_listener", lambda port: reply["listener"])
@@ -110,7 +110,7 @@ def test_a_local_one_is_asked_for_by_name(note, named, monkeypatch):
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """An address where somebody listens who is no Ray, and says nothing."""
+    """Listens at an address without ever answering."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 

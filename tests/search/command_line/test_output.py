@@ -1,4 +1,4 @@
-"""A command does its work whatever becomes of its output: closed, full, without a reader, or of a poor encoding."""
+"""A command does its work even if its output is closed, full, unread, or of a limited encoding."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ C_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 
 def outcome(folder: Path, redirection: str, **environment: str) -> tuple[int, bytes, str]:
-    """Exit code, what was printed, and what the work has written, where a shell starts it with a redirection."""
+    """Runs the work from a shell with a redirection. Returns the exit code, the output, and the written text."""
     (folder / "work.py").write_text(WORK)
     command = ["sh", "-c", f'{{ "$0" work.py result; echo $? > code; }} {redirection}', sys.executable]
     known = {name: text for name, text in os.environ.items() if name not in C_LOCALE and name != "PYTHONIOENCODING"}

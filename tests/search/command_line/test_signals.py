@@ -1,4 +1,4 @@
-"""Signals: noted once, raised twice, left as they were found; and Ctrl-C while a command is being imported."""
+"""Signals: the first is noted, the second raises, and handlers are restored. Ctrl-C during an import is quiet."""
 
 import os
 import signal
@@ -112,7 +112,7 @@ with stop_signals() as stop:
     )
     os.close(slave)
     seen = b""
-    while not seen.endswith(b"\n"):  # whole, or its end would be written to a terminal that has gone
+    while not seen.endswith(b"\n"):  # read the whole line, or its end would go to a closed terminal
         seen += os.read(master, 100)
     os.close(master)
     _, errors = process.communicate(b"\n")
@@ -121,7 +121,7 @@ with stop_signals() as stop:
 
 @pytest.mark.parametrize("module", ["search.run", "search.predict", "search.report"])
 def test_ctrl_c_while_a_command_is_imported_is_no_traceback(module, tmp_path):
-    """The signal comes from within the import itself: of pandas, which each command needs."""
+    """The signal comes from within the import of pandas, which each command needs."""
     (tmp_path / "pandas.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     ended = subprocess.run(
         [sys.executable, "-m", module],

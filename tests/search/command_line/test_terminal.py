@@ -1,4 +1,4 @@
-"""What the terminal shows: texts as they are, and tables that fit it, whose scores and names are never cut."""
+"""The terminal shows texts unchanged, and tables that fit its width without cutting scores or names."""
 
 import io
 import os
@@ -51,7 +51,7 @@ def plan_of(folder: Path, *arguments: str) -> Plan:
 
 
 def searched(folder: Path, name: str) -> Study:
-    """Twelve trials and a reference, each with two further metrics."""
+    """Searches twelve trials and a reference, each with two further metrics."""
     study = toy.open_study(folder / "journal.log")
     candidate = study.suggest().candidate
     toy.train(study, 0, 9)
@@ -94,7 +94,7 @@ def ablation(folder: Path, name: str = "bertoldi"):
 
 
 TABLES = {leaderboard: ("trial", "score"), confirmation: ("finalist", "mean"), ablation: ("dropout", "mean")}
-"""What prints a table, and the columns that stay."""
+"""The functions that print tables, and the columns that always stay."""
 
 
 def _cells(line: str) -> list[str]:
@@ -102,7 +102,7 @@ def _cells(line: str) -> list[str]:
 
 
 def rows_of(text: str) -> list[str]:
-    """A table's lines, without the title above and the sentences below."""
+    """Returns a table's lines, without the title above and the sentences below."""
     return [line for line in text.splitlines() if line.startswith(" ")]
 
 
@@ -247,7 +247,7 @@ def test_the_doctor_s_findings_are_lines_without_ends_of_ours(monkeypatch, capsy
 
 @pytest.fixture(scope="module")
 def on_80_columns(tmp_path_factory, cluster) -> tuple[Path, list[str]]:
-    """The runs_dir, with brackets in its name, of a search on a terminal of 80 columns, and all that was shown."""
+    """Searches on a terminal of 80 columns. Returns the runs_dir, with brackets in its name, and all lines shown."""
     runs_dir = tmp_path_factory.mktemp("runs") / "[red]x[" / "]:smile:s"
     sizes = ("num_trials=2", "max_epochs=1", "train_examples=300", "val_examples=100", "confirm.top_k=1")
     command = [sys.executable, "-m", "search.run", cluster, "data=made", f"runs_dir={runs_dir}", "run=a[b]", *sizes]

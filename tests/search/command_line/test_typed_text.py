@@ -1,4 +1,4 @@
-"""What is typed is what is meant: text keys take their text to the letter, in every command and back from a file."""
+"""Text keys keep their text to the letter, in every command and when a file is read back."""
 
 import shlex
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The command line: what it takes, and what it says of a user's mistake."""
+"""The command line of a search: its keys, and its messages for a user's mistakes."""
 
 import subprocess
 import sys
@@ -93,7 +93,7 @@ def test_a_scale_sets_what_the_command_line_leaves_open():
 
 @pytest.mark.parametrize("task", tasks.names())
 def test_numbers_of_examples_are_those_that_were_typed(task: str):
-    """A scale's are upper limits, and count once the data are known."""
+    """A scale's numbers are upper limits, which apply once the data are known."""
     open_, typed = parse([f"task={task}"]), parse([f"task={task}", "train_examples=60", "val_examples=20"])
     assert (open_.train_examples, open_.val_examples) == (None, None)
     assert (typed.train_examples, typed.val_examples) == (60, 20)

@@ -1,4 +1,4 @@
-"""The folder of data files reaches every trial, of a search and of a confirmation, wherever its worker stands."""
+"""The folder of data files reaches every trial, of a search or a confirmation, in any current folder."""
 
 from pathlib import Path
 

@@ -24,12 +24,12 @@ from search.tasks import Scale
 from tests.search.unfinished import contents, cut_short, line
 
 LIMITED = Scale(num_trials=16, max_epochs=3, train_examples=2_000, val_examples=200)
-"""More than the embedded 1,257 for training, fewer than the 270 for validation."""
+"""Limits above the embedded 1,257 images for training, and below the 270 for validation."""
 
 
 @pytest.fixture
 def of_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    """digits, whose stand-in are the embedded ones, at a scale with limits."""
+    """Gives the task digits, whose made data are the embedded digits, a scale with limits."""
     monkeypatch.setattr("search.tasks.digits.TASK", replace(tasks.find("digits"), laptop=LIMITED))
 
 
@@ -40,7 +40,7 @@ def plan(tmp_path: Path, *arguments: str) -> Plan:
 @pytest.mark.parametrize("scale", ["laptop", "full"])
 @pytest.mark.parametrize("name", tasks.names())
 def test_few_examples_are_all_taken_by_every_task_at_every_scale(name: str, scale: str):
-    """12 for training, 10 for validation, of 10 classes."""
+    """Uses 12 images for training and 10 for validation, of 10 classes."""
     x, y = np.zeros((12, 28, 28), np.uint8), np.arange(12) % 10
     few = Splits(name="few", origin="made", train=Split(x, y), val=Split(x[:10], y[:10]), test=Split(x, y))
     known = Plan.of(parse([f"task={name}", f"scale={scale}", "data=made"]))
@@ -76,7 +76,7 @@ def test_a_run_begun_with_its_scales_numbers_goes_on_also_where_they_are_typed(t
 
 
 def test_a_run_goes_on_whose_configuration_has_its_scales_numbers_as_if_they_were_typed(tmp_path, monkeypatch, nowhere):
-    """As they were recorded when a scale's numbers still were exact."""
+    """Earlier versions recorded a scale's numbers as exact ones."""
     enough = replace(LIMITED, train_examples=1_000)
     monkeypatch.setattr("search.tasks.digits.TASK", replace(tasks.find("digits"), laptop=enough))
     cut_short(tmp_path, "task=digits", splits=plan(tmp_path).load_data(print))
@@ -114,7 +114,7 @@ def of(splits: Splits) -> Dataset:
 
 
 def refused(runs_dir: Path, nowhere: str, *arguments: str) -> str:
-    """What is said of a run that is asked to go on, where it leads nowhere; the folder stays as it is."""
+    """Returns the message for resuming a run without a Ray, and checks that the folder is unchanged."""
     errors = io.StringIO()
     before = contents(runs_dir / "a")
     with redirect_stderr(errors):

@@ -1,4 +1,4 @@
-"""What dry_run says."""
+"""The survey of random draws, and the preview that dry_run prints."""
 
 import pytest
 

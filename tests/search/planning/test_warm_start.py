@@ -1,4 +1,4 @@
-"""Earlier runs' best candidates tried first, and what is known of them not trained again."""
+"""A warm start tries earlier runs' best candidates first, and does not retrain known results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ SCORES = [0.503 + number / 100 for number in range(6)]
 def earlier_run(
     runs_dir: Path, run: str, *arguments: str, scores: Sequence[float] = SCORES, holds: int | None = None
 ) -> Study:
-    """A run of completed trials that ended with these scores, with a model of the best.
+    """Writes a run of completed trials with these final scores, and a model of the best.
 
     `holds` names another trial whose network the file of the best holds, as a run does where a reference leads.
     """
@@ -56,7 +56,7 @@ def earlier_run(
 
 
 def keep(plan: Plan, candidate: Candidate) -> None:
-    """Puts a model of a candidate where the best trial's is kept."""
+    """Writes a candidate's model to the path of the best trial's."""
     plan.folder.models.mkdir(exist_ok=True)
     weights = build(candidate.network, 0).state_dict()
     plan.folder.best_model.write_bytes(model_bytes(candidate, weights, {}))
@@ -79,7 +79,7 @@ def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and
     for trial, old in zip(study.trials, before.trials[5:1:-1], strict=True):
         assert (trial.status, trial.origin, trial.seed) == (Status.COMPLETE, "known", old.seed)
         assert [report.val_score for report in trial.reports] == [report.val_score for report in old.reports]
-    assert study.pruner.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned for it
+    assert study.pruner.rungs[1] == [trial.reports[0].val_score for trial in study.trials]  # none was pruned
     assert plan.folder.best_model.read_bytes() == (tmp_path / "a" / "models" / "best.pt").read_bytes()
     assert "4 of them reused without training" in messages[0]
     assert study.num_draws == 0
@@ -155,7 +155,7 @@ def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_pa
         issued = [searcher.suggest(str(number)) for number in range(5)]
     assert [trial["origin"] for trial in issued] == ["warm"] * 4 + ["tpe"]
     assert study.trials[0].seed != before.trials[5].seed
-    assert open_study(plan, splits).trials[0].params == before.trials[5].params  # as the journal has it
+    assert open_study(plan, splits).trials[0].params == before.trials[5].params  # as the journal records it
     assert not (plan.folder.models / "best.pt").exists()
 
 
@@ -191,20 +191,20 @@ def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(
 
 
 def scores_of(study: Study) -> list[float]:
-    """The trials' scores."""
+    """Returns the trials' scores."""
     return [trial.reports[-1].val_score for trial in study.trials]
 
 
 class TestOtherConditions:
     def test_scores_at_another_noise_are_ranked_with_none_here(self, tmp_path):
-        """Those of less noise are better, all of them, and no better networks."""
+        """All scores at less noise are better, though the networks are not."""
         same = ("task=denoiser", "sigma=0.3", "max_epochs=3")
         less = earlier_run(tmp_path, "a", "task=denoiser", "sigma=0.1", "seed=1", scores=[0.01, 0.02, 0.03])
         alike = earlier_run(tmp_path, "b", *same, "seed=2", scores=[0.3, 0.1])
         more = earlier_run(tmp_path, "c", "task=denoiser", "sigma=0.5", "seed=3", scores=[0.9, 0.7, 0.8])
         plan = planned(tmp_path, "d", *same, f"warm_start={tmp_path}", "num_trials=16")
         study, left, messages = warmed(plan)
-        assert scores_of(study) == [0.1, 0.3]  # taken over, the best first
+        assert scores_of(study) == [0.1, 0.3]  # imported, the best first
         taken = [candidate for candidate, _ in left]
         assert taken == [less.trials[0].candidate, more.trials[1].candidate]  # in turns, each run's best
         (apart,) = [line for line in messages if "not comparable" in line]
@@ -232,7 +232,7 @@ class TestOtherConditions:
         assert f"not comparable with this run: run a ({difference}" in messages[0]
 
     def test_a_leaderboard_of_two_runs_ranks_each_for_itself(self, tmp_path):
-        """Also a moved one of before, which does not say what its scores are of."""
+        """This includes a moved leaderboard of an earlier version, which does not name its conditions."""
         low = earlier_run(tmp_path, "a", "task=denoiser", "sigma=0.1", "seed=1", scores=[0.01, 0.02])
         high = earlier_run(tmp_path, "b", "task=denoiser", "sigma=0.5", "seed=2", scores=[0.9, 0.8])
         boards = [tables.read(tmp_path / name / "leaderboard.parquet", "leaderboard") for name in ("a", "b")]

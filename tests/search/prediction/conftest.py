@@ -13,7 +13,7 @@ from tests.search.prediction.toy_models import save, save_layers
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The current folder, where outputs go by default."""
+    """Returns the current folder, where outputs go by default."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""What finalists made of each image, as a table."""
+"""The finalists' answers for each image, as a table."""
 
 import numpy as np
 import pytest

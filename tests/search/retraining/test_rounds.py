@@ -21,7 +21,7 @@ SPLITS = load_made()
 
 
 def searched(folder: Path, num_trials: int) -> Study:
-    """A search of so many trials, which goes on where the folder has one; each is better than those before it."""
+    """Searches up to `num_trials`, resuming the folder's run. Each trial is better than those before it."""
     study = toy.open_study(folder / "search.log")
     while len(study.trials) < num_trials:
         number = study.suggest().number
@@ -30,7 +30,7 @@ def searched(folder: Path, num_trials: int) -> Study:
 
 
 def confirmed(folder: Path, num_trials: int, top_k: int, seeds: int, num: int = 1000, notes: bool = True):
-    """The rows of a confirmation that goes on with at most so many trainings."""
+    """Resumes a confirmation with at most `num` trainings, and returns its rows."""
     folder.mkdir(exist_ok=True)
     asked = Confirmation(plan_of(folder), SPLITS, finalists_of(searched(folder, num_trials)), top_k, seeds)
     with asked.plan.folder.locked(), asked.folder.locked():
@@ -48,7 +48,7 @@ def confirmed(folder: Path, num_trials: int, top_k: int, seeds: int, num: int = 
 
 
 def rounds_of(rows) -> dict[str, tuple[set[int], bool]]:
-    """By finalist: the rounds in which it was trained, and whether it was chosen after test images were read."""
+    """Returns by finalist its rounds of training, and whether it was chosen after test images were read."""
     names = dict.fromkeys(f"trial {row['trial']}" for row in rows)
     mine = {name: [row for row in rows if f"trial {row['trial']}" == name] for name in names}
     return {name: ({r["round"] for r in each}, each[0]["chosen_after_test"]) for name, each in mine.items()}
@@ -105,7 +105,7 @@ def test_one_that_was_chosen_and_never_scored_before_the_search_went_on_does_not
 
 
 def test_of_a_journal_without_notes_only_what_did_not_exist_at_the_first_reading_is_marked(tmp_path, monkeypatch):
-    """As earlier versions wrote them."""
+    """Earlier versions wrote such journals."""
     confirmed(tmp_path, 4, top_k=1, seeds=2, notes=False)
     rows = confirmed(tmp_path, 6, top_k=1, seeds=2, notes=False)
     assert rounds_of(rows) == {"trial 5": ({1}, True), "trial 3": ({1}, False)}

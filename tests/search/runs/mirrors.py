@@ -13,7 +13,7 @@ from tests.results.bucket import URL
 
 
 def mirror_of(folder: Path, say: Callable[[str], None] = print, remote: Remote | None = None) -> Mirror:
-    """One that has looked, and whose rounds are made by hand."""
+    """Returns a mirror that has compared both sides, and whose rounds the test makes."""
     mirror = Mirror(remote or Remote(f"{URL}/{folder.name}"), folder, say, Stop())
     mirror._look()
     return mirror
@@ -25,7 +25,7 @@ def there(run: str = "a") -> dict[str, bytes | None]:
 
 
 def fetched(work: Path, run: str = "a") -> Path:
-    """The run on a new head, whose working folder this is."""
+    """Fetches the run to a new head with this working folder. Returns the run's folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FRUGAL_WORK_DIR", str(work))
         return fetch_run(URL, run)

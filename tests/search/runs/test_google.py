@@ -1,4 +1,4 @@
-"""Runs at gs://: Google's filesystem answers in other ways than S3's, with which all else of buckets is tested."""
+"""Runs at gs://. Google's filesystem answers differently from S3's, which the other tests of buckets use."""
 
 import io
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from tests.search.unfinished import contents, cut_short, place, write
 
 @pytest.fixture
 def google(tmp_path, monkeypatch) -> Iterator[GoogleBucket]:
-    """An empty bucket, and a working folder of the test's own."""
+    """Yields an empty bucket, with a working folder for the test."""
     monkeypatch.setenv("FRUGAL_WORK_DIR", str(tmp_path / "work"))
     with google_bucket(tmp_path / "google") as served:
         for name, value in served.environment.items():
@@ -109,7 +109,7 @@ class TestNoAnswer:
 
     def test_no_credentials(self, monkeypatch, quick, tmp_path):
         monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
-        monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")  # where Google's library asks for the machine's own
+        monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")  # where Google's library looks for credentials
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
         with pytest.raises(ValueError, match=r"access is denied: no access token is available\. For s3:"):

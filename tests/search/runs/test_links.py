@@ -1,4 +1,4 @@
-"""Nothing that a run writes goes through a link that somebody has put into its folder."""
+"""A run never writes through a link that was put into its folder."""
 
 import os
 from pathlib import Path
@@ -32,11 +32,11 @@ FOLDERS = [
     "confirmation/.tune",
     "confirmation/answers",
 ]
-"""All kinds of what a run may write: test_run.py and test_confirm.py hold them against what real ones leave."""
+"""All kinds of files that a run may write; test_run.py and test_confirm.py compare them with real runs."""
 
 
 def check_known(folder: Path) -> None:
-    """That all kinds of what a real run has left are tried here."""
+    """Checks that these tests cover every kind of file that a real run left."""
     left = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     assert {_kind(name) for name in left} <= {_kind(Path(name)) for name in FILES}
 
@@ -51,7 +51,7 @@ def test_all_that_a_run_keeps_for_itself_is_tried():
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A folder of the user's with a file, beside the run."""
+    """Makes a user's folder with files, next to the run."""
     folder = tmp_path / "users"
     folder.mkdir()
     (folder / "thesis.txt").write_text("kept")
@@ -106,7 +106,7 @@ def test_links_in_what_a_killed_ray_tune_has_left_are_removed_and_not_followed(t
 
 
 def test_a_lock_is_not_emptied(tmp_path: Path):
-    """It may be another name of the user's file, which no file system tells."""
+    """It may be a hard link to a user's file, which cannot be detected."""
     (tmp_path / "users.txt").write_text("kept")
     (tmp_path / "a").mkdir()
     os.link(tmp_path / "users.txt", tmp_path / "a" / ".lock")

@@ -1,4 +1,4 @@
-"""The bucket's copy of a run: one that a head can go on from at any moment, whatever is cut and whoever writes."""
+"""The bucket's copy of a run: which files are sent, cut connections, and other writers of the same run."""
 
 import io
 import threading
@@ -24,7 +24,7 @@ from tests.search.unfinished import contents, cut_short, line, place, write
 
 @pytest.fixture
 def folder(served) -> Path:
-    """Of a run `a` that has three trials and is nowhere else yet."""
+    """Returns the folder of a run `a` with three trials that exists nowhere else yet."""
     return cut_short(working_folder(URL))
 
 
@@ -106,7 +106,7 @@ class TestTheConnection:
         assert str(error.value).startswith(f"{URL}/a: no answer: ")
         assert str(error.value).endswith(f"; only {folder} has the latest files")
         served.mend()
-        with mirrored(*place(plan()), Stop(), messages.append):  # as the command that goes on does
+        with mirrored(*place(plan()), Stop(), messages.append):  # as the command that resumes does
             pass
         assert there() == contents(folder)
 
@@ -153,7 +153,7 @@ def plan() -> Plan:
 class TestSomebodyElse:
     @pytest.fixture
     def both(self, folder, tmp_path) -> tuple[Mirror, Mirror]:
-        """Of the same run on two heads, at the same point."""
+        """Returns mirrors of the same run on two heads, at the same point."""
         mine = mirror_of(folder)
         mine.send_changes()
         return mine, mirror_of(fetched(tmp_path / "other"))
@@ -197,7 +197,7 @@ class TestSomebodyElse:
             mirror_of(mine.folder)
 
     def test_an_answer_that_was_lost_is_nobody_else_s(self, folder):
-        """The journal arrived, and its sender was told that it had not."""
+        """The journal arrived, but its sender received an error."""
 
         class Deaf(Remote):
             def send(self, name: str, file: BinaryIO) -> None:

@@ -19,7 +19,7 @@ from tests.waiting import HANG_SECONDS
 
 
 class Lost(Remote):
-    """A bucket that is a folder, whose head is lost as it sends for the n-th time; before each, the run goes on."""
+    """A folder as a bucket. The run continues before each file is sent, and the head is lost at the n-th file."""
 
     def __init__(self, folder: Path, last: int, meanwhile: Callable[[], None]) -> None:
         self.url = self.path = str(folder)
@@ -40,7 +40,7 @@ LAST = 4
 
 
 class Running:
-    """A run of the toy space whose trials report, leave checkpoints and end, as a driver and its store do it.
+    """A run of the toy space whose trials report, write checkpoints and end, as under a driver and its store.
 
     A checkpoint's content is the number of reports that it knows of.
     """
@@ -57,7 +57,7 @@ class Running:
         ]
 
     def step(self) -> None:
-        """An epoch of each of two trials."""
+        """Trains an epoch of each of two trials."""
         for trial in self.study.running()[:2]:
             step = len(trial.reports) + 1
             self.store.save(trial.number, b"%d" % step)
@@ -69,7 +69,7 @@ class Running:
 
 
 def test_at_any_moment_a_head_can_go_on_from_what_is_there(tmp_path):
-    """No checkpoint is more than a report ahead of its journal, and no trial that has ended is without its model."""
+    """No checkpoint is more than a report ahead of its journal, and every trial that has ended has its model."""
     sent = 0
     while not lose(tmp_path / str(sent), sent):
         check(tmp_path / str(sent) / "there")
@@ -78,7 +78,7 @@ def test_at_any_moment_a_head_can_go_on_from_what_is_there(tmp_path):
 
 
 def lose(folder: Path, last: int) -> bool:
-    """Whether the run came to its end before its head was lost."""
+    """Returns whether the run ended before its head was lost."""
     running = Running(folder / "a")
     mirror = mirror_of(running.folder, remote=Lost(folder / "there", last, running.step))
     try:
@@ -92,7 +92,7 @@ def lose(folder: Path, last: int) -> bool:
 
 
 class Slow(Lost):
-    """A bucket that is a folder, which takes no checkpoint in until it is let."""
+    """A folder as a bucket, which accepts no checkpoint until `let` is set."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, last=-1, meanwhile=lambda: None)
@@ -155,7 +155,7 @@ def test_checkpoints_that_failed_are_sent_again_and_the_journal_does_not_wait_fo
 
 
 def check_begun(folder: Path) -> None:
-    """After a whole round, a trial that runs has a checkpoint."""
+    """Checks that after a whole round every running trial has a checkpoint."""
     store = CheckpointStore(str(folder))
     running = [entry for entry in Journal.read(folder / "journal.log").entries() if entry.reports and not entry.ending]
     assert all(store.load(entry.trial.number) for entry in running)

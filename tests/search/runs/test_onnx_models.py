@@ -1,4 +1,4 @@
-"""ONNX files beside a run's models: written once, again for a newer model, and named where they cannot be."""
+"""ONNX files of a run's models: written once, rewritten for a newer model, and named in a message on failure."""
 
 import io
 import os

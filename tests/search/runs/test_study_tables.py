@@ -1,4 +1,4 @@
-"""The study's tables say which trial failed and was trained again, and as which."""
+"""The study's tables name the trial that failed and the trial that repeats it."""
 
 from pathlib import Path
 

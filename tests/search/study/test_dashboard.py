@@ -1,4 +1,4 @@
-"""optuna-dashboard on a run's journal: it shows what is there, also while the run goes on, and changes nothing."""
+"""optuna-dashboard reads a run's journal, even during the run, and changes nothing."""
 
 import io
 import json
@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 
 
 def get(app: Any, path: str, query: str = "") -> Any:
-    """What the dashboard answers, without a port."""
+    """Returns the dashboard's answer, without a port."""
     asked = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": io.BytesIO()}
     asked |= {"SERVER_NAME": "here", "SERVER_PORT": "80", "wsgi.url_scheme": "http", "wsgi.errors": io.StringIO()}
     status: list[str] = []
@@ -48,5 +48,5 @@ def test_it_shows_trials_with_parameters_and_curves_while_the_run_goes_on(tmp_pa
     plan = Plan.of(parse(line(tmp_path)))
     with plan.folder.locked():
         open_study(plan, load_made()).report(2, report(2, 0.75))
-    app = wsgi(storage)  # one that has not just looked: it does so every two seconds
+    app = wsgi(storage)  # a new one reads at once; the first waits two seconds
     assert [value["value"] for value in trials(app)[2]["intermediate_values"]] == [0.7, 0.75]

@@ -53,7 +53,7 @@ class TestTheJournal:
         assert math.isnan(ended[1].val_loss), "JSON knows no infinity"
 
     def test_a_report_of_an_ended_trial_lies_in_memory_once(self, path):
-        """Of thousands of trials, another copy beside Optuna's would take 8 kB for each."""
+        """A second copy beside Optuna's would take 8 kB for each of thousands of trials."""
         for _ in range(2):
             study = open_study(path)  # the second time with a trial that is read back
             run(study, 1)
@@ -71,7 +71,7 @@ class TestTheJournal:
         assert (path.stat().st_size, len(study.trials[number].reports)) == (size, 1)
 
     def test_a_lock_left_by_a_killed_process_does_not_block(self, path):
-        """Optuna's own would stall the next process for 30 seconds."""
+        """Optuna's own lock would stall the next process for 30 seconds."""
         run(open_study(path), 2)
         (path.parent / "journal.log.lock").symlink_to(path)
         run(open_study(path), 1)

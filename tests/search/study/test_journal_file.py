@@ -1,4 +1,4 @@
-"""The file under a journal: a record goes in whole or not at all, and what is no journal is left as it is."""
+"""The journal's file: a record is written whole or not at all, and any other file is left unchanged."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def failing(number: int) -> Callable[[int], None]:
-    """An os.fsync for a disk that takes no more, which may have taken some."""
+    """Returns an os.fsync for a full disk, which may have written a part."""
 
     def fsync(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))

@@ -1,4 +1,4 @@
-"""Repeats: a trial that a fault of the machine ended is trained again by the next session."""
+"""Repeats: the next session retrains a trial that a fault of the machine ended."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ MENDABLE = [Status.FAILED, Status.FAILED_OOM, Status.UNAVAILABLE]
 
 
 class TestWhatIsBegunAgain:
-    """A trial that a fault of the machine ended is trained again by the next session, as a trial of its own."""
+    """The repeat of a failed trial is a trial of its own."""
 
     def failed(self, path: Path, status: Status = Status.FAILED, num_reports: int = 0) -> Study:
-        """Three trials that ended, and then one that failed after so many reports."""
+        """Runs three trials to their ends, and one that fails after `num_reports` reports."""
         study = open_study(path)
         run(study, 3)
         number = study.suggest().number

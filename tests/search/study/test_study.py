@@ -45,7 +45,7 @@ class TestTheGate:
         assert [trial.number for trial in stored(path)] == list(range(5))
 
     def test_an_exception_inside_the_space_leaves_no_running_trial_behind(self, path):
-        """Optuna's define-by-run leaves one."""
+        """Optuna's define-by-run interface leaves one."""
 
         def broken(params):
             raise RuntimeError("a fault in the space")
@@ -108,7 +108,7 @@ class TestEndings:
         assert (frozen.state, frozen.value) == (TrialState.COMPLETE, 0.4)
 
     def test_a_pruned_trial_is_told_as_pruned_with_its_reports(self, path):
-        """Stock OptunaSearch tells it as COMPLETE with its early value."""
+        """Stock OptunaSearch stores it as COMPLETE with its early value."""
         study = open_study(path)
         for score in (0.9, 0.1):
             number = study.suggest().number
@@ -191,7 +191,7 @@ class TestSampling:
             return [trial.params for trial in study.trials]
 
         random.seed(1)
-        np.random.seed(1)  # noqa: NPY002 - the very thing that must not matter
+        np.random.seed(1)  # noqa: NPY002 - this must not matter
         states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
         first = params("a", 0)
         assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002

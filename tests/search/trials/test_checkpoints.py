@@ -33,7 +33,7 @@ def test_an_ended_trial_leaves_nothing_but_the_best_ones_model(tmp_path):
 
 
 def test_a_checkpoint_that_arrives_after_the_end_is_dropped(tmp_path):
-    """A worker sends it off before its last report, and it may be overtaken."""
+    """A worker sends it before its last report, which may arrive first."""
     store = CheckpointStore(str(tmp_path))
     store.end(4, None)
     store.save(4, b"late")

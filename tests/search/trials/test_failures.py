@@ -1,4 +1,4 @@
-"""What errors mean: memory, one line of text, and when failing trials are no accident."""
+"""Errors: lack of memory, the cause in one line, and failures that stop a run."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_the_terminal_has_all_of_it_without_colours():
 
 
 def ended(*endings: tuple[Status, str | None]) -> FirstFailures:
-    """What is known after trials that ended so."""
+    """Returns the record after trials with these endings."""
     failures = FirstFailures(3)
     candidate = toy_candidate({"filters": 1, "optimizer": "adam"})
     for number, (status, error) in enumerate(endings):
@@ -116,7 +116,7 @@ def test_what_a_lost_worker_says_in_one_line_is_said_once():
 
 
 def failing_twice(second: str, *others: Status) -> bool:
-    """Whether a trial that is begun again, beside others that ended so, is said to have failed as before."""
+    """Returns whether a repeated trial counts as failed as before, given other endings."""
     candidate = toy_candidate({"filters": 1, "optimizer": "adam"})
     one = TrialRecord(number=0, candidate=candidate, seed=0, origin="tpe", status=Status.FAILED, error="killed by 17")
     rest = [replace(one, number=1 + n, status=status) for n, status in enumerate(others)]
@@ -125,7 +125,7 @@ def failing_twice(second: str, *others: Status) -> bool:
 
 
 def test_a_candidate_that_fails_twice_alike_says_nothing_of_the_others_where_some_did_well():
-    """Or a run that has several of them could never be extended."""
+    """Otherwise a run with several such candidates could never be extended."""
     assert failing_twice("killed by 23", Status.FAILED, Status.COMPLETE)
     assert failing_twice("killed by 23", Status.PRUNED)
     assert not failing_twice("killed by 23", Status.FAILED), "a fault that was not mended stops the run again"

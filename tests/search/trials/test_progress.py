@@ -1,4 +1,4 @@
-"""The live view shows how far each trial is, also one that reports only at its end."""
+"""The live view shows each trial's progress, even if it reports only at its end."""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""How Ray's errors become endings."""
+"""The scheduler turns Ray's errors into endings of trials."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ def never(number: int, error: BaseException | None = None) -> None:
 
 
 def scheduler_of(study: Study, **known: Callable[..., None]) -> StudyScheduler:
-    """A scheduler that tells these, and must have nothing to tell to others."""
+    """Returns a scheduler with these callbacks; it fails if it calls any other."""
     others = dict.fromkeys(("on_end", "on_restart", "on_lost_node", "on_silent_epoch"), never)
     return StudyScheduler(study, SimpleNamespace(**{**others, **known}))
 
@@ -136,7 +136,7 @@ REFERENCES = {"vgg": toy_candidate({"filters": 20, "optimizer": "adam"})}
 
 
 def open_with_unavailable_reference(path, ended: list) -> Study:
-    """A study whose first trial is a reference, of which a worker says that it cannot be trained there."""
+    """Opens a study whose first trial is a reference that a worker reports as unavailable."""
     study = open_study(path)
     study.add_reference("vgg", REFERENCES["vgg"])
     scheduler = scheduler_of(study, on_end=lambda number, error: ended.append((number, error)))

@@ -1,4 +1,4 @@
-"""Trials under Ray Tune on a toy task: every ending, and workers that see no rejected candidate."""
+"""Trials under Ray Tune on a toy task: every ending occurs, and no worker gets a rejected candidate."""
 
 import io
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ ENDINGS = {
 
 
 def candidate(params: Params) -> Candidate:
-    """A 'broken' optimizer is one that no worker knows; a 'wild' learning rate makes the loss overflow."""
+    """Returns a candidate. No worker knows a 'broken' optimizer; a 'wild' learning rate makes the loss overflow."""
     fate, rate = params["fate"], float(params["rate"])
     recipe = Recipe(optimizer="sgd", learning_rate=rate * 1e30 if fate == "wild" else rate)
     return Candidate(
@@ -67,7 +67,7 @@ SPACE = Space(
 
 
 def stripes(count: int, seed: int) -> Split:
-    """Images with a bright row (1) or a bright column (0)."""
+    """Returns images with a bright row (1) or a bright column (0)."""
     rng = np.random.default_rng(seed)
     x, y = rng.integers(0, 60, (count, 6, 6), dtype=np.uint8), rng.integers(0, 2, count)
     for image, label in zip(x, y, strict=True):
@@ -159,13 +159,13 @@ def local_ray():
 
 @pytest.fixture(scope="module")
 def tunes_own_records() -> list[int]:
-    """Of how many trials Tune has written down what it knows."""
+    """Collects the number of trials in each of Tune's own records."""
     return []
 
 
 @pytest.fixture(scope="module")
 def kept_workers() -> list[bool]:
-    """Of each trial that ended well, whether Tune has kept its worker for another one."""
+    """Collects, for each trial that ended well, whether Tune kept its worker for another trial."""
     return []
 
 

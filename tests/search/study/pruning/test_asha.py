@@ -1,4 +1,4 @@
-"""ASHA's rule, as a law and on small cases."""
+"""ASHA's rule, as a property and on small cases."""
 
 import numpy as np
 import pytest

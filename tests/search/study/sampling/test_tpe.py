@@ -93,7 +93,7 @@ def test_its_tpe_draws_as_optunas_own_does(ahead: int, monkeypatch):
 
 
 def draws(study: optuna.Study, space: Space, sampler: optuna.samplers.BaseSampler) -> list[Params]:
-    """Ten draws that leave nothing in the study."""
+    """Makes ten draws that leave nothing in the study."""
     history = study.get_trials()
     for trial in history:
         trial.number += MAX_DRAWS
