@@ -69,13 +69,13 @@ class TestNames:
 
 class TestCopies:
     @pytest.mark.parametrize("table", ["leaderboard", "curves", "finalists", "predictions"])
-    def test_they_are_told_apart_by_their_names_and_told(self, two, table):
+    def test_copies_are_distinguished_by_their_names_and_reported(self, two, table):
         shutil.copytree(two / "a", two / "copy of a")
         with pytest.warns(UserWarning, match=f"{two}/a and {two}/copy of a are copies of one run"):
             found = results.load(root=two, table=table)
         assert set(found["run"]) == {"a", "b", "copy of a"}
 
-    def test_one_that_was_extended_since_is_told_too(self, two):
+    def test_a_copy_that_was_extended_since_is_reported_too(self, two):
         shutil.copytree(two / "a", two / "longer")
         board = tables.read(two / "a" / "leaderboard.parquet", "leaderboard")
         tables.write(pa.concat_tables([board, board.slice(0, 1)]), two / "longer" / "leaderboard.parquet")
@@ -84,14 +84,14 @@ class TestCopies:
         with pytest.warns(UserWarning, match="are copies of one run"):
             results.load(root=two)
 
-    def test_so_is_one_of_the_tables_alone(self, two):
+    def test_a_copy_of_the_tables_alone_is_reported_too(self, two):
         (two / "c").mkdir()
         (two / "a" / "journal.log").unlink()
         shutil.copy(two / "a" / "leaderboard.parquet", two / "c")
         with pytest.warns(UserWarning, match="are copies of one run"):
             results.load(root=two)
 
-    def test_runs_that_only_look_alike_are_none(self, two):
+    def test_runs_that_only_look_alike_are_not_copies(self, two):
         make_run(two / "c", num_trials=4)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

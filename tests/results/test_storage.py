@@ -71,8 +71,8 @@ class TestPlaces:
             results.load("tiny10k", "hdfs://a/b")
 
 
-class TestBringing:
-    def test_what_is_there_and_nowhere_here(self, served):
+class TestFetching:
+    def test_a_run_that_is_only_in_the_bucket_is_fetched(self, served):
         put("a", j=b"1\n2\n", confirmation__j=b"x\n", models__best=b"m", checkpoints__3=b"c")
         folder = fetch_run(URL, "a")
         assert contents(folder) == {
@@ -125,7 +125,7 @@ class TestBringing:
             ({"j": b"1\n2\n"}, {"j": b"1\n", "s__j": b"x\n"}),
         ],
     )
-    def test_where_each_has_what_the_other_has_not_nothing_is_touched(self, served, here, there):
+    def test_runs_that_have_diverged_are_left_untouched(self, served, here, there):
         put("a", **there)
         lay(working_folder(URL) / "a", **here)
         with pytest.raises(ValueError, match=r"run=a: the local copy, in .*, and the run at s3://.*/a have diverged"):

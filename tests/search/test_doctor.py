@@ -180,7 +180,7 @@ def healthy() -> Iterator[Simulated]:
 
 @pytest.mark.tasks
 @pytest.mark.ray
-def test_a_cluster_that_is_fit_is_told_so_beside_its_file(healthy, folder):
+def test_a_healthy_cluster_is_reported_after_its_file(healthy, folder):
     (folder / "machines.yaml").write_text(MACHINES)
     for tool in ("ssh", "rsync"):  # the doctor looks for them, but does not start them
         (folder / tool).write_text("#!/bin/sh\nexit 1\n")
@@ -195,7 +195,7 @@ def test_a_cluster_that_is_fit_is_told_so_beside_its_file(healthy, folder):
 
 
 @pytest.mark.ray
-def test_what_is_wrong_here_is_told_too(healthy, folder):
+def test_faults_of_this_machine_are_reported_too(healthy, folder):
     (folder / "file").write_text("")
     arguments = ["data=original", "data_dir=nowhere", "runs_dir=file", "cpus_per_trial=3"]
     code, findings, _ = examined(healthy, folder, *arguments)
@@ -208,7 +208,7 @@ def test_what_is_wrong_here_is_told_too(healthy, folder):
 
 
 @pytest.mark.ray
-def test_a_cluster_of_another_python_refuses_this_one_and_both_are_told(healthy, folder):
+def test_a_cluster_of_another_python_refuses_this_one_and_both_versions_are_named(healthy, folder):
     gcs = GcsClient(address=healthy.address.removeprefix("address="))
     where = (CLUSTER_METADATA_KEY, KV_NAMESPACE_CLUSTER)
     known = gcs.internal_kv_get(where[0], namespace=where[1])
@@ -231,7 +231,7 @@ def test_without_a_cluster_it_says_so(tmp_path, monkeypatch, capsys):
     assert "0 broken, 0 warnings, 1 ok" in output
 
 
-def test_a_cluster_that_is_gone_is_told_with_what_a_search_would_do(tmp_path, monkeypatch, capsys, nowhere):
+def test_a_lost_cluster_is_reported_with_what_a_search_would_do(tmp_path, monkeypatch, capsys, nowhere):
     monkeypatch.setenv("RAY_ADDRESS", nowhere.removeprefix("address="))
     assert main([]) == 0
     output = capsys.readouterr().out

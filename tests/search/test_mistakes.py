@@ -68,7 +68,7 @@ def message_of(capsys: pytest.CaptureFixture[str], nowhere: str) -> Callable[...
         ("cpus_per_trial=0.00001", ["cpus_per_trial=1e-05: must be at least 0.0001"]),
     ],
 )
-def test_what_cannot_be_is_refused_and_leaves_no_folder(tmp_path, message_of, arguments: str, parts: list[str]):
+def test_impossible_settings_are_refused_and_leave_no_folder(tmp_path, message_of, arguments: str, parts: list[str]):
     (tmp_path / "file").write_text("")
     words = arguments.replace("{tmp}", str(tmp_path)).split(" ")
     message = message_of(run.main, *line(tmp_path), *words)
@@ -225,7 +225,7 @@ def test_a_damaged_or_foreign_table_is_named(tmp_path, kind: str):
         ("run=a trial=first", ["trial=first: expected a whole number"]),
     ],
 )
-def test_a_replay_of_what_is_not_there_is_told_what_is(
+def test_a_replay_of_a_missing_trial_is_refused_with_those_that_exist(
     tmp_path, message_of, unfinished, arguments: str, parts: list[str]
 ):
     write(tmp_path / "a", unfinished)

@@ -81,7 +81,7 @@ class Head:
 
 
 @pytest.mark.faults
-def test_cut_off_killed_and_gone_on_with_elsewhere_it_is_the_undisturbed_run(served, cluster, tmp_path):
+def test_a_run_cut_off_killed_and_resumed_elsewhere_equals_the_undisturbed_run(served, cluster, tmp_path):
     first, second = Head(tmp_path / "first", cluster), Head(tmp_path / "second", cluster)
     undisturbed = start(tmp_path, *SEARCH, cluster)
     with first.started("confirm.top_k=0", "report=false") as driver:
@@ -150,7 +150,7 @@ class TestOtherCommands:
         assert Plan.of(config).folder.journal.exists()
         assert shlex.split(resume_command(config))[3:] == ["task=tiny10k", "run=a", f"runs_dir={there}"]
 
-    def test_a_confirmation_does_too(self, there):
+    def test_a_confirmation_resumes_with_the_original_settings(self, there):
         assert confirm.parse([f"runs_dir={there}", "run=a", "top_k=1"]).max_epochs == 3
 
     def test_a_replay_reads_its_journal(self, there, capsys):

@@ -62,7 +62,7 @@ ASKED = {
 NAMES = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=20)
 
 
-class TestWhatIsTakenOver:
+class TestOriginalSettings:
     def test_every_key_but_those_of_one_session_is_as_it_was(self, tmp_path):
         assert {*ASKED, *SESSION_KEYS, "fix"} == {*entries_of(RunKeys), "fix.optimizer"}
         asked = [f"{name}={value}" for name, value in ASKED.items()]
@@ -98,7 +98,7 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(cut_short(tmp_path_factory.mktemp("runs"), "fix.optimizer=adam"))
 
 
-class TestWhatIsRefused:
+class TestRefusals:
     @pytest.mark.parametrize(
         ("argument", "changes"),
         [

@@ -98,6 +98,6 @@ def test_it_is_not_compared_with_searches(tmp_path, capsys):
     assert f"{tmp_path / 'a'} has an ablation, which cannot be compared" in capsys.readouterr().err
 
 
-def test_one_of_which_nothing_has_ended_says_so(tmp_path):
+def test_an_ablation_without_an_ended_training_says_so(tmp_path):
     with pytest.raises(ValueError, match="no training of this ablation has finished yet"):
         write_report(write_ablation(tmp_path, {}))

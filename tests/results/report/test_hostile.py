@@ -64,7 +64,7 @@ def test_no_text_of_a_run_becomes_an_element_or_an_attribute(runs, kind, tmp_pat
     assert not [mark for mark in ("%{y} $", "$z$", "#0072B2 ", "&lt; &#60;") if mark in figures]
 
 
-def test_no_run_in_a_comparison_becomes_one_either(runs, tmp_path):
+def test_no_text_of_a_compared_run_becomes_an_element_either(runs, tmp_path):
     pages = []
     for name, text in (("tame", TAME), (FOLDER, HOSTILE)):
         spoil(copied(runs["search"], tmp_path / text[0] / name), text)

@@ -126,7 +126,7 @@ def test_sections_stand_in_order_and_each_is_linked(made):
     assert [link["href"] for link in page.of("a")] == [f"#{name}" for name in names]
 
 
-def test_what_was_asked_is_told(made):
+def test_the_page_names_the_original_settings(made):
     page, _ = made
     for message in (
         "at most 9,999 parameters",
@@ -169,7 +169,7 @@ def test_a_mistake_is_shown_with_label_prediction_and_probability(made):
     assert "90% sure, 3 of 3 seeds wrong" in page.text
 
 
-def test_what_is_missing_is_said_in_its_place_with_the_command_that_brings_it(folder):
+def test_a_missing_part_is_replaced_by_a_note_with_the_command_that_makes_it(folder):
     for path in folder.iterdir():
         if path.name != "leaderboard.parquet":
             path.unlink()

@@ -66,7 +66,7 @@ def test_a_good_file_is_told_in_a_line_and_nothing_else_is_printed(text: str, ca
     assert capfd.readouterr().out == ""
 
 
-def test_what_the_cloud_knows_of_a_machine_need_not_be_said():
+def test_a_type_of_machine_that_the_cloud_knows_needs_no_resources():
     assert found(CLOUD.replace("resources: {CPU: 4, GPU: 1}, ", ""))[0].startswith("ok: ")
 
 
@@ -105,7 +105,7 @@ def test_the_projects_own_files_are_good_but_for_the_token_that_everybody_makes(
         (CLOUD, "max_workers: 2, node", "max_workers: 0, node", ["no worker may start", "nothing trains", "above 0"]),
     ],
 )
-def test_what_breaks_ray_up_or_the_search_is_told(text: str, old: str, new: str, parts: list[str], capfd):
+def test_a_fault_that_breaks_ray_up_or_the_search_is_reported(text: str, old: str, new: str, parts: list[str], capfd):
     assert old in text
     (line,) = found(text.replace(old, new))
     assert line.startswith("broken: ")
@@ -121,7 +121,7 @@ def test_what_breaks_ray_up_or_the_search_is_told(text: str, old: str, new: str,
         (MACHINES, "RAY_enable_autoscaler_v2=0 ", "", ["starts only one", "RAY_enable_autoscaler_v2=0 before"]),
     ],
 )
-def test_what_a_search_goes_on_with_is_a_warning(text: str, old: str, new: str, parts: list[str]):
+def test_a_fault_that_a_search_survives_is_a_warning(text: str, old: str, new: str, parts: list[str]):
     (line,) = found(text.replace(old, new))
     assert line.startswith("warn: ")
     assert [part for part in parts if part not in line] == [], line
@@ -153,7 +153,7 @@ def test_mounts_are_looked_for_where_ray_up_does_in_the_current_folder(home: Pat
     assert line.endswith("run `ray up` from there: cd ..")
 
 
-def test_what_ray_up_needs_here_is_told_before_it_is_missed(home: Path, monkeypatch):
+def test_a_missing_requirement_of_ray_up_is_reported(home: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.setenv("PATH", str(home / "bin"))
     (home / "bin/rsync").unlink()
@@ -196,7 +196,7 @@ def test_a_folder_is_refused(home: Path):
         read_cluster_file("search")
 
 
-def test_only_machines_that_one_has_are_named_by_their_addresses():
+def test_only_the_users_own_machines_are_named_by_their_addresses():
     assert worker_addresses(yaml.safe_load(MACHINES)) == ["10.0.0.2", "10.0.0.3"]
     assert worker_addresses(yaml.safe_load(CLOUD)) == []
     assert worker_addresses({}) == []

@@ -93,7 +93,7 @@ def test_one_broken_node_is_named_with_cause_and_cure_and_no_other(broken, sever
     assert [(finding.severity, finding.node) for finding in (good, other)] == [("ok", "good"), ("ok", "other")]
 
 
-def test_what_a_good_node_has_is_told_in_a_line():
+def test_a_good_node_is_summed_up_in_a_line():
     (finding,) = judge_nodes(HERE, [GOOD], NEEDS)
     expected = "4 slots; the same versions and code; 14 GB of memory, 1.00 GB of object store, 50 GB of disk"
     assert finding == Finding(finding.severity, "good", expected)
@@ -101,7 +101,7 @@ def test_what_a_good_node_has_is_told_in_a_line():
     assert same.severity == "ok", "a head without GPUs may have another build of the same version"
 
 
-def test_a_node_that_trains_nothing_needs_no_room_for_trials_and_is_told_why():
+def test_a_node_that_trains_nothing_needs_no_room_for_trials_and_the_finding_says_why():
     small = replace(GOOD, gpus_seen=0, gpu_bytes=[], free_memory_bytes=GB, **resources(GPU=0))
     (finding,) = judge_nodes(HERE, [small], NEEDS)
     assert finding.severity == "ok"
@@ -110,7 +110,7 @@ def test_a_node_that_trains_nothing_needs_no_room_for_trials_and_is_told_why():
     assert head.cause.startswith("0 slots (it trains nothing)")
 
 
-def test_fewer_trials_side_by_side_need_less_of_a_node():
+def test_fewer_parallel_trials_need_less_of_a_node():
     (finding,) = judge_nodes(HERE, [replace(GOOD, free_memory_bytes=3 * GB)], replace(NEEDS, concurrency=1))
     assert finding.severity == "ok"
 
@@ -121,7 +121,7 @@ def test_a_gpu_that_is_not_there_breaks_only_what_trains_on_gpus():
     assert finding.severity == "warn"
 
 
-def test_nodes_that_are_not_there_are_told():
+def test_missing_nodes_are_reported():
     growth = Growth(head={}, types=[NodeType(resources={"CPU": 4}, max_count=4)], max_workers=4, min_workers=2)
     nodes = Nodes(up=[{}, {"CPU": 4}], growth=growth)
     assert judge_missing(replace(nodes, growth=None), {}, {}, []) == []

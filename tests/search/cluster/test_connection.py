@@ -23,7 +23,7 @@ NUM_BEFORE_REPORTS = 10
 """The number of journal records after which some trial has reported."""
 
 
-def test_an_address_where_nobody_listens_is_told_at_once(tmp_path, capsys):
+def test_an_address_where_nobody_listens_is_reported_at_once(tmp_path, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -47,7 +47,7 @@ def test_a_temporary_folder_that_is_not_writable_is_refused(tmp_path, monkeypatc
         check_temporary_folder()
 
 
-def test_where_no_home_is_known_one_is_named(monkeypatch):
+def test_a_missing_home_is_reported_with_a_way_out(monkeypatch):
     def unknown() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -115,7 +115,7 @@ def test_a_run_that_another_process_has_just_begun_is_left_to_it(tmp_path):
         assert folder.path.exists()
 
 
-def test_that_nothing_can_start_is_said_every_15_seconds_while_it_is_so(monkeypatch):
+def test_waiting_for_room_is_reported_every_15_seconds(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("search.cluster.waiting.time.monotonic", lambda: clock[0])
     waiting, notices = Waiting(since=0.0), []

@@ -50,7 +50,7 @@ def test_what_this_user_has_noted_and_started_is_joined(note, answers, answer):
     assert choose_ray(None) == RayChoice(address="10.0.0.10:6379", wants_token=answer["wants_token"])
 
 
-def test_what_takes_our_token_is_ours_whoever_started_it(note, answers):
+def test_a_cluster_that_takes_our_token_is_joined_whoever_started_it(note, answers):
     note.write_text("10.0.0.10:6379")
     answers.update(HERE | TOKEN | {"listener": OTHER})
     assert choose_ray(None) == RayChoice(address="10.0.0.10:6379", wants_token=True)
@@ -65,7 +65,7 @@ def test_what_takes_our_token_is_ours_whoever_started_it(note, answers):
         (HERE | {"problem": "it does not accept your token"}, "it does not accept your token"),
     ],
 )
-def test_what_is_not_ours_or_does_not_fit_is_left_alone_with_the_reason(note, answers, answer, reason):
+def test_a_foreign_or_unfit_cluster_is_left_alone_with_the_reason(note, answers, answer, reason):
     note.write_text("10.0.0.10:6379")
     answers.update(answer)
     choice = choose_ray(None)
@@ -115,13 +115,13 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_one_that_is_gone_is_left_alone_at_once(note, monkeypatch, nowhere):
+def test_a_lost_cluster_is_left_alone_at_once(note, monkeypatch, nowhere):
     gone = nowhere.removeprefix("address=")
     note.write_text(gone)
     assert f"{gone}, which {note} names, is not joined: no Ray cluster answers there: " in choose_ray(None).not_joined
 
 
-def test_one_that_says_nothing_is_left_alone_after_5_seconds(note, silent):
+def test_a_silent_cluster_is_left_alone_after_5_seconds(note, silent):
     note.write_text(silent)
     assert choose_ray(None).not_joined.endswith("no Ray cluster answers there within 5 seconds")
 

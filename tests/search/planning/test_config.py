@@ -74,7 +74,7 @@ def test_the_command_line_wins_over_the_environment(monkeypatch):
         ("references=perhaps", r"references=perhaps: expected true or false"),
     ],
 )
-def test_a_users_mistake_is_told_in_one_paragraph_with_exit_code_2(argument, message, capsys):
+def test_a_users_mistake_is_reported_in_one_paragraph_with_exit_code_2(argument, message, capsys):
     with pytest.raises(ValueError, match=message):
         parse([argument])
     assert main([argument]) == 2

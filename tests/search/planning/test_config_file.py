@@ -56,7 +56,7 @@ def test_the_file_wins_over_an_earlier_session_of_the_run(tmp_path: Path, file: 
         ("", "expected keys with values"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_its_name(tmp_path: Path, text: str, message: str, capsys):
+def test_a_mistake_in_a_file_is_reported_with_its_name(tmp_path: Path, text: str, message: str, capsys):
     (path := tmp_path / "keys.yaml").write_text(text)
     with pytest.raises(ValueError, match=message) as refused:
         parse([f"config={path}"])

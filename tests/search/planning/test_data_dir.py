@@ -15,7 +15,7 @@ SPLITS = load_made()
 
 
 @pytest.mark.parametrize("way", ["typed", "in the environment"])
-def test_a_trial_is_told_the_folder_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str):
+def test_a_trial_gets_the_absolute_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FRUGAL_DATA_DIR", str(tmp_path / ("other" if way == "typed" else "mine")))
     typed = ["data_dir=mine"] if way == "typed" else []

@@ -70,7 +70,7 @@ def warmed(plan: Plan) -> tuple[Study, list[Any], list[str]]:
         return study, start_warm(plan, study, earlier, plan.identity(SPLITS), messages.append), messages
 
 
-def test_known_results_are_taken_over_the_best_first_with_their_seeds_curves_and_model(tmp_path):
+def test_known_results_are_imported_the_best_first_with_their_seeds_curves_and_model(tmp_path):
     before = earlier_run(tmp_path, "a")
     plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a'}", "seed=5")
     study, left, messages = warmed(plan)
@@ -93,7 +93,7 @@ def test_a_model_of_another_trial_is_not_taken_for_the_best_ones(tmp_path):
     assert not plan.folder.best_model.exists()
 
 
-def test_where_what_is_taken_over_leads_from_now_on_the_former_best_ones_model_is_set_aside(tmp_path):
+def test_the_former_best_model_is_set_aside_when_an_imported_trial_leads(tmp_path):
     before, plan = earlier_run(tmp_path, "a", holds=2), planned(tmp_path, "b", "warm_start=a")
     with plan.folder.locked():
         former = open_study(plan, SPLITS).add_reference("published", before.trials[0].candidate).candidate
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_no_model_and_is_set_aside(tmp_path):
     assert (plan.folder.models / "best.pt.2").read_bytes() == b"damaged"
 
 
-def test_a_model_of_the_best_that_was_taken_over_takes_the_place_of_the_former_best_ones(tmp_path):
+def test_the_model_of_an_imported_best_trial_replaces_the_former_best_one(tmp_path):
     before, plan = earlier_run(tmp_path, "a"), planned(tmp_path, "b", "warm_start=a")
     with plan.folder.locked():
         former = open_study(plan, SPLITS).add_reference("published", before.trials[0].candidate).candidate
@@ -125,7 +125,7 @@ def test_a_model_of_the_best_that_was_taken_over_takes_the_place_of_the_former_b
     assert load_model(plan.folder.best_model).candidate == before.best.candidate
 
 
-def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
+def test_an_interrupted_run_resumes_its_warm_start_unchanged(tmp_path):
     earlier_run(tmp_path, "a")
     plan = planned(tmp_path, "b", "warm_start=a")  # by its name
     study, _, _ = warmed(plan)
@@ -139,7 +139,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_cut(tmp_path):
 
 
 @pytest.mark.parametrize("other", ["max_epochs=4", "train_examples=500"])
-def test_what_was_trained_otherwise_is_trained_again_ahead_of_suggestions(tmp_path, other: str):
+def test_candidates_from_other_conditions_are_retrained_ahead_of_suggestions(tmp_path, other: str):
     before = earlier_run(tmp_path, "a")
     plan = planned(tmp_path, "b", f"warm_start={tmp_path / 'a' / 'leaderboard.parquet'}")
     plan = planned(tmp_path, "b", f"warm_start={tmp_path}", other)
@@ -179,7 +179,7 @@ def test_one_outside_space_or_budget_is_named_and_left_out(tmp_path):
     assert any("left out: optimizer=" in line and "outside the space" in line for line in messages)
 
 
-def test_where_nothing_is_to_be_had_it_is_said_and_a_run_that_has_begun_goes_on(tmp_path):
+def test_a_missing_warm_start_is_reported_and_a_started_run_resumes_without_it(tmp_path):
     with pytest.raises(ValueError, match="warm_start=nowhere: no completed candidate of task=tiny10k there"):
         find_earlier(planned(tmp_path, "b", "warm_start=nowhere"), print)
     cut_short(tmp_path)

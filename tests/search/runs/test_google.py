@@ -87,7 +87,7 @@ def test_a_cut_connection_costs_nothing_and_a_new_head_has_all(google, quick, tm
 
 
 @pytest.mark.faults
-def test_a_search_that_was_begun_there_goes_on_on_a_new_head(google, cluster, tmp_path, monkeypatch, capsys):
+def test_a_search_that_started_there_resumes_on_a_new_head(google, cluster, tmp_path, monkeypatch, capsys):
     line = ["task=tiny10k", "data=made", "run=a", "max_epochs=1", "references=false", "confirm.top_k=0", cluster]
     assert run.main([*line, f"runs_dir={URL}", "num_trials=1"]) == 0
     assert f"{URL}/a/leaderboard.parquet" in capsys.readouterr().out
@@ -124,7 +124,7 @@ class TestNoAnswer:
             ("INTERNAL: Permanent error", "INTERNAL: x does not have storage.objects.list access"),
         ],
     )
-    def test_what_no_emulator_answers_is_said_in_words(self, code, reason):
+    def test_answers_that_no_emulator_gives_have_plain_messages(self, code, reason):
         text = f"google::cloud::Status({code}, with a last message of x does not have storage.objects.list access"
         assert bucket.describe_error(OSError(f"{text} error_info={{reason=forbidden, domain=global}})")).startswith(
             reason

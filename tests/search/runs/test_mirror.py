@@ -54,16 +54,14 @@ class TestWhatIsSent:
         assert there()["models/best.pt"] == b"second"
         assert there()["report.html"] == b"changed there"
 
-    def test_what_is_gone_here_goes_there(self, folder):
+    def test_a_file_that_was_removed_here_is_removed_there(self, folder):
         mirror = mirror_of(folder)
         mirror.send_changes()
         (folder / "checkpoints" / "2.ckpt").unlink()
         mirror.send_changes()
         assert there() == contents(folder)
 
-    def test_a_session_that_goes_on_sends_nothing_that_was_fetched_and_removes_the_checkpoints_that_are_over(
-        self, folder
-    ):
+    def test_a_resumed_session_sends_no_fetched_file_and_removes_old_checkpoints(self, folder):
         write(folder, {"models/best.pt": b"m", "checkpoints/1.ckpt": b"1", "report.html": b"r"})
         mirror_of(folder).send_changes()
         write(folder, {"models/best.pt": b"m2"})
@@ -83,7 +81,7 @@ class TestTheConnection:
         monkeypatch.setattr(module, "LAST_SECONDS", 0.0)
         return []
 
-    def test_cut_and_back_it_is_said_once_each_and_nothing_is_missing(self, served, folder, messages):
+    def test_a_cut_and_its_end_are_reported_once_each_and_nothing_is_missing(self, served, folder, messages):
         with mirrored(*place(plan()), Stop(), messages.append) as mirror:
             assert mirror
             assert wait_for(lambda: "journal.log" in there())
@@ -100,7 +98,7 @@ class TestTheConnection:
         assert messages[0].endswith(f"the run continues in {folder} and is sent when the bucket answers again")
         assert messages[1] == f"{URL}/a: answers again; sending what is missing"
 
-    def test_cut_at_the_end_nothing_is_lost_and_it_is_said_where_it_is(self, served, folder, messages):
+    def test_a_cut_at_the_end_loses_nothing_and_the_folder_is_named(self, served, folder, messages):
         with pytest.raises(StorageError) as error, mirrored(*place(plan()), Stop(), messages.append):
             self.cut(served, folder)
         assert str(error.value).startswith(f"{URL}/a: no answer: ")
@@ -115,7 +113,7 @@ class TestTheConnection:
         write(folder, {"report.html": b"at the end"})
 
     @pytest.mark.parametrize("raised", [StorageError, RuntimeError])
-    def test_what_ends_a_session_is_told_and_what_was_done_is_sent(self, served, folder, messages, raised):
+    def test_the_error_that_ends_a_session_is_raised_and_its_work_is_sent(self, served, folder, messages, raised):
         with pytest.raises(raised, match="as it was"), mirrored(*place(plan()), Stop(), messages.append):
             self.write_and_raise(folder, raised("as it was"))
         assert there() == contents(folder)
@@ -132,7 +130,7 @@ class TestTheConnection:
         ):
             raise AssertionError("it has begun")
 
-    def test_nothing_comes_of_a_new_run_that_begins_with_a_mistake(self, served, folder, messages):
+    def test_a_new_run_that_starts_with_a_mistake_leaves_nothing(self, served, folder, messages):
         with pytest.raises(ValueError, match="a mistake"), mirrored(*place(plan()), Stop(), messages.append):
             raise ValueError("a mistake")
         assert there() == {}
@@ -150,7 +148,7 @@ def plan() -> Plan:
     return Plan.of(parse([f"runs_dir={URL}", "run=a", "data=made"]))
 
 
-class TestSomebodyElse:
+class TestAnotherWriter:
     @pytest.fixture
     def both(self, folder, tmp_path) -> tuple[Mirror, Mirror]:
         """Returns mirrors of the same run on two heads, at the same point."""
@@ -158,7 +156,7 @@ class TestSomebodyElse:
         mine.send_changes()
         return mine, mirror_of(fetched(tmp_path / "other"))
 
-    def test_who_comes_second_stops(self, both):
+    def test_the_second_writer_stops(self, both):
         mine, others = both
         go_on(others.folder)
         others.send_changes()
@@ -169,14 +167,14 @@ class TestSomebodyElse:
         others.send_changes()
         assert there()["journal.log"] == (others.folder / "journal.log").read_bytes()
 
-    def test_so_does_who_finds_the_run_removed(self, both):
+    def test_a_writer_whose_run_was_removed_stops(self, both):
         mine, _ = both
         mine.remote.remove_all()
         go_on(mine.folder)
         with pytest.raises(StorageError, match=r"journal\.log: has no bytes where \d+ were sent: another process"):
             mine.send_changes()
 
-    def test_a_session_hears_of_it(self, both, monkeypatch):
+    def test_a_session_is_stopped_by_another_writer(self, both, monkeypatch):
         monkeypatch.setattr(module, "ROUND_SECONDS", 0.05)
         mine, others = both
         go_on(others.folder)
@@ -189,14 +187,14 @@ class TestSomebodyElse:
         with pytest.raises(StorageError, match="another process"):
             mine.check()
 
-    def test_one_that_has_gone_on_meanwhile_is_not_written_over(self, both):
+    def test_a_run_that_was_resumed_elsewhere_is_not_overwritten(self, both):
         mine, others = both
         go_on(others.folder)
         others.send_changes()
         with pytest.raises(ValueError, match=f"{URL}/a: another process has just continued this run"):
             mirror_of(mine.folder)
 
-    def test_an_answer_that_was_lost_is_nobody_else_s(self, folder):
+    def test_a_lost_answer_is_not_taken_for_another_writer(self, folder):
         """The journal arrived, but its sender received an error."""
 
         class Deaf(Remote):

@@ -68,7 +68,7 @@ class Running:
                 self.store.end(trial.number, f"trial-{trial.number}")
 
 
-def test_at_any_moment_a_head_can_go_on_from_what_is_there(tmp_path):
+def test_a_head_can_resume_from_the_bucket_at_any_moment(tmp_path):
     """No checkpoint is more than a report ahead of its journal, and every trial that has ended has its model."""
     sent = 0
     while not lose(tmp_path / str(sent), sent):
@@ -118,7 +118,7 @@ def test_checkpoints_that_take_long_do_not_keep_the_journal_waiting(tmp_path):
     assert contents(tmp_path / "there") == contents(running.folder)
 
 
-def test_a_run_that_came_to_nothing_is_removed_after_the_checkpoints_that_are_on_their_way(tmp_path, monkeypatch):
+def test_an_empty_run_is_removed_after_the_checkpoints_under_way(tmp_path, monkeypatch):
     running = Running(tmp_path / "a")
     remote = Slow(tmp_path / "there")
     mirror = mirror_of(running.folder, remote=remote)

@@ -92,7 +92,7 @@ def test_nothing_is_made_of_a_journal_that_is_not_there(path):
     assert not path.exists()
 
 
-def test_whatever_reading_brings_up_is_the_files_fault_but_for_the_disks(path):
+def test_any_error_of_reading_is_the_files_fault_except_the_disks(path):
     expected = re.escape(f"{path}: the journal is damaged") + ".*KeyError: 'seed'"
     with pytest.raises(ValueError, match=expected), reading(path):
         raise KeyError("seed")

@@ -11,7 +11,7 @@ from tests.search.toy import open_study, picture, report, run, toy_candidate, tr
 MENDABLE = [Status.FAILED, Status.FAILED_OOM, Status.UNAVAILABLE]
 
 
-class TestWhatIsBegunAgain:
+class TestRepeats:
     """The repeat of a failed trial is a trial of its own."""
 
     def failed(self, path: Path, status: Status = Status.FAILED, num_reports: int = 0) -> Study:
@@ -25,11 +25,11 @@ class TestWhatIsBegunAgain:
         return study
 
     @pytest.mark.parametrize("status", [*MENDABLE, Status.FAILED_NAN])
-    def test_it_is_so_for_faults_of_the_machine_alone(self, path, status):
+    def test_only_faults_of_the_machine_are_repeated(self, path, status):
         study = self.failed(path, status)
         assert [trial.number for trial in study.to_repeat(())] == ([3] if status in MENDABLE else [])
 
-    def test_of_references_only_those_that_are_asked_for(self, path):
+    def test_only_requested_references_are_repeated(self, path):
         study = open_study(path)
         number = study.add_reference("published", toy_candidate({"filters": 20, "optimizer": "adam"})).number
         study.end(number, Status.UNAVAILABLE, error="no weights")
@@ -57,7 +57,7 @@ class TestWhatIsBegunAgain:
             assert [trial.number for trial in one.current] == [0, 1, 2, 4]
             assert one.running() == [trial]
 
-    def test_where_the_failed_one_arrived_at_a_rung_it_goes_on_and_takes_no_second_place(self, path):
+    def test_a_repeat_passes_the_rungs_of_the_failed_trial_and_fills_no_second_place(self, path):
         study = self.failed(path, num_reports=1)
         rung = list(study.pruner.rungs[1])
         assert len(rung) == 4
@@ -70,7 +70,7 @@ class TestWhatIsBegunAgain:
             assert one.pruner.rungs[1] == rung
             assert one.pruner.rungs[3][-1] == 0.0
 
-    def test_what_fails_again_is_begun_again_once_more(self, path):
+    def test_a_repeat_that_fails_is_repeated(self, path):
         study = self.failed(path, num_reports=1)
         second = study.repeat(study.trials[3])
         study.end(second.number, Status.FAILED, error="again")
@@ -89,7 +89,7 @@ class TestWhatIsBegunAgain:
         assert params.count(study.trials[3].params) == 1
 
     @pytest.mark.parametrize("kept", range(4))
-    def test_killed_at_any_record_of_it_the_next_session_comes_to_the_same(self, tmp_path, kept):
+    def test_a_session_killed_at_any_record_of_a_repeat_resumes_to_the_same_result(self, tmp_path, kept):
         path = tmp_path / "whole.log"
         study = self.failed(path, num_reports=1)
         before = path.stat().st_size

@@ -103,11 +103,11 @@ class TestEndings:
         assert study.trials[number].status == status
         return stored(path)[number]
 
-    def test_a_complete_trial_is_told_with_its_final_value(self, path):
+    def test_a_complete_trial_is_stored_with_its_final_value(self, path):
         frozen = self.ended(path, Status.COMPLETE)
         assert (frozen.state, frozen.value) == (TrialState.COMPLETE, 0.4)
 
-    def test_a_pruned_trial_is_told_as_pruned_with_its_reports(self, path):
+    def test_a_pruned_trial_is_stored_as_pruned_with_its_reports(self, path):
         """Stock OptunaSearch stores it as COMPLETE with its early value."""
         study = open_study(path)
         for score in (0.9, 0.1):
@@ -119,7 +119,7 @@ class TestEndings:
         assert (frozen.state, frozen.intermediate_values) == (TrialState.PRUNED, {1: 0.1})
 
     @pytest.mark.parametrize("status", [Status.FAILED, Status.FAILED_NAN, Status.FAILED_OOM])
-    def test_failures_are_told_as_failures(self, path, status):
+    def test_failures_are_stored_as_failures(self, path, status):
         assert self.ended(path, status).state == TrialState.FAIL
 
     @pytest.mark.parametrize("field", ["val_score", "val_loss", "train_loss"])

@@ -33,12 +33,12 @@ def task_error(cause: Exception) -> RayTaskError:
         task_error(MemoryError()),
     ],
 )
-def test_what_says_so_is_out_of_memory(error: Exception):
+def test_errors_that_name_memory_are_out_of_memory(error: Exception):
     assert is_out_of_memory(error)
 
 
 @pytest.mark.parametrize("error", [None, LOST, RuntimeError("shape mismatch"), task_error(KeyError("memory"))])
-def test_nothing_else_is(error: Exception | None):
+def test_other_errors_are_not_out_of_memory(error: Exception | None):
     assert not is_out_of_memory(error)
 
 
@@ -111,7 +111,7 @@ def test_references_whose_weights_cannot_be_had_say_nothing_of_the_others():
     assert ended(gone, SAME, gone, SAME, SAME).are_all_the_same
 
 
-def test_what_a_lost_worker_says_in_one_line_is_said_once():
+def test_a_lost_workers_line_is_printed_once():
     assert in_one_line(RayActorError(error_msg="The actor is unavailable: socket closed.")).count("unavailable") == 1
 
 

@@ -156,7 +156,7 @@ def test_a_trial_that_cannot_be_trained_here_ends_with_the_reason_and_is_not_tri
     assert study.best is None
 
 
-def test_the_sampler_does_not_hear_of_it(tmp_path):
+def test_the_sampler_does_not_learn_from_it(tmp_path):
     study = open_with_unavailable_reference(tmp_path / "journal.log", [])
     assert study._sampler.history() == []
     run(study, 2)
@@ -171,7 +171,7 @@ def searcher_of(study: Study, references: dict[str, Candidate]) -> StudySearcher
     return StudySearcher(study, events, num_trials=1, given=given)
 
 
-def test_a_run_that_goes_on_tries_it_once_again_ahead_of_what_is_new(tmp_path):
+def test_a_resumed_run_retries_it_ahead_of_new_candidates(tmp_path):
     open_with_unavailable_reference(tmp_path / "journal.log", [])
     resumed = open_study(tmp_path / "journal.log")
     searcher = searcher_of(resumed, REFERENCES)
@@ -187,7 +187,7 @@ def test_a_run_that_goes_on_tries_it_once_again_ahead_of_what_is_new(tmp_path):
     assert [trial.number for trial in searcher_of(open_study(tmp_path / "journal.log"), REFERENCES).to_repeat] == [1, 2]
 
 
-def test_what_waits_to_be_begun_again_keeps_the_search_from_its_end(tmp_path):
+def test_waiting_repeats_keep_the_search_from_its_end(tmp_path):
     study = open_study(tmp_path / "journal.log")
     study.end(study.suggest().number, Status.FAILED_OOM, error="out of memory")
     searcher = searcher_of(study, {})
