@@ -47,7 +47,7 @@ def test_a_temporary_folder_that_is_not_writable_is_refused(tmp_path, monkeypatc
         check_temporary_folder()
 
 
-def test_a_missing_home_is_reported_with_a_way_out(monkeypatch):
+def test_an_unknown_home_is_replaced_by_a_folder(monkeypatch):
     def unknown() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
