@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
