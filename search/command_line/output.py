@@ -10,10 +10,7 @@ import select
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 ERRORS = "frugal-output"
 """The name of our handler for characters that the output's encoding lacks."""
@@ -48,7 +45,7 @@ class _LastingFile(io.FileIO):
 
     failure: OSError | None = None
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Any) -> int:
         try:
             while (written := super().write(data)) is None:  # a non-blocking pipe that is full at the moment
                 select.select([], [self], [])
