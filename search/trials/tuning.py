@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ from trainables.trainable import TrialTrainable
 
 TABLES_SECONDS, TABLES_SHARE = 8.0, 0.02
 """Tables are written at this interval; in long searches, whose tables are large, in at most this share of the time."""
+_tables_lock = threading.Lock()
+"""Held while tables are written, since `_exit` writes them in another thread when Ray is lost."""
 MAX_NAMED = 6
 """The maximum number of trials that one line names."""
 
@@ -60,7 +63,7 @@ def _exit(job: Job, study: Study, terminal: Terminal, stop: Stop) -> None:
     """Ends the process in order while its main thread hangs in a call to a Ray that is lost."""
     message = f"Stopped by {stop.name}. The journal is kept. Resume with: {stop.resume_with}"
     try:
-        with suppress(StorageError):
+        with suppress(StorageError), _tables_lock:
             job.write_tables(study, False)
         terminal.show_cursor()
         terminal.say(message)
@@ -175,7 +178,9 @@ class TrialRun:
         self.slot_time.count()
         self.progress.refresh()
         if (start := time.monotonic()) >= self.tables_due:
-            self.job.write_tables(self.study, True)
+            with _tables_lock:
+                if not self.outcome.stop.lost:  # otherwise the last tables may be there already, written by `_exit`
+                    self.job.write_tables(self.study, True)
             written = time.monotonic()
             self.tables_due = written + max(TABLES_SECONDS, (written - start) / TABLES_SHARE)
 
