@@ -1,4 +1,4 @@
-"""The schemas agree with DESIGN, and a file of another version is refused by name."""
+"""The schemas have the columns that are listed here, and a file of another version is refused by name."""
 
 import subprocess
 import sys
