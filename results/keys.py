@@ -115,10 +115,17 @@ def parse_into(schema: type[Config] | Config, arguments: Sequence[str], help_com
 def values_into(schema: type[Config] | Config, values: Mapping[str, object], help_command: str) -> Config:
     """Returns a dataclass with plain values by name, over its defaults or an instance's values.
 
-    Names within a key are dotted or nested: {"confirm.top_k": 1} or {"confirm": {"top_k": 1}}. Raises ValueError that
-    names the key and what it takes, as `parse_into` does.
+    Names within a key are dotted or nested: {"confirm.top_k": 1} or {"confirm": {"top_k": 1}}. `config` is a YAML file
+    of further keys, as in `parse_into`. Raises ValueError that names the key and what it takes.
     """
-    entries, found = entries_of(schema), _instance(schema)
+    found, others = _instance(schema), dict(values)
+    if "config" not in entries_of(schema) and (path := others.pop("config", None)) is not None:
+        found = _with_file(found, str(path), help_command)
+    return _with_values(found, others, help_command)
+
+
+def _with_values(config: Config, values: Mapping[str, object], help_command: str) -> Config:
+    entries, found = entries_of(config), config
     for name, given in _flat(values):
         value = given.item() if isinstance(given, np.generic) else given
         _check_utf8(name, str(value))
@@ -201,7 +208,7 @@ def _instance(schema: type[Config] | Config) -> Config:
 def _with_file(config: Config, path: str, help_command: str) -> Config:
     values = read_keys_file(path)
     try:
-        return values_into(config, values, help_command)
+        return _with_values(config, values, help_command)
     except ValueError as error:
         raise ValueError(f"config={path}: {error}") from None
 

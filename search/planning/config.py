@@ -53,14 +53,13 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     return _configured(lambda keys: parse_into(keys, arguments, HELP_COMMAND))
 
 
-def from_values(config: object = None, **values: object) -> RunConfig:
+def from_values(**values: object) -> RunConfig:
     """Returns the configuration of Python values: the command line's keys by the same names, with the same errors.
 
     Nested keys are mappings: `from_values(task="tiny10k", fix={"optimizer": "adam"}, confirm={"top_k": 0})`. `config`
     is a YAML file of further keys. If the run exists, keys that are not given keep its values. Raises ValueError.
     """
-    files = [] if config is None else [f"config={config}"]
-    return _configured(lambda keys: values_into(parse_into(keys, files, HELP_COMMAND), values, HELP_COMMAND))
+    return _configured(lambda keys: values_into(keys, values, HELP_COMMAND))
 
 
 def _configured(asked_over: Callable[[RunKeys], RunKeys]) -> RunConfig:

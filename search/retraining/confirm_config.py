@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from results.keys import check_name, key, parse_into, values_into
 from results.runs_at import RULE, runs_at
-from results.shell import argument_of
 from search.planning.config import RunConfig
-from search.planning.config import parse as parse_run
+from search.planning.config import from_values as config_of_run
 from search.planning.keys import MAX_SEEDS, ConfirmKeys, Export
 from search.runs.folder import find_run
 
@@ -46,13 +45,12 @@ def parse(arguments: Sequence[str]) -> RunConfig:
     return _configured(parse_into(ConfirmConfig, arguments, HELP_COMMAND))
 
 
-def from_values(config: object = None, **values: object) -> RunConfig:
+def from_values(**values: object) -> RunConfig:
     """Returns the run's configuration, changed by Python values with the names of the command line's keys.
 
     `config` is a YAML file of further keys. Raises ValueError that names the key and what it takes.
     """
-    files = [] if config is None else [f"config={config}"]
-    return _configured(values_into(parse_into(ConfirmConfig, files, HELP_COMMAND), values, HELP_COMMAND))
+    return _configured(values_into(ConfirmConfig, values, HELP_COMMAND))
 
 
 def _configured(asked: ConfirmConfig) -> RunConfig:
@@ -62,11 +60,8 @@ def _configured(asked: ConfirmConfig) -> RunConfig:
     check_name("run", asked.run)
     runs_dir = runs_at(asked.runs_dir)
     find_run(runs_dir, asked.run)
-    words = {"run": asked.run, "runs_dir": runs_dir, "address": asked.address}
-    words |= {"data": asked.data, "data_dir": asked.data_dir}
-    words["export"] = asked.export.value if asked.export else None
-    numbers = {"confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds, "concurrency": asked.concurrency}
-    given = [argument_of(name, text) for name, text in words.items() if text]
-    config = parse_run([*given, *(f"{name}={number}" for name, number in numbers.items() if number is not None)])
+    shared = {name: getattr(asked, name) for name in ("run", "address", "data", "data_dir", "export", "concurrency")}
+    keys = {**shared, "runs_dir": runs_dir, "confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds}
+    config = config_of_run(**{name: value for name, value in keys.items() if value not in (None, "")})
     top_k = config.confirm.top_k or ConfirmKeys.top_k  # it is 0 in a run that was started without confirmation
     return replace(config, confirm=replace(config.confirm, top_k=top_k))
