@@ -15,7 +15,7 @@ from typing import BinaryIO
 from pyarrow import fs
 
 from data.files import replacing
-from results.locations import split_url
+from results.locations import split_url, working_folder
 from results.own_files import is_kept
 
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 3.0, 5.0, 2
@@ -93,6 +93,13 @@ class Remote:
 
     def _path(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
+
+
+def upload(runs_dir: str, path: Path) -> None:
+    """Uploads a file of a run's working folder into the run's folder in the bucket. Raises ValueError."""
+    runs = Remote(runs_dir)
+    with explain_errors(runs.url), path.open("rb") as file:
+        runs.send(path.relative_to(working_folder(runs_dir)).as_posix(), file)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ import pandas as pd
 
 import results
 from results.analysis.columns import select_rows, trial_name
-from results.bucket import Remote, explain_errors
+from results.bucket import upload
 from results.files import StorageError
 from results.keys import check_name
 from results.locations import is_remote, user_facing_path, working_folder
@@ -188,9 +188,7 @@ class Run:
         find_run(self.runs_dir, self.name)
         path = write_report(self.folder)
         if is_remote(self.runs_dir):
-            runs = Remote(self.runs_dir)
-            with explain_errors(runs.url), path.open("rb") as file:
-                runs.send(f"{self.name}/{path.name}", file)
+            upload(self.runs_dir, path)
         return path
 
     def _search(self, config: RunConfig, stop: threading.Event | None) -> Run:

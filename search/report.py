@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from results.bucket import Remote, explain_errors
+from results.bucket import upload
 from results.fetch import fetch_run
 from results.files import StorageError
 from results.keys import CONFIG_HELP, check_name, key, keys_help, parse_into
-from results.locations import is_remote, user_facing_path, working_folder
+from results.locations import is_remote, user_facing_path
 from results.own_files import check_output
 from results.report.compare import comparison
 from results.report.pages import REPORT, comparison_name, write_page, write_report
@@ -62,8 +62,11 @@ def report(config: ReportConfig) -> int:
     """Writes the page and prints its path."""
     try:
         path = _write(config)
-        is_uploaded = is_remote(config.runs_dir) and not config.output
-        print(_upload(config, path) if is_uploaded else path, flush=True)
+        if is_remote(config.runs_dir) and not config.output:
+            upload(config.runs_dir, path)
+            print(user_facing_path(path), flush=True)
+        else:
+            print(path, flush=True)
     except OSError as error:
         raise StorageError(f"{error.filename or config.runs_dir}: {error.strerror or error}") from error
     return 0
@@ -99,14 +102,6 @@ def _read_runs(folders: Sequence[Path]) -> list[RunRecord]:
     for fault in faults:
         print(f"NOTICE: left out of the comparison: {fault}", file=sys.stderr, flush=True)
     return found
-
-
-def _upload(config: ReportConfig, path: Path) -> str:
-    """Uploads a page into its run's folder in the bucket, and returns its URL."""
-    runs = Remote(config.runs_dir)
-    with explain_errors(runs.url), path.open("rb") as file:
-        runs.send(path.relative_to(working_folder(config.runs_dir)).as_posix(), file)
-    return user_facing_path(path)
 
 
 if __name__ == "__main__":
