@@ -4,31 +4,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from search.predict import main
-from search.tasks.tiny10k import BERTOLDI
 from tests.search.prediction.toy_files import labels
-from tests.search.prediction.toy_models import save
 from trainables.model import load_model
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """Returns the current folder, where outputs go by default."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def model(here):
-    return save(here / "best.pt", BERTOLDI)
-
-
-@pytest.fixture
-def images():
-    return np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
 
 
 def test_an_array_and_a_folder_of_images_get_the_models_labels(model, images, capsys):
