@@ -78,7 +78,7 @@ class Play:
         self.best.append(best)
 
     def best_at(self, spent: float) -> float:
-        """Returns the best score when this number of seconds was spent; NaN if no trial had ended by then."""
+        """Returns the best score after a number of seconds, or NaN if no trial had ended yet."""
         return self._last(self.best, spent)
 
     def trials_at(self, spent: float) -> float:
