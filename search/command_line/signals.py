@@ -114,10 +114,6 @@ class Stop:
         if self.signal and self.signal != signal.SIGINT:
             signal.raise_signal(self.signal)
 
-    def __getstate__(self) -> dict[str, object]:
-        """Leaves out what cannot be pickled: Tune pickles all that its stopper holds."""
-        return {**vars(self), "_previous": {}, "event": None}
-
     @property
     def _is_in_main_thread(self) -> bool:
         return self._thread in (0, threading.main_thread().ident)
