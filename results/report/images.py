@@ -39,7 +39,7 @@ def pictures(run: RunRecord) -> Section | None:
     """Makes the section of inputs, outputs and targets of a network that makes images; None for classifiers."""
     if not _makes_images(run):
         return None
-    title = "Images"
+    title = "Images side by side"
     samples = run.samples
     if samples is None or "output_0" not in samples:
         why = "Images are stored when a finalist is confirmed, and there are none yet. To confirm:"
