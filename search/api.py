@@ -36,7 +36,9 @@ from results.wording import count, number
 from search.command_line.signals import Stop
 from search.planning.config import RunConfig, from_values
 from search.planning.keys import RunKeys
+from search.planning.task_text import give
 from search.runs.folder import RunFolder, find_run
+from search.tasks.own.parts import OwnTask as Task
 
 if TYPE_CHECKING:
     from search.session.session import Ending
@@ -254,7 +256,7 @@ class Run:
         return str(title) + shown.to_html(index=False, na_rep="")
 
 
-def start(task: str | None = None, *, stop: threading.Event | None = None, **keys: object) -> Run:
+def start(task: str | Task | None = None, *, stop: threading.Event | None = None, **keys: object) -> Run:
     """Searches for the best network of a task, and returns the run; `python -m search.run --help` explains the keys.
 
     Values are Python's: `fix={"optimizer": "adam"}`, `confirm={"top_k": 0}`, a Path. `run="mine"` resumes the run of
@@ -262,7 +264,8 @@ def start(task: str | None = None, *, stop: threading.Event | None = None, **key
     Setting the event `stop` in another thread ends the search in order, as Ctrl-C does; the run's `stopped` has the
     reason. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
     """
-    config = from_values(**({} if task is None else {"task": task}), **keys)
+    named = give(task) if isinstance(task, Task) else task
+    config = from_values(**({} if named is None else {"task": named}), **keys)
     return Run(config.run, config.runs_dir)._search(config, stop)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spaces.choose import Given
 from spaces.goal import Goal
+from spaces.layers import InvalidNetwork
 from spaces.own import Own
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class TaskCode:
             if own.name:
                 made = self.namespace["references"][own.name]
                 return made() if callable(made) else made
-            return self.namespace["space"](Given(dict(own.choices)))
+            return self.namespace["space"](Given(dict(own.choices_made)))
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def errors_of(path: str) -> Iterator[None]:
     """Turns an error in the user's code into a TaskFileError with the line where it arose."""
     try:
         yield
-    except TaskFileError:
+    except (TaskFileError, InvalidNetwork):
         raise
     except SyntaxError as error:
         line = (error.text or "").strip()

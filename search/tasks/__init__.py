@@ -15,6 +15,7 @@ from data.splits import Dataset
 from spaces.goal import Classify, Goal, Metric
 from spaces.recipe import Candidate
 from spaces.space import Space, Value
+from trainables.task_code import TaskCode
 
 __all__ = ["Metric", "Reference", "Scale", "Task", "find", "names"]
 
@@ -65,6 +66,8 @@ class Task:
     """The share of a GPU that a trial takes, if there are GPUs."""
     tailor: Callable[[Path], Task] | None = None
     """Makes the task for a user's own data; None if the task cannot be applied to them."""
+    code: TaskCode | None = None
+    """The code of a user's own task, which workers execute too."""
 
     @property
     def objective(self) -> Metric:
@@ -77,13 +80,13 @@ class Task:
 
 def names() -> list[str]:
     """Returns all tasks' names, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
 
 
 def find(name: str) -> Task:
     """Returns the task of this name. Raises ValueError, with all names, if there is none."""
     if name not in names():
-        raise ValueError(f"task={name}: there is no such task; there are {', '.join(names())}")
+        raise ValueError(f"task={name}: there is no such task; there are {', '.join(names())}, and task=FILE.py")
     task: Task = import_module(f"{__name__}.{name}").TASK
     assert task.name == name, f"search/tasks/{name}.py exports a task called {task.name}"
     return task

@@ -1,0 +1,244 @@
+"""Makes a Task of a user's parts, with defaults that follow from the data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from spaces.defaults import default_space
+
+from data.splits import Dataset, Splits
+from search.tasks import Reference, Task
+from search.tasks.own.parts import Cost, OwnTask
+from search.tasks.own.shapes import (
+    default_goal,
+    default_scale,
+    input_shape,
+    rescaling,
+    standardizing,
+    target_shape,
+)
+from spaces.choose import Choose, chosen_space
+from spaces.goal import Denoise, Goal, Reconstruct, Regress, Restore
+from spaces.layers import InvalidNetwork, Layer, Rescale, Shape, Standardize
+from spaces.network import Network
+from spaces.own import Own
+from spaces.recipe import Candidate, Recipe
+from spaces.recipes import choose_recipe
+from spaces.space import Params, Space
+from trainables.task_code import TaskCode, TaskFileError, errors_of
+
+BETWEEN_IMAGES = (Reconstruct, Denoise, Restore)
+"""Goals whose inputs and outputs are pixels, which stay as they are."""
+
+
+def assemble(parts: OwnTask, code: TaskCode) -> Task:
+    """Returns the task. Loads its data once. Raises TaskFileError for a mistake in the user's parts."""
+    with errors_of(code.path):
+        splits = parts.data()
+    if not isinstance(splits, Splits):
+        raise TaskFileError(f"{code.path}: data() returned {type(splits).__name__}; expected Splits: Splits.of(x, y)")
+    frame = Frame.of(splits, parts.goal or default_goal(splits), code)
+    scale = parts.scale or default_scale(frame.input_shape, len(splits.train))
+    return Task(
+        name=parts.name,
+        sentence=parts.sentence or f"the best network for {parts.name}",
+        dataset=_dataset(parts.name, splits),
+        space=_space(parts, frame),
+        goal=frame.goal,
+        laptop=scale,
+        full=scale,
+        max_params=parts.max_params,
+        max_code=parts.max_code,
+        references={name: frame.reference(name, made, parts.recipe) for name, made in parts.references.items()},
+        gpus_per_trial=parts.gpus_per_trial,
+        code=code,
+    )
+
+
+def _dataset(name: str, splits: Splits) -> Dataset:
+    return Dataset(name=name, original=lambda data_dir, say: splits)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What surrounds each network of a task: the shapes of its input and output, and the scaling of both."""
+
+    goal: Goal
+    input_shape: Shape
+    output_shape: Shape
+    standardize: Standardize | None
+    rescale: Rescale | None
+    code: TaskCode
+    _counts: dict[tuple[Any, ...], Own] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, splits: Splits, goal: Goal, code: TaskCode) -> Frame:
+        """Returns the frame for a dataset. Raises TaskFileError if the goal does not fit the data."""
+        shape, train = input_shape(splits.train), splits.train
+        try:
+            num_classes = splits.num_classes if train.labels is not None and train.labels.dtype.kind in "iu" else None
+            output = goal.output_shape(shape, target_shape(train), num_classes)
+        except ValueError as error:
+            raise TaskFileError(f"{code.path}: {error}") from None
+        pixels = isinstance(goal, BETWEEN_IMAGES)
+        return cls(
+            goal=goal,
+            input_shape=shape,
+            output_shape=output,
+            standardize=None if pixels else standardizing(train),
+            rescale=rescaling(train) if isinstance(goal, Regress) else None,
+            code=code,
+        )
+
+    def network(self, made: Any, choices: Mapping[str, Any], where: str, name: str = "") -> Network:
+        """Returns the network of what the user's function returned: layers, or a module, which is counted.
+
+        Raises InvalidNetwork for layers that leave nothing of an input, and TaskFileError for anything else.
+        """
+        if isinstance(made, Network):
+            made = made.layers
+        if isinstance(made, list | tuple) and all(isinstance(layer, Layer) for layer in made):
+            layers = tuple(made)
+        elif _is_module(made):
+            layers = (self._counted(made, choices, where, name),)
+        else:
+            kinds = [type(each).__name__ for each in made] if isinstance(made, list | tuple) else type(made).__name__
+            raise TaskFileError(f"{self.code.path}: {where} returned {kinds}; expected layers, or a torch.nn.Module")
+        first = [] if self.standardize is None or isinstance(layers[0], Standardize) else [self.standardize]
+        network = Network(self.input_shape, (*first, *layers, *([self.rescale] if self.rescale else [])))
+        if network.output_shape != self.output_shape:
+            raise TaskFileError(
+                f"{self.code.path}: {where} gives outputs of shape {_text(network.output_shape)} for inputs of shape "
+                f"{_text(self.input_shape)}; {type(self.goal).__name__} needs {_text(self.output_shape)}"
+            )
+        return network
+
+    def reference(self, name: str, made: Any, recipe: object) -> Reference:
+        """Returns a network to compare with. Raises TaskFileError."""
+        if isinstance(made, Reference):
+            return made
+        if isinstance(made, Candidate):
+            return Reference(made, made.network.num_params)
+        where = f'references["{name}"]'
+        with errors_of(self.code.path), _on_meta():
+            made = made() if callable(made) and not _is_module(made) else made
+        try:
+            network = self.network(made, {}, where, name)
+        except InvalidNetwork as error:
+            raise TaskFileError(f"{self.code.path}: {where}: {error}") from None
+        return Reference(
+            Candidate(network, recipe if isinstance(recipe, Recipe) else Recipe(batch_size=64)), network.num_params
+        )
+
+    def _counted(self, module: Any, choices: Mapping[str, Any], where: str, name: str) -> Own:
+        """Returns a module as a layer with its cost. Raises TaskFileError if it cannot be counted."""
+        from trainables.counting import CannotCount, count
+
+        key = (name, *choices.items())
+        if key not in self._counts:
+            try:
+                with errors_of(self.code.path):
+                    counted = count(lambda: module, self.input_shape)
+            except CannotCount as error:
+                raise TaskFileError(
+                    f"{self.code.path}: {where} returned a module that cannot be counted: {error}"
+                ) from None
+            self._counts[key] = Own(
+                tuple(choices.items()), counted.output_shape, counted.params, counted.macs, counted.frozen, name
+            )
+        return self._counts[key]
+
+
+def _space(parts: OwnTask, frame: Frame) -> Space:
+    if isinstance(parts.space, Space):
+        return parts.space
+    if parts.space is None:
+        space = default_space(
+            frame.input_shape,
+            frame.output_shape,
+            frame.goal,
+            standardize=frame.standardize,
+            rescale=frame.rescale,
+            augmentation=parts.augment is not False and not callable(parts.augment),
+        )
+    else:
+        space = chosen_space(_candidate_of(parts, frame))
+    return replace(space, allowed=_gate(parts, frame)) if parts.allowed else space
+
+
+def _gate(parts: OwnTask, frame: Frame) -> Callable[[Params, Candidate], bool | str]:
+    """Returns the user's constraint as the budget's gate calls it."""
+    allowed = parts.allowed
+    assert allowed is not None
+
+    def is_allowed(params: Params, candidate: Candidate) -> bool | str:
+        with errors_of(frame.code.path):
+            return allowed(params, Cost(candidate.network.num_params, candidate.network.num_macs))
+
+    return is_allowed
+
+
+def _candidate_of(parts: OwnTask, frame: Frame) -> Callable[[Choose], Candidate]:
+    """Returns the function that chooses a candidate: the user's network, then the recipe."""
+    make, recipe = parts.space, parts.recipe
+    assert callable(make)
+
+    def candidate(choose: Choose) -> Candidate:
+        recorder = _Recorder(choose)
+        with errors_of(frame.code.path), _on_meta():
+            made = make(recorder)
+        network = frame.network(made, recorder.params, "space()")
+        if isinstance(recipe, Recipe):
+            return Candidate(network, recipe)
+        with errors_of(frame.code.path):
+            return Candidate(network, recipe(choose) if recipe else _default_recipe(choose, parts, frame))
+
+    return candidate
+
+
+def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
+    """Returns a recipe of Frugal's own choices; augmentation and label smoothing only where they make sense."""
+    is_image = len(frame.input_shape) == 3
+    classifies = type(frame.goal).__name__ == "Classify"
+    augmentation = is_image and classifies if parts.augment is None else parts.augment is True
+    return choose_recipe(choose, batch_sizes=(16, 32, 64, 128), augmentation=augmentation, label_smoothing=classifies)
+
+
+class _Recorder:
+    """Passes choices on, and keeps each by its name."""
+
+    def __init__(self, choose: Choose) -> None:
+        self.choose = choose
+        self.params: dict[str, Any] = {}
+
+    def int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
+        return self._keep(name, self.choose.int(name, low, high, log=log, step=step))
+
+    def float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
+        return self._keep(name, self.choose.float(name, low, high, log=log))
+
+    def of(self, name: str, options: Any) -> Any:
+        return self._keep(name, self.choose.of(name, options))
+
+    def _keep(self, name: str, value: Any) -> Any:
+        self.params[name] = value
+        return value
+
+
+def _on_meta() -> AbstractContextManager[Any]:
+    """Returns a context in which modules are made without memory, if the user's file has imported PyTorch."""
+    torch = sys.modules.get("torch")
+    return torch.device("meta") if torch else nullcontext()
+
+
+def _is_module(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _text(shape: Shape) -> str:
+    return f"[{', '.join(map(str, shape))}]"
