@@ -45,7 +45,8 @@ class RunRecord:
 
     @property
     def task(self) -> str:
-        return str(self.config.get("task") or self.first("task") or "unknown task")
+        """The task's name; a user's own task is configured by its file."""
+        return str(self.first("task") or PurePath(str(self.config.get("task") or "unknown task")).stem)
 
     @cached_property
     def conditions(self) -> Conditions:
