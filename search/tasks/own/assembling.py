@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 from spaces.defaults import default_space
 
 from data.splits import Dataset, Splits
 from search.tasks import Reference, Task
-from search.tasks.own.parts import Cost, OwnTask
+from search.tasks.own.parts import Cost, OwnTask, read_parts
 from search.tasks.own.shapes import (
     default_goal,
     default_scale,
@@ -22,7 +23,7 @@ from search.tasks.own.shapes import (
     target_shape,
 )
 from spaces.choose import Choose, chosen_space
-from spaces.goal import Denoise, Goal, Reconstruct, Regress, Restore
+from spaces.goal import Classify, Denoise, Goal, Reconstruct, Regress, Restore
 from spaces.layers import InvalidNetwork, Layer, Rescale, Shape, Standardize
 from spaces.network import Network
 from spaces.own import Own
@@ -35,10 +36,31 @@ BETWEEN_IMAGES = (Reconstruct, Denoise, Restore)
 """Goals whose inputs and outputs are pixels, which stay as they are."""
 
 
+def declared(name: str, module: ModuleType) -> Task:
+    """Returns one of Frugal's own tasks, whose file names all of its parts, so that its data need not be loaded."""
+    parts = read_parts(name, str(module.__file__), vars(module))
+    laptop, full = parts.laptop or parts.scale, parts.full or parts.scale
+    assert isinstance(parts.data, Dataset) and isinstance(parts.space, Space) and laptop and full  # noqa: PT018
+    return Task(
+        name=name,
+        sentence=parts.sentence,
+        dataset=parts.data,
+        space=parts.space,
+        goal=parts.goal or Classify(),
+        laptop=laptop,
+        full=full,
+        max_params=parts.max_params,
+        max_code=parts.max_code,
+        references=parts.references,
+        gpus_per_trial=parts.gpus_per_trial,
+        tailor=parts.tailor,
+    )
+
+
 def assemble(parts: OwnTask, code: TaskCode) -> Task:
     """Returns the task. Loads its data once. Raises TaskFileError for a mistake in the user's parts."""
     with errors_of(code.path):
-        splits = parts.data()
+        splits = parts.data() if callable(parts.data) else None
     if not isinstance(splits, Splits):
         raise TaskFileError(f"{code.path}: data() returned {type(splits).__name__}; expected Splits: Splits.of(x, y)")
     frame = Frame.of(splits, parts.goal or default_goal(splits), code)
@@ -49,8 +71,8 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
         dataset=_dataset(parts.name, splits),
         space=_space(parts, frame),
         goal=frame.goal,
-        laptop=scale,
-        full=scale,
+        laptop=parts.laptop or scale,
+        full=parts.full or scale,
         max_params=parts.max_params,
         max_code=parts.max_code,
         references={name: frame.reference(name, made, parts.recipe) for name, made in parts.references.items()},
@@ -141,8 +163,7 @@ class Frame:
         key = (name, *choices.items())
         if key not in self._counts:
             try:
-                with errors_of(self.code.path):
-                    counted = count(lambda: module, self.input_shape)
+                counted = count(lambda: module, self.input_shape)
             except CannotCount as error:
                 raise TaskFileError(
                     f"{self.code.path}: {where} returned a module that cannot be counted: {error}"
@@ -203,7 +224,7 @@ def _candidate_of(parts: OwnTask, frame: Frame) -> Callable[[Choose], Candidate]
 def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
     """Returns a recipe of Frugal's own choices; augmentation and label smoothing only where they make sense."""
     is_image = len(frame.input_shape) == 3
-    classifies = type(frame.goal).__name__ == "Classify"
+    classifies = isinstance(frame.goal, Classify)
     augmentation = is_image and classifies if parts.augment is None else parts.augment is True
     return choose_recipe(choose, batch_sizes=(16, 32, 64, 128), augmentation=augmentation, label_smoothing=classifies)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from data.splits import Splits
-from search.tasks import Scale, names
+from data.splits import Dataset, Splits
+from search.tasks import Scale, Task, names
 from spaces.choose import Choose
 from spaces.goal import Goal
 from spaces.recipe import Recipe
@@ -40,7 +40,7 @@ class OwnTask:
 
     name: str
     """The task's name in tables; a file's is its own name."""
-    data: Callable[[], Splits]
+    data: Callable[[], Splits] | Dataset
     """Returns the examples: `Splits.of(x, y)`, or one of the loaders in `data`."""
     goal: Goal | None = None
     space: Callable[[Choose], Any] | Space | None = None
@@ -55,13 +55,17 @@ class OwnTask:
     max_macs: int | None = None
     max_code: int | None = None
     scale: Scale | None = None
-    """The size of a search."""
+    """The size of a search, if `scale=laptop` and `scale=full` are the same."""
+    laptop: Scale | None = None
+    full: Scale | None = None
     augment: bool | Callable[..., Any] | None = None
     """Whether images are rotated, shifted and zoomed; or a function of inputs, targets and a torch.Generator."""
     gpus_per_trial: float = 1.0
     """The share of a GPU that a trial takes, if there are GPUs."""
     sentence: str = ""
     """What is searched for, for people."""
+    tailor: Callable[[Path], Task] | None = None
+    """Makes the task for data at a path, `data=PATH`."""
 
     def code(self) -> TaskCode:
         """Returns the task's code. Its text is that of the functions, as far as Python knows it."""
@@ -71,7 +75,10 @@ class OwnTask:
 
 
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "data": (callable, "a function that returns Splits: def data(): return Splits.of(x, y)"),
+    "data": (
+        lambda v: callable(v) or isinstance(v, Dataset),
+        "a function that returns Splits: def data(): return Splits.of(x, y)",
+    ),
     "goal": (lambda v: isinstance(v, Goal), "a goal, such as Classify() or Regress() of spaces.goal"),
     "space": (lambda v: callable(v) or isinstance(v, Space), "a function: def space(choose): return [...]"),
     "recipe": (lambda v: callable(v) or isinstance(v, Recipe), "a Recipe, or def recipe(choose): return Recipe(...)"),
@@ -80,8 +87,12 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_params": (lambda v: _is_count(v), "a whole number above 0"),
     "max_macs": (lambda v: _is_count(v), "a whole number above 0"),
     "max_code": (lambda v: _is_count(v), "a whole number above 0"),
-    "scale": (lambda v: isinstance(v, Scale), "Scale(num_trials=..., max_epochs=...) of search.tasks"),
+    **dict.fromkeys(
+        ("scale", "laptop", "full"),
+        (lambda v: isinstance(v, Scale), "Scale(num_trials=..., max_epochs=...) of search.tasks"),
+    ),
     "augment": (lambda v: isinstance(v, bool) or callable(v), "True, False, or a function of a batch"),
+    "tailor": (callable, "a function of a path that returns a Task"),
     "gpus_per_trial": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a number"),
 }
 """What each name of a task file must be: a check, and its words."""
@@ -89,17 +100,21 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def parts_of(code: TaskCode) -> OwnTask:
     """Returns the parts that a task file defines. Raises TaskFileError, with the name, for one that is wrong."""
-    found = code.namespace
     name = Path(code.path).stem
     if name in names():
         raise TaskFileError(f"{code.path}: {name} is a task of Frugal's own; give the file another name")
+    return read_parts(name, code.path, code.namespace)
+
+
+def read_parts(name: str, path: str, found: Mapping[str, Any]) -> OwnTask:
+    """Returns the parts that a file defines, by their names. Raises TaskFileError as `parts_of` does."""
     if "data" not in found:
-        raise TaskFileError(f"{code.path}: it defines no data; expected {KINDS['data'][1]}")
-    _check_names(code.path, found)
-    sentence = (inspect.cleandoc(found.get("__doc__") or "").splitlines() or [""])[0].rstrip(".")
+        raise TaskFileError(f"{path}: it defines no data; expected {KINDS['data'][1]}")
+    _check_names(path, found)
+    sentence = (inspect.cleandoc(found.get("__doc__") or "").splitlines() or [""])[0]
     parts = {part: found[part] for part in KINDS if found.get(part) is not None}
-    check_parts(code.path, parts)
-    return OwnTask(name=name, sentence=sentence, **parts)
+    check_parts(path, parts)
+    return OwnTask(name=name, sentence=sentence.removeprefix(f"{name}: ").rstrip("."), **parts)
 
 
 def check_parts(path: str, parts: Mapping[str, Any]) -> None:
