@@ -146,7 +146,7 @@ class Frame:
         if isinstance(made, Candidate):
             return Reference(made, made.network.num_params)
         where = f'references["{name}"]'
-        with errors_of(self.code.path), _on_meta():
+        with errors_of(self.code.path), on_meta():
             made = made() if callable(made) and not _is_module(made) else made
         try:
             network = self.network(made, {}, where, name)
@@ -175,19 +175,16 @@ class Frame:
 
 
 def _space(parts: OwnTask, frame: Frame) -> Space:
-    if isinstance(parts.space, Space):
-        return parts.space
-    if parts.space is None:
-        space = default_space(
-            frame.input_shape,
-            frame.output_shape,
-            frame.goal,
-            standardize=frame.standardize,
-            rescale=frame.rescale,
-            augmentation=parts.augment is not False and not callable(parts.augment),
-        )
-    else:
-        space = chosen_space(_candidate_of(parts, frame))
+    if parts.space is not None and not isinstance(parts.space, Space):
+        return _chosen(parts, frame)
+    space = parts.space or default_space(
+        frame.input_shape,
+        frame.output_shape,
+        frame.goal,
+        standardize=frame.standardize,
+        rescale=frame.rescale,
+        augmentation=parts.augment is not False and not callable(parts.augment),
+    )
     return replace(space, allowed=_gate(parts, frame)) if parts.allowed else space
 
 
@@ -203,22 +200,33 @@ def _gate(parts: OwnTask, frame: Frame) -> Callable[[Params, Candidate], bool | 
     return is_allowed
 
 
-def _candidate_of(parts: OwnTask, frame: Frame) -> Callable[[Choose], Candidate]:
-    """Returns the function that chooses a candidate: the user's network, then the recipe."""
+def _chosen(parts: OwnTask, frame: Frame) -> Space:
+    """Returns the space of the user's function: it chooses a network, then the recipe is chosen."""
     make, recipe = parts.space, parts.recipe
     assert callable(make)
 
-    def candidate(choose: Choose) -> Candidate:
-        recorder = _Recorder(choose)
-        with errors_of(frame.code.path), _on_meta():
-            made = make(recorder)
-        network = frame.network(made, recorder.params, "space()")
-        if isinstance(recipe, Recipe):
-            return Candidate(network, recipe)
-        with errors_of(frame.code.path):
-            return Candidate(network, recipe(choose) if recipe else _default_recipe(choose, parts, frame))
+    def network(choose: Choose) -> Any:
+        with errors_of(frame.code.path), on_meta():
+            return make(choose)
 
-    return candidate
+    def chosen_recipe(choose: Choose) -> Recipe:
+        if isinstance(recipe, Recipe):
+            return recipe
+        with errors_of(frame.code.path):
+            made = recipe(choose) if recipe else _default_recipe(choose, parts, frame)
+        if not isinstance(made, Recipe):
+            raise TaskFileError(f"{frame.code.path}: recipe() returned {type(made).__name__}; expected a Recipe")
+        return made
+
+    def candidate(choose: Choose) -> Candidate:
+        made = network(choose)
+        return Candidate(frame.network(made, dict(choose.made), "space()"), chosen_recipe(choose))
+
+    def explore(choose: Choose) -> None:
+        network(choose)
+        chosen_recipe(choose)
+
+    return chosen_space(candidate, explore=explore, allowed=_gate(parts, frame) if parts.allowed else None)
 
 
 def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
@@ -229,28 +237,7 @@ def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
     return choose_recipe(choose, batch_sizes=(16, 32, 64, 128), augmentation=augmentation, label_smoothing=classifies)
 
 
-class _Recorder:
-    """Passes choices on, and keeps each by its name."""
-
-    def __init__(self, choose: Choose) -> None:
-        self.choose = choose
-        self.params: dict[str, Any] = {}
-
-    def int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
-        return self._keep(name, self.choose.int(name, low, high, log=log, step=step))
-
-    def float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
-        return self._keep(name, self.choose.float(name, low, high, log=log))
-
-    def of(self, name: str, options: Any) -> Any:
-        return self._keep(name, self.choose.of(name, options))
-
-    def _keep(self, name: str, value: Any) -> Any:
-        self.params[name] = value
-        return value
-
-
-def _on_meta() -> AbstractContextManager[Any]:
+def on_meta() -> AbstractContextManager[Any]:
     """Returns a context in which modules are made without memory, if the user's file has imported PyTorch."""
     torch = sys.modules.get("torch")
     return torch.device("meta") if torch else nullcontext()
