@@ -9,7 +9,7 @@
     run.extend(num_trials=64)
     search.open("results/runs/NAME")        # an earlier run
 
-Ctrl-C, or a notebook's stop button, ends a search in order; pressed again, it ends it immediately. In a thread other
+Ctrl-C, or a notebook's stop button, ends a search cleanly; pressed again, it ends it immediately. In a thread other
 than the main one, Python delivers no signals: pass `stop=threading.Event()` and set it.
 """
 
@@ -261,7 +261,7 @@ def start(task: str | Task | None = None, *, stop: threading.Event | None = None
 
     Values are Python's: `fix={"optimizer": "adam"}`, `confirm={"top_k": 0}`, a Path. `run="mine"` resumes the run of
     that name, if there is one. `dry_run=True` prints a preview, and returns a run that does not exist yet.
-    Setting the event `stop` in another thread ends the search in order, as Ctrl-C does; the run's `stopped` has the
+    Setting the event `stop` in another thread ends the search cleanly, as Ctrl-C does; the run's `stopped` has the
     reason. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
     """
     named = give(task) if isinstance(task, Task) else task

@@ -31,8 +31,8 @@ USAGE = "python -m search.replay run=NAME trial=N"
 class ReplayConfig:
     """Which trial is retrained."""
 
-    run: str = key("", "name of the run", "needed")
-    trial: int | None = key(None, "number of the trial, as in the leaderboard", "needed")
+    run: str = key("", "name of the run", "required")
+    trial: int | None = key(None, "number of the trial, as in the leaderboard", "required")
     runs_dir: str = key("", "folder of all runs", RULE)
     data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
     data_dir: str | None = key(None, "folder of data files, if they have moved", "the run's")
