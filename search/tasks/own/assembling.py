@@ -18,6 +18,7 @@ from search.tasks.own.shapes import (
     default_goal,
     default_scale,
     input_shape,
+    number_of_classes,
     rescaling,
     standardizing,
     target_shape,
@@ -102,7 +103,7 @@ class Frame:
         """Returns the frame for a dataset. Raises TaskFileError if the goal does not fit the data."""
         shape, train = input_shape(splits.train), splits.train
         try:
-            num_classes = splits.num_classes if train.labels is not None and train.labels.dtype.kind in "iu" else None
+            num_classes = number_of_classes(splits)
             output = goal.output_shape(shape, target_shape(train), num_classes)
         except ValueError as error:
             raise TaskFileError(f"{code.path}: {error}") from None
