@@ -18,7 +18,7 @@ from spaces.layers import Cost, Join, Layer, Save, Shape, fold
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture: the shape of one input, (channels, height, width), and the layers that it passes through."""
+    """An architecture: the shape of one input, such as (channels, height, width), and the layers it passes through."""
 
     input_shape: Shape
     layers: tuple[Layer, ...]
@@ -78,9 +78,9 @@ class Network:
         """Whether the built network takes images of any size."""
         return all(layer.is_local for layer in self.layers)
 
-    def resized(self, height: int, width: int) -> Network:
-        """Returns the same layers for images of another size."""
-        return Network((self.input_shape[0], height, width), self.layers)
+    def resized(self, *sizes: int) -> Network:
+        """Returns the same layers for images of another height and width, or for signals of another length."""
+        return Network((self.input_shape[0], *sizes), self.layers)
 
     def to_json(self) -> dict[str, Any]:
         return {"input_shape": list(self.input_shape), "layers": _to_json(self.layers)}
