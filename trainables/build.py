@@ -27,6 +27,7 @@ from spaces.layers import (
     Norm,
     Pool,
     Repeat,
+    Rescale,
     Reshape,
     Save,
     Shape,
@@ -152,7 +153,7 @@ class _UpsampleLike(_WithSaved):
         self.upsample = nn.Upsample(scale_factor=factor)
 
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
-        return self.upsample(x)[:, :, : saved.shape[2], : saved.shape[3]]
+        return self.upsample(x)[(..., *(slice(size) for size in saved.shape[2:]))]
 
 
 class _Repeat(nn.Module):
@@ -161,7 +162,7 @@ class _Repeat(nn.Module):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.repeat(1, self.times, 1, 1)
+        return x.repeat(1, self.times, *[1] * (x.dim() - 2))
 
 
 class _Dropout(nn.Module):
@@ -185,19 +186,41 @@ class _Dropout(nn.Module):
         return words.view(torch.int16)[: x.numel()].view(x.shape)
 
 
-class _Standardize(nn.Module):
-    def __init__(self, mean: float, std: float) -> None:
-        super().__init__()
-        self.mean, self.std = mean, std
+class _Scaled(nn.Module):
+    """Holds a mean and a standard deviation: numbers, or buffers with one number for each channel."""
 
+    mean: Tensor | float
+    std: Tensor | float
+
+    def __init__(self, layer: Standardize | Rescale, shape: Shape) -> None:
+        super().__init__()
+        self.layer, self.rank = layer, len(shape)
+        self.reset_buffers()
+
+    def reset_buffers(self) -> None:
+        for name, value in (("mean", self.layer.mean), ("std", self.layer.std)):
+            if isinstance(value, tuple):
+                self.register_buffer(name, torch.tensor(value).view(-1, *[1] * (self.rank - 1)))
+            else:
+                setattr(self, name, value)
+
+
+class _Standardize(_Scaled):
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean).div_(self.std)
 
 
-class _PaddedConv(nn.Module):
-    """A convolution whose padding differs before and after the image, which Conv2d does not support."""
+class _Rescale(_Scaled):
+    """Computes in float32, whatever the precision of its input: bfloat16 has 8 bits for the targets' units."""
 
-    def __init__(self, conv: nn.Conv2d, pads: tuple[int, int, int, int]) -> None:
+    def forward(self, x: Tensor) -> Tensor:
+        return x.float() * self.std + self.mean
+
+
+class _PaddedConv(nn.Module):
+    """A convolution whose padding differs before and after the image, which torch's own do not support."""
+
+    def __init__(self, conv: nn.Module, pads: tuple[int, ...]) -> None:
         super().__init__()
         self.conv, self.pads = conv, pads
 
@@ -253,39 +276,51 @@ def _built(layer: Layer, shape: Shape, generator: torch.Generator) -> nn.Module:
 def _pool_before_activating(modules: list[nn.Module]) -> list[nn.Module]:
     """Swaps a monotonic activation with the max pool after it: the result is the same, for a quarter of the work."""
     for index, (first, second) in enumerate(itertools.pairwise(modules)):
-        if isinstance(first, MONOTONIC) and isinstance(second, nn.MaxPool2d):
+        if isinstance(first, MONOTONIC) and isinstance(second, nn.MaxPool1d | nn.MaxPool2d):
             modules[index], modules[index + 1] = nn.Identity(), nn.Sequential(second, first)
     return modules
 
 
 def _conv(layer: Conv, shape: Shape, generator: torch.Generator) -> nn.Module:
-    (top, bottom), (left, right) = layer.pads(shape[1]), layer.pads(shape[2])
-    even = top == bottom and left == right
-    conv = nn.Conv2d(
+    pads = [layer.pads(size) for size in shape[1:]]
+    even = all(before == after for before, after in pads)
+    conv = _of_rank(shape, nn.Conv1d, nn.Conv2d)(
         shape[0],
         layer.filters,
         layer.kernel,
         stride=layer.stride,
-        padding=(top, left) if even else 0,
+        padding=tuple(before for before, _ in pads) if even else 0,
         dilation=layer.dilation,
         bias=layer.bias,
     )
-    padded = conv if even else _PaddedConv(conv, (left, right, top, bottom))
+    # torch pads the last side first
+    padded = conv if even else _PaddedConv(conv, tuple(itertools.chain(*reversed(pads))))
     return _DilatedConv(padded) if layer.dilation > 1 else padded
 
 
 def _pool(layer: Pool, shape: Shape, generator: torch.Generator) -> nn.Module:
-    if layer == Pool("max", 2):
+    if layer == Pool("max", 2) and len(shape) == 3:
         return MaxPool2x2()
-    if layer == Pool("average", 2):
+    if layer == Pool("average", 2) and len(shape) == 3:
         return AvgPool2x2()
     if layer.kind == "max":
-        return nn.MaxPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
-    return nn.AvgPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
+        pool = _of_rank(shape, nn.MaxPool1d, nn.MaxPool2d)
+    else:
+        pool = _of_rank(shape, nn.AvgPool1d, nn.AvgPool2d)
+    return pool(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
 
 
 def _norm(layer: Norm, shape: Shape, generator: torch.Generator) -> nn.Module:
     return BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+
+
+def _global_pool(layer: GlobalPool, shape: Shape, generator: torch.Generator) -> nn.Module:
+    pool = _of_rank(shape, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+    return nn.Sequential(ChannelsLastGradient(), pool(1), nn.Flatten())
+
+
+def _of_rank(shape: Shape, for_signals: Callable[..., nn.Module], for_images: Callable[..., nn.Module]):
+    return for_signals if len(shape) == 2 else for_images
 
 
 def _backbone(layer: Backbone, shape: Shape, generator: torch.Generator) -> nn.Module:
@@ -310,7 +345,8 @@ class _Backbone(nn.Module):
 _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]] = {
     Conv: _conv,
     Pool: _pool,
-    Standardize: lambda layer, shape, generator: _Standardize(layer.mean, layer.std),
+    Standardize: lambda layer, shape, generator: _Standardize(layer, shape),
+    Rescale: lambda layer, shape, generator: _Rescale(layer, shape),
     Norm: _norm,
     Activation: lambda layer, shape, generator: ACTIVATIONS[layer.name](),
     Dropout: lambda layer, shape, generator: _Dropout(layer.rate, generator),
@@ -320,9 +356,7 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
     Repeat: lambda layer, shape, generator: _Repeat(layer.times),
     Flatten: lambda layer, shape, generator: nn.Sequential(ChannelsLastGradient(), nn.Flatten()),
     Reshape: lambda layer, shape, generator: nn.Unflatten(1, layer.shape),
-    GlobalPool: lambda layer, shape, generator: nn.Sequential(
-        ChannelsLastGradient(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    ),
+    GlobalPool: _global_pool,
     Dense: lambda layer, shape, generator: nn.Linear(shape[0], layer.units, bias=layer.bias),
     Save: lambda layer, shape, generator: _Save(layer.name),
     Backbone: _backbone,
@@ -332,12 +366,14 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
 def _initialize(module: nn.Module, generator: torch.Generator) -> None:
     """Draws all weights. Raises TypeError for a module whose weights it does not know, which would stay undefined."""
     for part in _our_parts(module):
-        if isinstance(part, nn.Conv2d | nn.Linear):
+        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(part.weight, generator=generator)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.reset_parameters()
+        elif isinstance(part, _Scaled):
+            part.reset_buffers()
         elif any(True for _ in (*part.parameters(recurse=False), *part.buffers(recurse=False))):
             raise TypeError(f"{type(part).__name__}: add its weights to _initialize in trainables/build.py")
 

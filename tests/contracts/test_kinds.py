@@ -31,6 +31,7 @@ from spaces.layers import (
     Norm,
     Pool,
     Repeat,
+    Rescale,
     Reshape,
     Save,
     Standardize,
@@ -52,6 +53,7 @@ EXAMPLES: dict[str, tuple[Layer, ...]] = {
     "Conv": (Conv(4, 3),),
     "Pool": (Pool("max"),),
     "Standardize": (Standardize(0.1, 0.3),),
+    "Rescale": (Rescale((0.0, 5.0, -5.0), 2.0),),
     "Norm": (Norm(),),
     "Activation": (Activation("gelu"),),
     "Dropout": (Dropout(0.3),),
@@ -102,6 +104,18 @@ def test_every_kind_of_layer_is_built_as_its_arithmetic_says(network: Network):
 
 def test_every_kind_of_layer_round_trips_through_json(network: Network):
     assert Network.from_json(json.loads(json.dumps(network.to_json()))) == network
+
+
+def test_every_kind_of_layer_takes_signals_as_its_arithmetic_says(network: Network, kind: type[Layer]):
+    if kind.__name__ == "Backbone":
+        pytest.skip("it takes images only")
+    layers = tuple(Reshape((3, SIDE * SIDE)) if isinstance(layer, Reshape) else layer for layer in network.layers)
+    of_signals = Network((3, SIDE * SIDE), layers)
+    module = build(of_signals, seed=1).eval()
+    assert module(torch.rand(2, 3, SIDE * SIDE)).shape == (2, *of_signals.output_shape)
+    assert sum(weights.numel() for weights in module.parameters()) == of_signals.num_params
+    if of_signals.takes_any_size:
+        assert module(torch.rand(1, 3, 37)).shape == (1, *of_signals.resized(37).output_shape)
 
 
 def test_a_kind_of_layer_that_is_local_takes_images_of_any_size(network: Network):
