@@ -36,6 +36,14 @@ class TaskCode:
     given: Mapping[str, Any] | None = field(default=None, compare=False)
     """The functions and values that were given in Python, by name; None for a file."""
 
+    @classmethod
+    def read(cls, path: str | Path) -> TaskCode:
+        """Reads a file. Raises ValueError if it cannot be read."""
+        try:
+            return cls(Path(path).expanduser().read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"task={path}: cannot be read: {error}") from None
+
     @cached_property
     def namespace(self) -> Mapping[str, Any]:
         """The names that the file defines. Raises TaskFileError if it cannot be executed."""
