@@ -9,14 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from data.builtin import load
     from data.loaders import load_folder, load_npz, load_pairs
     from data.rows import load_rows
     from data.splits import DataError, Splits
 
-__all__ = ["DataError", "Splits", "load_folder", "load_npz", "load_pairs", "load_rows"]
+__all__ = ["DataError", "Splits", "load", "load_folder", "load_npz", "load_pairs", "load_rows"]
 
 _MODULES = {
     **dict.fromkeys(("load_folder", "load_npz", "load_pairs"), "data.loaders"),
+    "load": "data.builtin",
     "load_rows": "data.rows",
     **dict.fromkeys(("DataError", "Splits"), "data.splits"),
 }

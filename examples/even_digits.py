@@ -1,11 +1,11 @@
 """digits by macro F1, on a machine that is fast at few channels: python -m search.run task=examples/even_digits.py"""
 
 import torch
+from torch.nn.functional import cross_entropy
 
 import data as datasets
 from spaces.goal import Custom
 from spaces.layers import Dense, Flatten
-from torch.nn.functional import cross_entropy
 
 
 def data():

@@ -19,5 +19,5 @@ def data():
 
 def turned(split, seed):
     angles = np.random.default_rng(seed).uniform(-60, 60, len(split)).astype("float32")
-    images = [Image.fromarray(x).rotate(angle, Image.Resampling.BILINEAR) for x, angle in zip(split.x, angles)]
+    images = [Image.fromarray(x).rotate(angle, Image.BILINEAR) for x, angle in zip(split.x, angles, strict=True)]
     return np.stack(images), angles

@@ -129,11 +129,12 @@ def model_bytes(candidate: Candidate, weights: dict[str, Tensor], facts: dict[st
     return file.getvalue()
 
 
-def load_model(path: str | Path, task: str | Path | None = None) -> Model:
-    """Reads a model file. `task` is the path of the task's file, for a network with a module of the user's own.
+def load_model(path: str | Path, task: str | Path | TaskCode | None = None) -> Model:
+    """Reads a model file. `task` is the task's file, or its code, for a network with a module of the user's own.
 
     Raises ValueError, with the path, if a file is missing, damaged or inconsistent, and TaskFileError for an error in
     the task's file.
     """
-    candidate, module, facts = read_model_file(path, None if task is None else TaskCode.read(task))
+    code = task if task is None or isinstance(task, TaskCode) else TaskCode.read(task)
+    candidate, module, facts = read_model_file(path, code)
     return Model(candidate, module.to(memory_format=module.memory_format).eval(), facts)

@@ -1,4 +1,4 @@
-"""A task file of one's own in a real Ray: a search, its confirmation, resume, replay, prediction and what is refused."""
+"""A task file of one's own in a real Ray: search, confirmation, resume, replay, and what is refused."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_an_exception_in_a_module_ends_its_trial_alone(folder, cluster):
     )
     odd.write_text(text)
     keys = (f"task={odd}", cluster, f"runs_dir={folder}", "run=c", "references=false", "confirm.top_k=0")
-    code, output = run_command("search.run", *keys, "num_trials=6", "max_epochs=2", "seed=2", "max_failures=0")
+    _, output = run_command("search.run", *keys, "num_trials=6", "max_epochs=2", "seed=2", "max_failures=0")
     board = results.load("odd", folder)
     wide = board["param_width"] > 9
     assert set(board.loc[wide, "status"]) == {"FAILED"}, output

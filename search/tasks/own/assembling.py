@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
-from spaces.defaults import default_space
-
 from data.splits import Dataset, Splits
 from search.tasks import Reference, Task
 from search.tasks.own.parts import Cost, OwnTask, read_parts
@@ -178,6 +176,8 @@ class Frame:
 def _space(parts: OwnTask, frame: Frame) -> Space:
     if parts.space is not None and not isinstance(parts.space, Space):
         return _chosen(parts, frame)
+    from spaces.defaults import default_space
+
     space = parts.space or default_space(
         frame.input_shape,
         frame.output_shape,
@@ -207,8 +207,14 @@ def _chosen(parts: OwnTask, frame: Frame) -> Space:
     assert callable(make)
 
     def network(choose: Choose) -> Any:
-        with errors_of(frame.code.path), on_meta():
-            return make(choose)
+        with errors_of(frame.code.path):
+            try:
+                with on_meta():
+                    return make(choose)
+            except Exception:
+                if "torch" not in sys.modules:
+                    raise
+                return make(_Again(choose))  # a module that reads values while it is made cannot be made on meta
 
     def chosen_recipe(choose: Choose) -> Recipe:
         if isinstance(recipe, Recipe):
@@ -236,6 +242,14 @@ def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
     classifies = isinstance(frame.goal, Classify)
     augmentation = is_image and classifies if parts.augment is None else parts.augment is True
     return choose_recipe(choose, batch_sizes=(16, 32, 64, 128), augmentation=augmentation, label_smoothing=classifies)
+
+
+class _Again(Choose):
+    """Repeats the choices that were made, and makes further ones."""
+
+    def __init__(self, choose: Choose) -> None:
+        known = dict(choose.made)
+        super().__init__(lambda name, d: known[name] if name in known else choose.suggest(name, d))
 
 
 def on_meta() -> AbstractContextManager[Any]:

@@ -44,7 +44,7 @@ def test_a_file_that_is_gone_is_not_replaced_by_the_runs_copy_unasked(tmp_path):
     recorded = write(tmp_path / "task.py", TEXT)
     with pytest.raises(ValueError, match=r"no such file; the run's own copy is .*task\.py: read it, and pass task="):
         read_code(str(tmp_path / "gone.py"), recorded)
-    with pytest.raises(ValueError, match="there is no such file$"):
+    with pytest.raises(ValueError, match=r"there is no such file$"):
         read_code(str(tmp_path / "gone.py"))
 
 
