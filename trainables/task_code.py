@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,11 +50,11 @@ class TaskCode:
         """The names that the file defines. Raises TaskFileError if it cannot be executed."""
         if self.given is not None:
             return self.given
-        module = ModuleType(Path(self.path).stem)
+        module = ModuleType(f"task_file_{Path(self.path).stem}")
         module.__file__ = self.path
         # So that a traceback shows the lines of the text that was executed, on a node that has no such file too
         linecache.cache[self.path] = (len(self.text), None, self.text.splitlines(keepends=True), self.path)
-        with errors_of(self.path):
+        with errors_of(self.path), _importable(module):
             exec(compile(self.text, self.path, "exec"), module.__dict__)
         return vars(module)
 
@@ -93,6 +94,16 @@ class TaskCode:
 
 
 @contextmanager
+def _importable(module: ModuleType) -> Iterator[None]:
+    """Lists a module among the imported ones while its text is executed, since dataclasses look for it there."""
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
+
+
+@contextmanager
 def errors_of(path: str) -> Iterator[None]:
     """Turns an error in the user's code into a TaskFileError with the line where it arose.
 
@@ -104,7 +115,7 @@ def errors_of(path: str) -> Iterator[None]:
         raise
     except SyntaxError as error:
         raise TaskFileError(_message(error, f"{error.filename}, line {error.lineno}", error.text)) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's; not the user's mistake
             raise
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
@@ -112,6 +123,6 @@ def errors_of(path: str) -> Iterator[None]:
         raise TaskFileError(_message(error, where, frames[-1].line if frames else None)) from error
 
 
-def _message(error: Exception, where: str, line: str | None) -> str:
+def _message(error: BaseException, where: str, line: str | None) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{where}: {type(error).__name__}: {text}" + (f"\n    {line.strip()}" if line else "")

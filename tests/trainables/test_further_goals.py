@@ -298,6 +298,13 @@ class TestCustom:
         with pytest.raises(TaskFileError, match=message):
             work_for(Custom(), split, code).scores(identity)
 
+    def test_a_loss_that_cannot_be_differentiated_is_named(self):
+        work = work_for(
+            Custom(loss=lambda o, t: o.argmax(1).double().mean(), score=correlation), DeviceSplit.of(*single(4, 0), CPU)
+        )
+        with pytest.raises(TaskFileError, match=r"^loss\(\) has no gradient"):
+            work.loss(torch.zeros(4, 1, requires_grad=True), torch.zeros(4, 1), PLAIN)
+
     def test_an_augmentation_that_fails_or_gives_something_else_is_named(self):
         split = DeviceSplit.of(*single(20, 0), CPU)
         for text, message in (
