@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +18,19 @@ from spaces.choose import Given
 from spaces.goal import Goal
 from spaces.layers import InvalidNetwork
 from spaces.own import Own
+from trainables import HERE, PACKAGES
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_LIBRARIES = (
+    "/site-packages/",
+    "/dist-packages/",
+    f"{sysconfig.get_path('stdlib')}/",
+    *(f"{HERE}/{p}/" for p in PACKAGES),
+)
+"""Parts of the paths of code that is not the user's."""
 
 
 class TaskFileError(ValueError):
@@ -118,9 +129,17 @@ def errors_of(path: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's; not the user's mistake
             raise
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-        where = f"{path}, line {frames[-1].lineno}" if frames else path
-        raise TaskFileError(_message(error, where, frames[-1].line if frames else None)) from error
+        frame = _user_frame(error, path)
+        where = f"{frame.filename}, line {frame.lineno}" if frame else path or "the task's code"
+        raise TaskFileError(_message(error, where, frame.line if frame else None)) from error
+
+
+def _user_frame(error: BaseException, path: str) -> traceback.FrameSummary | None:
+    """Returns the last line of the user's that raised: in their file, or outside of all packages for a notebook."""
+    frames = traceback.extract_tb(error.__traceback__)
+    found = [frame for frame in frames if frame.filename == path]
+    found = found or [frame for frame in frames if not any(part in frame.filename for part in _LIBRARIES)]
+    return found[-1] if found else None
 
 
 def _message(error: BaseException, where: str, line: str | None) -> str:

@@ -86,6 +86,15 @@ def test_a_file_may_define_dataclasses_and_is_no_module_afterwards():
     assert set(sys.modules) == before
 
 
+def test_an_error_in_functions_that_were_given_in_python_has_its_line_too():
+    def space(choose):
+        return nn.Linear(4, "four")
+
+    code = TaskCode("", "", {"space": space})
+    with pytest.raises(TaskFileError, match=r"test_task_code\.py, line \d+: TypeError: .*\n    return nn.Linear"):
+        code.make_module(own())
+
+
 def test_a_shortage_of_memory_is_not_the_users_error():
     code = TaskCode("def space(choose): raise MemoryError", "task.py")
     with pytest.raises(MemoryError):
