@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from trainables.training import Training
 
 NUM_DRAWS = 100
-NUM_EXAMPLES = 64
-"""Examples of the trainings of a check."""
+NUM_EXAMPLES, NUM_VALUES = 64, 400_000
+"""Limits on the examples of the trainings of a check, and on the values that they hold."""
 LEARNING_STEPS, LEARNING_RATES = 60, (1e-3, 1e-2)
 MUST_FALL = 0.9
 """The loss of a repeated batch must fall to this share of its start at least."""
@@ -44,7 +44,7 @@ def check_task(plan: Plan, splits: Splits) -> Iterator[Finding]:
     if not seen.feasible:
         return
     yield _check_counts(plan, seen)
-    candidate = sorted(seen.feasible, key=lambda each: each.network.num_params)[len(seen.feasible) // 2]
+    candidate = sorted(seen.feasible, key=lambda each: each.network.num_macs)[len(seen.feasible) // 10]
     trial = _Trial(plan, _few(splits.train), _few(splits.val), candidate)
     first = _check_training(trial)
     yield from first
@@ -256,7 +256,7 @@ def _check_export(trial: _Trial) -> Finding:
 def _few(split: Split) -> Split:
     """Returns a few examples, of each class some."""
     whole = Splits(name="few", origin="original", train=split, val=split, test=split)
-    return whole.at_most(min(NUM_EXAMPLES, len(split))).train
+    return whole.at_most(max(2, min(NUM_EXAMPLES, NUM_VALUES // split.x[0].size))).train
 
 
 def _curve(report: Any) -> tuple[float, ...]:

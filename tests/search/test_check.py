@@ -182,6 +182,5 @@ def test_a_state_that_no_checkpoint_has_is_found(tmp_path, capsys):
     assert re.search(r"broken +checkpoint +a resumed training differs.*register_buffer", output)
 
 
-@pytest.mark.parametrize("task", ["tiny10k", "denoiser", "documents"])
-def test_frugals_own_tasks_are_ok(task, capsys):
-    assert main([f"task={task}", "data=made"]) == 0, capsys.readouterr().out
+def test_a_task_of_frugals_is_ok(capsys):
+    assert main(["task=tiny10k", "data=made"]) == 0, capsys.readouterr().out
