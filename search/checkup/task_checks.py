@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from data.leaks import find_leaks
 
+from data.leaks import find_leaks
 from data.splits import Split, Splits
 from results.wording import count, number
 from search.checkup.findings import Finding, Severity
