@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, r2_score
 from torch import Tensor
 
-from spaces.goal import Classify, Custom, Goal, MultiLabel, Regress, Segment
+from spaces.goal import Classify, Custom, Goal, MultiLabel, Reconstruct, Regress, Segment
 from spaces.recipe import Augmentation, Recipe
 from trainables.custom_goal import MAX_GROUPS
 from trainables.device_split import DeviceSplit
@@ -171,6 +171,13 @@ class TestRegress:
         scores = work.scores(identity)
         assert (scores.loss, scores.score) == (4, 2)
         assert math.isnan(scores.metrics["r2"])
+
+    def test_examples_can_be_their_own_targets(self):
+        x = floats(40, 6)
+        split = DeviceSplit.of(x, x, CPU)
+        assert work_for(Regress(), split).scores(identity).metrics["r2"] == 1
+        with pytest.raises(ValueError, match="Reconstruct needs pixels, uint8; for numbers take Regress"):
+            work_for(Reconstruct(), split)
 
     def test_outputs_of_another_shape_are_refused_rather_than_repeated(self):
         work = PROBLEMS["regress absolute"].work(20)

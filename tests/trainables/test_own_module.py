@@ -40,7 +40,7 @@ class Noisy(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.drop = nn.Dropout(0.5)
         self.last = nn.Linear(width, 3)
-        self.scale = torch.rand(1)
+        self.scale = torch.rand(1).item()
 
     def forward(self, x):
         x = self.drop(torch.relu(self.norm(self.first(x))))
@@ -140,7 +140,7 @@ def test_a_users_module_is_initialized_by_itself_under_the_seed_alone():
         assert torch.equal(weights, same.state_dict()[name])
         assert torch.equal(weights, other.state_dict()[name]) == (".norm." in name)  # these are 1 and 0
     assert one.layers[1].module.scale == same.layers[1].module.scale
-    assert not torch.equal(one.layers[1].module.scale, other.layers[1].module.scale)
+    assert one.layers[1].module.scale != other.layers[1].module.scale
     assert one.layers[1].module.first.weight.abs().max() <= 6**-0.5  # torch's own
 
 
@@ -187,6 +187,38 @@ def test_it_resumes_from_a_checkpoint_as_if_nothing_had_happened(begin, num_repo
     resumed.load(checkpoint)
     assert finish(resumed) == curve[num_reports:]
     assert equal(resumed, undisturbed)
+
+
+def test_a_checkpoint_of_another_device_brings_the_states_that_there_are(begin):
+    randomness = begin().randomness
+    assert randomness is not None
+    state = torch.Generator().manual_seed(8).get_state()
+    randomness.load([state, torch.zeros(16, dtype=torch.uint8)])  # as from a GPU
+    assert len(randomness.states) == 1
+    assert torch.equal(randomness.states[0], state)
+    randomness.load([])
+    assert len(randomness.states) == 1
+    assert not torch.equal(randomness.states[0], state)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here")
+def test_on_a_gpu_a_users_dropout_resumes_and_leaves_the_global_state_alone(splits):
+    data = tuple(DeviceSplit(split.x.cuda(), split.y.cuda()) for split in splits)
+
+    def begin_there() -> Training:
+        return Training(Candidate(NOISY, RECIPE), *data, seed=5, epochs=2, code=CODE)
+
+    cut_off = begin_there()
+    assert cut_off.recording is None
+    before = torch.cuda.get_rng_state()
+    cut_off.advance()
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    checkpoint, expected = cut_off.save(), cut_off.advance()
+    torch.cuda.manual_seed(3)
+    resumed = begin_there()
+    resumed.load(checkpoint)
+    assert resumed.advance().train_loss == pytest.approx(expected.train_loss, rel=1e-4)
 
 
 def test_scores_follow_from_the_weights_alone_and_do_not_disturb_training(begin):
