@@ -83,6 +83,7 @@ def _check_labels(parts: dict[str, Split], splits: Splits) -> Iterator[Finding]:
             cure = f"labels number the classes from 0 to {len(names) - 1}; Splits.of does so for you"
             yield _broken("data", f"y of {name} has the label {wrong[0]}, out of range", cure)
             return
+    assert splits.train.labels is not None
     counts = np.bincount(splits.train.labels, minlength=len(names))
     missing = [names[label] for label in np.flatnonzero(counts == 0)]
     rare = [names[label] for label in np.flatnonzero((counts > 0) & (counts < RARE * counts.sum() / len(counts)))]
