@@ -14,6 +14,7 @@ from typing import Any
 
 from spaces.backbones import Backbone
 from spaces.layers import Cost, Join, Layer, Save, Shape, fold
+from spaces.own import Own
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Network:
     def takes_any_size(self) -> bool:
         """Whether the built network takes images of any size."""
         return all(layer.is_local for layer in self.layers)
+
+    @property
+    def has_own_module(self) -> bool:
+        """Whether a layer is a module of the user's task, which only the task's code can make."""
+        return any(isinstance(layer, Own) for layer in self.layers)
 
     def resized(self, *sizes: int) -> Network:
         """Returns the same layers for images of another height and width, or for signals of another length."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -35,7 +35,10 @@ from spaces.layers import (
     Upsample,
 )
 from spaces.network import Network
+from spaces.own import Own
 from trainables.few_channels import AvgPool2x2, BatchNorm2d, ChannelsLastGradient, MaxPool2x2
+from trainables.own_module import Makers, OwnModule
+from trainables.task_code import TaskCode
 
 
 class Sigmoid(nn.Module):
@@ -58,20 +61,26 @@ MONOTONIC = (nn.ReLU, nn.LeakyReLU, nn.ELU, Sigmoid)
 """The activations that never fall."""
 
 
-def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Module:
+def build(network: Network, seed: int = 0, device: torch.device | str = "cpu", code: TaskCode | None = None) -> Module:
     """Returns the module of a network, with weights drawn from `seed` alone, on the CPU, so that all devices agree.
 
     Weights are initialized with Keras' default, Glorot uniform (Glorot & Bengio 2010, eq. 16) and zero biases, as the
-    published networks were. On the device `meta` nothing is allocated or drawn. Raises WeightsUnavailable if a
-    backbone's weights cannot be downloaded, and TypeError for a kind of layer without a builder.
+    published networks were. An Own layer is made by the task's `code`, and initialized by itself. On the device `meta`
+    nothing is allocated or drawn, except for Own layers, which are on the CPU then.
+
+    Raises WeightsUnavailable if a backbone's weights cannot be downloaded, TypeError for a kind of layer without a
+    builder, ValueError for an Own layer without `code`, and TaskFileError for an error in the code.
     """
     device = torch.device(device)
     weights_seed, dropout_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2, np.uint64))
     generator = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(dropout_seed)
     with torch.device("meta"):
-        module = Module(network, generator)
+        module = Module(network, generator, Makers(code, seed))
     if device.type != "meta":
-        module.load_state_dict({name: _empty_like(tensor) for name, tensor in module.state_dict().items()}, assign=True)
+        undefined = {name: tensor for name, tensor in module.state_dict().items() if tensor.is_meta}
+        module.load_state_dict(
+            {name: _empty_like(tensor) for name, tensor in undefined.items()}, strict=False, assign=True
+        )
         _initialize(module, torch.Generator().manual_seed(weights_seed))
         _load_pretrained(module)
         module.to(device)
@@ -86,15 +95,16 @@ def _empty_like(tensor: Tensor) -> Tensor:
 class Module(nn.Module):
     """The layers of a network in order, with the values that a Save keeps for later layers.
 
-    The input is [N, C, H, W], the output [N, *network.output_shape]. Dropout draws from `generator`, which is on the
-    module's device.
+    The input is [N, *network.input_shape], the output [N, *network.output_shape]. Dropout draws from `generator`, which
+    is on the module's device. `memory_format` is that of images: a user's module may rely on contiguous ones.
     """
 
-    def __init__(self, network: Network, generator: torch.Generator) -> None:
+    def __init__(self, network: Network, generator: torch.Generator, makers: Makers) -> None:
         super().__init__()
         self.generator = generator
+        self.memory_format = torch.contiguous_format if network.has_own_module else torch.channels_last
         shapes = [network.input_shape, *(step.shape for step in network.trace())]
-        self.layers = nn.ModuleList(_modules(network.layers, shapes, generator))
+        self.layers = nn.ModuleList(_modules(network.layers, shapes, generator, makers))
 
     def forward(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Applies the layers from `start` to before `stop`."""
@@ -125,10 +135,10 @@ class _WithSaved(nn.Module):
 
 
 class _Join(_WithSaved):
-    def __init__(self, join: Join, saved: Shape, generator: torch.Generator) -> None:
+    def __init__(self, join: Join, saved: Shape, generator: torch.Generator, makers: Makers) -> None:
         super().__init__(join.name)
         self.mode = join.mode
-        self.projection = Module(Network(saved, join.projection), generator)
+        self.projection = Module(Network(saved, join.projection), generator, makers)
 
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
         side = self.projection(saved)
@@ -236,14 +246,18 @@ class _DilatedConv(nn.Module):
             return self.conv(x.float())
 
 
-def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Generator) -> list[nn.Module]:
+def _modules(
+    layers: Iterable[Layer], shapes: list[Shape], generator: torch.Generator, makers: Makers
+) -> list[nn.Module]:
     saved: dict[str, Shape] = {}
     modules: list[nn.Module] = []
     for layer, shape in zip(layers, shapes, strict=False):
         if isinstance(layer, Save):
             saved[layer.name] = shape
         if isinstance(layer, Join):
-            modules.append(_Join(layer, saved[layer.name], generator))
+            modules.append(_Join(layer, saved[layer.name], generator, makers))
+        elif isinstance(layer, Own):
+            modules.append(makers.make(layer))
         else:
             modules.append(_built(layer, shape, generator))
     return _pool_before_activating(modules)
@@ -351,7 +365,7 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
 
 def _initialize(module: nn.Module, generator: torch.Generator) -> None:
     """Draws all weights. Raises TypeError for a module whose weights it does not know, which would stay undefined."""
-    for part in module.modules():
+    for part in _our_parts(module):
         if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(part.weight, generator=generator)
             if part.bias is not None:
@@ -362,6 +376,14 @@ def _initialize(module: nn.Module, generator: torch.Generator) -> None:
             part.reset_buffers()
         elif any(True for _ in (*part.parameters(recurse=False), *part.buffers(recurse=False))):
             raise TypeError(f"{type(part).__name__}: add its weights to _initialize in trainables/build.py")
+
+
+def _our_parts(module: nn.Module) -> Iterator[nn.Module]:
+    """Yields a module and the modules in it, without those in a module of the user's."""
+    yield module
+    for child in module.children():
+        if not isinstance(child, OwnModule):
+            yield from _our_parts(child)
 
 
 def _load_pretrained(module: nn.Module) -> None:

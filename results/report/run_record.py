@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -45,7 +45,8 @@ class RunRecord:
 
     @property
     def task(self) -> str:
-        return str(self.config.get("task") or self.first("task") or "unknown task")
+        """The task's name; a user's own task is configured by its file."""
+        return str(self.first("task") or PurePath(str(self.config.get("task") or "unknown task")).stem)
 
     @cached_property
     def conditions(self) -> Conditions:

@@ -150,7 +150,7 @@ class Plan:
         config = self.config
         num_examples = self.num_examples(splits)
         return Identity(
-            task=config.task,
+            task=self.task.name,
             scale=config.scale.value,
             max_params=config.max_params,
             max_macs=config.max_macs,

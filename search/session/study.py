@@ -46,4 +46,6 @@ def write_config(plan: Plan, splits: Splits) -> None:
     dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
     dataset |= plan.num_examples(splits)
     objective = {"name": plan.task.objective.name, "direction": plan.task.objective.direction}
+    if plan.task.code:
+        plan.folder.write_task(plan.task.code.text)
     plan.folder.write_config({**config, **plan.more, "objective": objective, "dataset": dataset})

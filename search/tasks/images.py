@@ -1,13 +1,14 @@
-"""images: a classifier of the user's own images, of any size and number."""
+"""images: the best classifier of your own images (data=FOLDER or data=FILE.npz)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 from data.images import IMAGES, own
 from data.splits import Dataset, Splits
-from search.tasks import Scale, Task
+from search.tasks import Scale, Task, find
 from spaces.defaults import default_space
 from spaces.goal import Classify
 from spaces.layers import Shape, Standardize
@@ -28,7 +29,10 @@ def task_for(splits: Splits) -> Task:
     shape = (1, *x.shape[1:]) if x.ndim == 3 else x.shape[1:]
     pixels = Standardize(round(float(x.mean()) / 255, 4), round(max(float(x.std()) / 255, 0.01), 4))
     return replace(
-        TASK, dataset=read, space=_space(shape, splits.num_classes, pixels), laptop=_laptop(shape, len(splits.train))
+        find("images"),
+        dataset=read,
+        space=_space(shape, splits.num_classes, pixels),
+        laptop=_laptop(shape, len(splits.train)),
     )
 
 
@@ -45,13 +49,13 @@ def _laptop(shape: Shape, num_images: int) -> Scale:
 
 MADE_SHAPE, NUM_MADE = (1, 28, 28), 1_257  # the digits of data.made.digits, which take over a second to load
 
-TASK = Task(
-    name="images",
-    sentence="the best classifier of your own images (data=FOLDER or data=FILE.npz)",
-    dataset=IMAGES,
-    space=_space(MADE_SHAPE, 10, Standardize(0.1559, 0.2977)),
-    laptop=_laptop(MADE_SHAPE, NUM_MADE),
-    full=Scale(num_trials=256, max_epochs=60),
-    gpus_per_trial=0.25,
-    tailor=lambda path: task_for(own(path)),
-)
+data = IMAGES
+space = _space(MADE_SHAPE, 10, Standardize(0.1559, 0.2977))
+laptop = _laptop(MADE_SHAPE, NUM_MADE)
+full = Scale(num_trials=256, max_epochs=60)
+gpus_per_trial = 0.25
+
+
+def tailor(path: Path) -> Task:
+    """Returns the task for the user's own images at a path."""
+    return task_for(own(path))

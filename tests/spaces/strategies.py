@@ -28,6 +28,7 @@ from spaces.layers import (
     Upsample,
 )
 from spaces.network import Network
+from spaces.own import Own
 from spaces.recipe import Augmentation, Candidate, Recipe
 from spaces.space import Params, Space
 
@@ -63,8 +64,8 @@ SINGLE: dict[type[Layer], st.SearchStrategy[Layer]] = {
 """The kinds of layers that may stand anywhere between images, each with its strategy."""
 GROUPED = {Flatten, GlobalPool, Dense, Reshape, Save, Join}
 """The kinds of layers that `networks` draws together with others."""
-LEFT_OUT = {Backbone}
-"""The kinds that are not drawn: too large."""
+LEFT_OUT = {Backbone, Own}
+"""The kinds that are not drawn: too large, or made by a user's code."""
 
 
 def single_layers() -> st.SearchStrategy[Layer]:
