@@ -52,9 +52,8 @@ def draw_parts(y: np.ndarray, num_parts: int) -> np.ndarray:
     """
     keys = np.random.default_rng(PART_SEED).random(len(y))
     part_of = np.zeros(len(y), int)
-    for label in np.unique(y):
-        places = np.flatnonzero(y == label)
-        places = places[np.argsort(keys[places])]
+    counts = np.unique(y, return_counts=True)[1]
+    for places in np.split(np.lexsort((keys, y)), np.cumsum(counts)[:-1]):
         num = max(1, round(PART_FRACTION * len(places)))
         for part in range(1, num_parts):
             part_of[places[(part - 1) * num : part * num]] = part

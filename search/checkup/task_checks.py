@@ -176,7 +176,7 @@ def _check_training(trial: _Trial) -> list[Finding]:
         cure = "score() must return a number for every output; guard empty classes and divisions by zero"
         return [*found, _broken("score", f"the score is {report.val_score}", cure)]
     goal = trial.plan.goal
-    if isinstance(goal, Custom) and not goal.low <= report.val_score <= goal.high:
+    if isinstance(goal, Custom) and goal.bounds and not goal.bounds[0] <= report.val_score <= goal.bounds[1]:
         cure = "correct `bounds`, or the score"
         return [*found, _broken("score", f"{report.val_score} is not within {goal.bounds}", cure)]
     return found
