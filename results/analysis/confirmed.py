@@ -9,14 +9,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from results.analysis import intervals
-from results.analysis.columns import distinct, floats, records, trial_name
-from results.analysis.statistics import Mean, bounds_of, mean, paired_difference
+from results.analysis.columns import distinct, first_value, floats, records, trial_name
+from results.analysis.intervals import score_difference_interval, score_interval
+from results.analysis.statistics import UNBOUNDED, Bounds, Mean, bounds_of, mean, paired_difference
 from results.wording import count
 from spaces.goal import Direction
 
-_SAME = 1e-3
-"""The relative difference allowed between a score and the mean of its images' scores, which are computed apart."""
+_SAME, _SAME_SPREAD = 1e-3, 1e-5
+"""The difference allowed between a score and the mean of its examples' scores, which are computed apart.
+
+It is relative to the score, and to the range of its examples' scores, since a score may be about 0."""
 
 OfSeeds = dict[int, np.ndarray]
 """The scores of the images [N], in their order, by seed."""
@@ -29,7 +31,8 @@ class Confirmed:
     scores: dict[str, dict[int, float]]
     """By finalist: the search's best first, references last."""
     images: dict[str, OfSeeds]
-    direction: Direction
+    bounds: Bounds
+    """The lowest and the highest possible score."""
 
     @classmethod
     def of(
@@ -44,19 +47,21 @@ class Confirmed:
         """
         scores = {} if finalists is None else scores_by_name(finalists)
         found = {} if finalists is None or predictions is None else _images_by_name(predictions, _namer(finalists))
-        low, high = (0, 1) if direction == "maximize" else (-np.inf, np.inf)
+        goal = first_value(finalists, "goal")
+        are_shares = direction == "maximize" and (goal or "classify").split(" ")[0] == "classify"
+        low, high = (0, 1) if are_shares else UNBOUNDED  # a part of another score may be beyond the score's bounds
         images = {
             name: {
                 seed: each
                 for seed, each in found.get(name, {}).items()
                 if seed in by_seed
-                and np.isclose(each.mean(), by_seed[seed], rtol=_SAME)
+                and np.isclose(each.mean(), by_seed[seed], rtol=_SAME, atol=_SAME_SPREAD * np.ptp(each))
                 and each.min() >= low
                 and each.max() <= high
             }
             for name, by_seed in scores.items()
         }
-        return cls(scores, images, direction)
+        return cls(scores, images, bounds_of(direction, goal))
 
     @cached_property
     def means(self) -> dict[str, Mean]:
@@ -71,22 +76,13 @@ class Confirmed:
         seeds = sorted(self.scores[first].keys() & self.scores[other].keys())
         pairs = self._stacked(first, seeds), self._stacked(other, seeds)
         if pairs[0] is not None and pairs[1] is not None and pairs[0].shape == pairs[1].shape:
-            found = _with_images(found, pairs[0] - pairs[1], self._of_difference)
+            found = _with_images(found, score_difference_interval(pairs[0] - pairs[1], self.bounds), pairs[0])
         return found if found.has_interval else None
 
     def _mean(self, name: str) -> Mean:
         by_seed = self.scores[name]
-        found, images = mean(list(by_seed.values()), bounds_of(self.direction)), self._stacked(name, list(by_seed))
-        return found if images is None else _with_images(found, images, self._of_mean)
-
-    @property
-    def _of_mean(self) -> Callable[[np.ndarray], tuple[float, float]]:
-        return intervals.share_interval if self.direction == "maximize" else intervals.error_interval
-
-    @property
-    def _of_difference(self) -> Callable[[np.ndarray], tuple[float, float]]:
-        is_share = self.direction == "maximize"
-        return intervals.share_difference_interval if is_share else intervals.difference_interval
+        found, images = mean(list(by_seed.values()), self.bounds), self._stacked(name, list(by_seed))
+        return found if images is None else _with_images(found, score_interval(images, self.bounds), images)
 
     def _stacked(self, name: str, seeds: list[int]) -> np.ndarray | None:
         """Returns the scores [S, N] of at least two images by these seeds, or None if any is missing."""
@@ -143,8 +139,8 @@ def _covered(stats: Mean, scored_on: str) -> str:
     return "cannot be computed from one seed, since the tables lack the score of each image"
 
 
-def _with_images(stats: Mean, scores_SN: np.ndarray, interval: Callable[[np.ndarray], tuple[float, float]]) -> Mean:
-    low, high = interval(scores_SN)
+def _with_images(stats: Mean, interval: tuple[float, float], scores_SN: np.ndarray) -> Mean:
+    low, high = interval
     return replace(stats, low=min(low, stats.value), high=max(high, stats.value), num_images=scores_SN.shape[1])
 
 

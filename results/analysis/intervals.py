@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.analysis.statistics import CONFIDENCE
+from results.analysis.statistics import CONFIDENCE, Bounds
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,45 @@ def spread(scores_SN: np.ndarray) -> Spread:
     return Spread(mean, variance, max(variance**2 / uncertainty, fewest) if variance else num_images - 1)
 
 
+def score_interval(scores_SN: np.ndarray, bounds: Bounds) -> tuple[float, float]:
+    """Returns the interval of the mean of scores, within the bounds of the score.
+
+    A score with two bounds is treated as a share, one with a single bound as an error, by its distance from the bound.
+    A score beyond its bounds is treated as one without any, as is its interval.
+    """
+    low, high = bounds
+    if not low <= scores_SN.mean() <= high or not (math.isfinite(low) or math.isfinite(high)):
+        return difference_interval(scores_SN)
+    if math.isinf(high):
+        return _moved(error_interval(scores_SN - low), low, 1.0)
+    if math.isinf(low):
+        return _moved(error_interval(high - scores_SN), high, -1.0)
+    return _moved(share_interval((scores_SN - low) / (high - low)), low, high - low)
+
+
+def score_difference_interval(differences_SN: np.ndarray, bounds: Bounds) -> tuple[float, float]:
+    """Returns the interval of the mean of differences of scores with these bounds, paired by image and seed."""
+    if bounds == (0, 1) and np.isin(differences_SN, (-1, 0, 1)).all():
+        return share_difference_interval(differences_SN)
+    return difference_interval(differences_SN)
+
+
+def _moved(interval: tuple[float, float], start: float, scale: float) -> tuple[float, float]:
+    first, second = (start + scale * end for end in interval)
+    return min(first, second), max(first, second)
+
+
 def share_interval(scores_SN: np.ndarray) -> tuple[float, float]:
-    """Returns the interval of the mean of scores that are 0 or 1, within 0 and 1. Its width is never zero.
+    """Returns the interval of the mean of scores that are 0 or 1, or of other shares, within 0 and 1.
 
     It is Wilson's (1927), for the number of images that would give a simple proportion this variance (Dean & Pagano
-    2015, for clustered data).
+    2015, for clustered data). Its width is never zero. Scores of 0 or 1 count at most as what they are: as many draws.
     """
     found, num_images = spread(scores_SN), scores_SN.shape[1]
     share = found.mean
-    size = min(share * (1 - share) / found.variance, scores_SN.size) if found.variance else num_images
+    size = share * (1 - share) / found.variance if found.variance and 0 < share < 1 else num_images
+    if np.isin(scores_SN, (0, 1)).all():
+        size = min(size, scores_SN.size)
     square = _quantile(found.degrees) ** 2
     middle = (share + square / (2 * size)) / (1 + square / size)
     half = math.sqrt(square * (share * (1 - share) / size + square / (4 * size**2))) / (1 + square / size)
@@ -72,7 +102,7 @@ def error_interval(scores_SN: np.ndarray) -> tuple[float, float]:
 
 
 def difference_interval(differences_SN: np.ndarray) -> tuple[float, float]:
-    """Returns Student's interval of the mean of differences of errors, paired by image and seed."""
+    """Returns Student's interval of the mean of differences, paired by image and seed, or of any other numbers."""
     found = spread(differences_SN)
     half = _half(found)
     return found.mean - half, found.mean + half

@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from results.analysis.ablation import Effect, describe_gap, effects
-from results.analysis.columns import distinct, floats, has_value, records
+from results.analysis.columns import distinct, first_value, floats, has_value, records
 from results.analysis.statistics import Bounds, bounds_of, mean, mean_cells
 from results.plots.variants import ablation
 from results.report.page import Column, Section, figure, page, paragraph, part, table
@@ -24,7 +24,7 @@ def ablation_page(folder: Path) -> str:
     if found.empty:
         raise ValueError(f"{folder}: no training of this ablation has finished yet")
     objective = read_config(folder / "config.yaml").get("objective") or {}
-    bounds = bounds_of(objective.get("direction", "minimize"))
+    bounds = bounds_of(objective.get("direction", "minimize"), first_value(found, "goal"))
     groups = enumerate(found.groupby("parameter", sort=False))
     sections = [_section(place, str(name), rows, bounds) for place, (name, rows) in groups]
     return page(f"{folder.name}: ablation of {found['base'].iloc[0]}", _head(folder, found), sections)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from results import tables
-from results.analysis.columns import floats, records, searched_trials, select_rows, trial_name
+from results.analysis.columns import first_value, floats, records, searched_trials, select_rows, trial_name
 from results.analysis.confirmed import Confirmed
 from results.analysis.statistics import Mean
 from results.analysis.trials import Direction, at_equal_epochs, find_direction
@@ -128,8 +128,7 @@ class RunRecord:
 
     def first(self, column: str) -> Any:
         """Returns the first value of a column of the leaderboard that is not missing, or None."""
-        found = self.leaderboard[column].dropna()
-        return found.iloc[0] if len(found) else None
+        return first_value(self.leaderboard, column)
 
     def command(self, module: str, *further: str) -> str:
         """Returns a command line that runs a module on this run."""
