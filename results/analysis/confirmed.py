@@ -129,6 +129,17 @@ def scores_by_name(table: pd.DataFrame) -> dict[str, dict[int, float]]:
     return found
 
 
+def finalist_rows(predictions: pd.DataFrame, *columns: str) -> pd.DataFrame | None:
+    """Returns the predictions of the finalist with the best validation score that have values in these columns.
+
+    Returns None if no finalist's have.
+    """
+    found = predictions.dropna(subset=list(columns)).sort_values(
+        by=["place", "trial"], na_position="last", kind="stable"
+    )
+    return None if found.empty else found.loc[(found["trial"] == found["trial"].iloc[0]).to_numpy()]
+
+
 def _covered(stats: Mean, scored_on: str) -> str:
     if stats.num_images and stats.n > 1:
         return f"cover both the seeds and the {scored_on} images: they apply to other trainings, on other such images"

@@ -59,6 +59,11 @@ class RunRecord:
         return self.conditions.goal or "unknown"
 
     @property
+    def goal_kind(self) -> str:
+        """Returns the kind of the goal: classify, regress, multi-label, segment, custom ... or unknown."""
+        return self.goal.split(" ")[0]
+
+    @property
     def score_name(self) -> str:
         return str((self.config.get("objective") or {}).get("name") or "validation score")
 
