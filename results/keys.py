@@ -19,7 +19,7 @@ from results.values import Kind, Range, check_free, echoed, free_value
 
 Config = TypeVar("Config")
 
-CONFIG_HELP = f"  {'config':<20} {'text':<12} a YAML file of keys, below those that are typed [none]"
+CONFIG_HELP = f"  {'config':<20} {'text':<12} a YAML file of keys; keys on the command line override it [none]"
 """The line of `--help` for the key `config`, which `parse_into` takes for every command."""
 
 

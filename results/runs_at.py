@@ -8,7 +8,7 @@ from pathlib import Path
 from results.locations import expand_home, is_remote, normalize_url
 
 VARIABLE = "FRUGAL_RUNS_DIR"
-RULE = "$FRUGAL_RUNS_DIR, else results/runs of the checkout around here, else frugal-runs here"
+RULE = "$FRUGAL_RUNS_DIR, else results/runs of the enclosing checkout, else ./frugal-runs"
 """The rule in the words of `--help`."""
 
 IN_CHECKOUT = Path("results", "runs")

@@ -9,7 +9,7 @@
     run.extend(num_trials=64)
     search.open("results/runs/NAME")        # an earlier run
 
-Ctrl-C, or a notebook's stop button, ends a search in order; pressed again, it ends it immediately. In a thread other
+Ctrl-C, or a notebook's stop button, ends a search cleanly; pressed again, it ends it immediately. In a thread other
 than the main one, Python delivers no signals: pass `stop=threading.Event()` and set it.
 """
 
@@ -36,7 +36,8 @@ from results.wording import count, number
 from search.command_line.signals import Stop
 from search.planning.config import RunConfig, from_values
 from search.planning.keys import RunKeys
-from search.planning.task_text import give
+from search.planning.resume import earlier
+from search.planning.task_text import find_code, give
 from search.runs.folder import RunFolder, find_run
 from search.tasks.own.parts import OwnTask as Task
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from search.session.session import Ending
     from spaces.recipe import Candidate
     from trainables.model import Model
+    from trainables.task_code import TaskCode
 
 NUM_SHOWN = 10
 SHOWN = ("rank", "trial", "reference", "status", "score", "epochs", "num_params", "num_macs")
@@ -68,6 +70,8 @@ class Best:
     """The trial's row of the leaderboard."""
     model_path: Path
     """The file with its trained network."""
+    find_code: Callable[[], TaskCode | None] = lambda: None
+    """Returns the code of the run's task, if it is a user's own."""
 
     @property
     def trial(self) -> int:
@@ -103,7 +107,7 @@ class Best:
         """
         from trainables.model import load_model
 
-        return load_model(self.model_path)
+        return load_model(self.model_path, self.find_code())
 
 
 class Run:
@@ -225,7 +229,13 @@ class Run:
     def _best(self) -> Best | None:
         board = self.leaderboard
         complete = select_rows(board, "status", [Status.COMPLETE]).sort_values(by="rank")
-        return Best(complete.iloc[0].to_dict(), RunFolder(self.folder).best_model) if len(complete) else None
+        if complete.empty:
+            return None
+        return Best(complete.iloc[0].to_dict(), RunFolder(self.folder).best_model, self._find_code)
+
+    def _find_code(self) -> TaskCode | None:
+        known = earlier(self.runs_dir, self.name)
+        return find_code(replace(known, run=self.name, runs_dir=self.runs_dir)) if known else None
 
     def _summary(self) -> str:
         """One line: the number of trials, the best score, and what ended the last session early."""
@@ -261,7 +271,7 @@ def start(task: str | Task | None = None, *, stop: threading.Event | None = None
 
     Values are Python's: `fix={"optimizer": "adam"}`, `confirm={"top_k": 0}`, a Path. `run="mine"` resumes the run of
     that name, if there is one. `dry_run=True` prints a preview, and returns a run that does not exist yet.
-    Setting the event `stop` in another thread ends the search in order, as Ctrl-C does; the run's `stopped` has the
+    Setting the event `stop` in another thread ends the search cleanly, as Ctrl-C does; the run's `stopped` has the
     reason. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
     """
     named = give(task) if isinstance(task, Task) else task

@@ -16,7 +16,7 @@ Applies a saved model to new images. The input and the kind of model determine t
 {forms}
 
 A label is the name of a class, or a digit. ImageId counts from 1, Id from 0. A folder may hold a folder of images for
-each class, also in train/, val/ and test/, and an .npz or .csv file may hold labels: then the number of right labels
+each class, also in train/, val/ and test/, and an .npz or .csv file may hold labels: then the number of correct labels
 is printed too. Arrays hold values from 0 to 255, or from 0 to 1 in steps of 1/255. A grey array is [N, H, W], one in
 colour [N, 3, H, W] or [N, H, W, 3].
 

@@ -23,14 +23,14 @@ USAGE = "python -m search.report run=NAME"
 HELP = """
 Writes a run's report, RUN/report.html, from its current tables, journal and pictures, even during the run. Several
 runs, run=[A,B], are compared on one page, each only with those of the same task, goal, dataset, epochs and numbers of
-images. A page is one file, needs no network, and is light or dark as the reader's system is."""
+images. A page is one file, needs no network, and follows the system's light or dark setting."""
 
 
 @dataclass
 class ReportConfig:
     """The runs to report, and the file to write."""
 
-    run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "needed")
+    run: str | list[str] = key("", "name of the run; several, run=[a,b], are compared", "required")
     runs_dir: str = key("", "folder of all runs", RULE)
     output: str | None = key(
         None,

@@ -1,4 +1,4 @@
-"""The parameters of a space that determine the recipe."""
+"""The choices of a recipe: `recipe_parameters` lists them, and `choose_recipe` makes them in a function's space."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ from functools import partial
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from spaces.choose import Choose
 from spaces.recipe import Augmentation, Recipe
-from spaces.space import Parameter, Params
+from spaces.space import Parameter, Params, draw
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta")
 LEARNING_RATES = {"sgd": "sgd_learning_rate", "adadelta": "adadelta_learning_rate"}
 """The optimizers with a learning rate parameter of their own, since their useful range differs from Adam's."""
+ADAM_RATES = (1e-3, 2e-2)
+BATCH_SIZES = (64, 128, 256)
+MAX_WEIGHT_DECAY = 1e-3
 
 
 def recipe_parameters(
     *,
     optimizers: Sequence[str] = OPTIMIZERS,
-    learning_rates: tuple[float, float] = (1e-3, 2e-2),
-    batch_sizes: Sequence[int] = (64, 128, 256),
-    max_weight_decay: float = 1e-3,
+    learning_rates: tuple[float, float] = ADAM_RATES,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    max_weight_decay: float = MAX_WEIGHT_DECAY,
     augmentation: bool = True,
     label_smoothing: bool = True,
 ) -> list[Parameter]:
     """Returns the parameters of a recipe, with augmentation and label smoothing only if the task can use them.
 
-    `learning_rates` (low, high) applies to all optimizers except SGD and Adadelta, which have their own ranges.
+    `learning_rates` (low, high) applies to all optimizers except SGD and Adadelta, which have their own ranges. Raises
+    ValueError for an unknown optimizer.
     """
+    if unknown := [name for name in optimizers if name not in OPTIMIZERS]:
+        raise ValueError(f"optimizers: there is no {unknown[0]!r}; there are {', '.join(OPTIMIZERS)}")
     ranges = {"sgd": (2e-2, 0.3), "adadelta": (0.3, 3.0)}
     rates = [
         Parameter(LEARNING_RATES[name], FloatDistribution(low, high, log=True), partial(_has_optimizer, name))
@@ -76,6 +83,28 @@ def recipe_of(params: Params) -> Recipe:
         label_smoothing=float(params.get("label_smoothing", 0)),
         ema_decay=float(params["ema_decay"]) if params["ema"] else None,
     )
+
+
+def choose_recipe(
+    choose: Choose,
+    *,
+    optimizers: Sequence[str] = OPTIMIZERS,
+    learning_rates: tuple[float, float] = ADAM_RATES,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    max_weight_decay: float = MAX_WEIGHT_DECAY,
+    augmentation: bool = True,
+    label_smoothing: bool = True,
+) -> Recipe:
+    """Returns a recipe of the choices that `recipe_parameters` lists with the same arguments."""
+    parameters = recipe_parameters(
+        optimizers=optimizers,
+        learning_rates=learning_rates,
+        batch_sizes=batch_sizes,
+        max_weight_decay=max_weight_decay,
+        augmentation=augmentation,
+        label_smoothing=label_smoothing,
+    )
+    return recipe_of(draw(parameters, choose.suggest))
 
 
 def _has_optimizer(name: str, params: Params) -> bool:

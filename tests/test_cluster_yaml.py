@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import boto3
@@ -117,6 +118,17 @@ def test_all_nodes_use_the_users_token(either):
 def test_both_files_mount_the_same(cluster, local):
     assert local["file_mounts"] == cluster["file_mounts"]
     assert local["rsync_exclude"] == cluster["rsync_exclude"]
+
+
+def test_no_file_of_the_project_is_left_out(cluster):
+    """rsync matches a pattern that starts with / from the root of each mount, and one that ends with / to folders."""
+    mounted = {source for source in cluster["file_mounts"].values() if (ROOT / source).is_dir()}
+    listed = subprocess.run(["git", "ls-files", *mounted], cwd=ROOT, capture_output=True, text=True, check=True)
+    folders = {Path(*path.parts[1:]) for line in listed.stdout.splitlines() for path in Path(line).parents}
+    assert Path("runs") in folders, "search/runs is code; results/runs holds runs"
+    assert mounted
+    anchored = [pattern.rstrip("/") for pattern in cluster["rsync_exclude"] if pattern.startswith("/")]
+    assert [folder for folder in folders for pattern in anchored if fnmatch(f"/{folder}", pattern)] == []
 
 
 def test_every_package_is_mounted(cluster):

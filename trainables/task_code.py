@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TaskFileError(ValueError):
-    """An error in a user's task file. The message has the line, its text and the error."""
+    """An error in a user's task file. The message has the line, the error and the line's text."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,14 @@ class TaskCode:
     """Where the file was when the run started, for messages."""
     given: Mapping[str, Any] | None = field(default=None, compare=False)
     """The functions and values that were given in Python, by name; None for a file."""
+
+    @classmethod
+    def read(cls, path: str | Path) -> TaskCode:
+        """Reads a file. Raises ValueError if it cannot be read."""
+        try:
+            return cls(Path(path).expanduser().read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"task={path}: cannot be read: {error}") from None
 
     @cached_property
     def namespace(self) -> Mapping[str, Any]:
@@ -68,24 +76,42 @@ class TaskCode:
 
     def make_module(self, own: Own) -> nn.Module:
         """Returns the module that the user's function makes of a candidate's choices. Raises TaskFileError."""
+        from torch import nn  # here, so that the driver can read a task without torch
+
+        where = f'references["{own.name}"]' if own.name else "space()"
         with errors_of(self.path):
             if own.name:
                 made = self.namespace["references"][own.name]
-                return made() if callable(made) else made
-            return self.namespace["space"](Given(dict(own.choices_made)))
+                if isinstance(made, nn.Module):
+                    raise TaskFileError(f"{self.path}: {where} is a module; expected a function that makes a new one")
+                made = made()
+            else:
+                made = self.namespace["space"](Given(dict(own.choices_made)))
+        if not isinstance(made, nn.Module):
+            raise TaskFileError(f"{self.path}: {where} gave {type(made).__name__}; expected a torch.nn.Module")
+        return made
 
 
 @contextmanager
 def errors_of(path: str) -> Iterator[None]:
-    """Turns an error in the user's code into a TaskFileError with the line where it arose."""
+    """Turns an error in the user's code into a TaskFileError with the line where it arose.
+
+    The first line of the message has the place and the error, since tables show it alone; the second has the code.
+    """
     try:
         yield
-    except (TaskFileError, InvalidNetwork):
+    except (TaskFileError, InvalidNetwork, MemoryError):
         raise
     except SyntaxError as error:
-        line = (error.text or "").strip()
-        raise TaskFileError(f"{error.filename}, line {error.lineno}: {line}\nSyntaxError: {error.msg}") from None
+        raise TaskFileError(_message(error, f"{error.filename}, line {error.lineno}", error.text)) from None
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; not the user's mistake
+            raise
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-        where = f"{path}, line {frames[-1].lineno}: {frames[-1].line}" if frames else path
-        raise TaskFileError(f"{where}\n{type(error).__name__}: {error}") from error
+        where = f"{path}, line {frames[-1].lineno}" if frames else path
+        raise TaskFileError(_message(error, where, frames[-1].line if frames else None)) from error
+
+
+def _message(error: Exception, where: str, line: str | None) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{where}: {type(error).__name__}: {text}" + (f"\n    {line.strip()}" if line else "")

@@ -75,7 +75,7 @@ class RunKeys:
     )
     record_steps: bool = key(True, "on a GPU, record a training step once as a CUDA graph and replay it")
     grace_epochs: float | None = key(
-        None, "epochs before ASHA may stop a trial; 0.25 with 4 reports", "the task's", above=0
+        None, "epochs before ASHA may stop a trial; 0.25 needs reports_per_epoch=4", "the task's", above=0
     )
     reduction_factor: int = key(3, "keep the top 1/N of trials at each ASHA rung", least=2)
     reports_per_epoch: int = key(
@@ -90,8 +90,12 @@ class RunKeys:
     export: Export = key(Export.none, "onnx: write an ONNX file with each model, checked against PyTorch's output")
     report: bool = key(True, "write report.html at the end of each session")
     references: bool = key(True, "train the task's published networks too, in full")
-    fix: dict[str, Any] = key({}, "pins a parameter of the space: fix.optimizer=adam; null frees one", "the task's")
-    warm_start: str | None = key(None, "a run, a folder of runs or a leaderboard whose best are tried first", "none")
+    fix: dict[str, Any] = key(
+        {}, "pins a parameter of the space: fix.optimizer=adam; null searches a pinned one", "the task's"
+    )
+    warm_start: str | None = key(
+        None, "a run, a folder of runs or a leaderboard whose best candidates are tried first", "none"
+    )
     run: str | None = key(
         None, "run name; if it exists, the run is resumed with its original settings", "task and time"
     )
@@ -148,7 +152,7 @@ def _scales_help(task: tasks.Task) -> list[str]:
 def _in_words(scale: tasks.Scale) -> str:
     images = f"{scale.train_examples:,} training images" if scale.train_examples else "all training images"
     macs = f", up to {short_number(scale.max_macs)} MACs" if scale.max_macs else ""
-    grace = f", {scale.grace_epochs} of grace" if scale.grace_epochs > 1 else ""
+    grace = f" (grace_epochs={scale.grace_epochs})" if scale.grace_epochs > 1 else ""
     pinned = "".join(f", fix.{name}={str(value).lower()}" for name, value in scale.fix.items())
     trials = f"{count(scale.num_trials, 'trial')} of up to {count(scale.max_epochs, 'epoch')}"
     return f"{trials}{grace} on {images}{macs}{pinned}"

@@ -83,7 +83,7 @@ def _time_line(plan: Plan, seen: Survey) -> str:
         seed=plan.config.seed,
     )
     epochs += len(plan.references()) * plan.max_epochs
-    seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed)
+    seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed, plan.task.code)
     slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
     total = epochs * seconds / slots
     return (

@@ -20,6 +20,7 @@ from search.study.sampling.draws import draws_from
 from spaces.goal import Goal
 from spaces.recipe import Candidate
 from spaces.space import Space
+from trainables.task_code import TaskCode
 
 TIMED_CANDIDATES = 6
 TIMED_STEPS = 4
@@ -79,7 +80,9 @@ def predict_epochs(pruner: Pruner, *, num_trials: int, max_epochs: int, reports_
     return num_reports / reports_per_epoch
 
 
-def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed: int) -> float:
+def time_epoch(
+    candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed: int, code: TaskCode | None = None
+) -> float:
     """Returns the median seconds that an epoch of these candidates takes on one core, timed on a few batches."""
     import torch
 
@@ -92,7 +95,7 @@ def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed
     for candidate in candidates[:TIMED_CANDIDATES]:
         sample = splits.train.take(np.arange(min(_sample_size(candidate, splits), len(splits.train))))
         few = DeviceSplit.of(sample.x, sample.y, torch.device("cpu"))
-        training = Training(candidate, few, few, goal=goal, seed=seed, epochs=2)
+        training = Training(candidate, few, few, goal=goal, seed=seed, epochs=2, code=code)
         training.advance()  # warms up: the first steps choose kernels
         start = time.perf_counter()
         training.advance()

@@ -26,22 +26,34 @@ def find_task(keys: RunKeys) -> Task:
 
     A user's own task must have the code that the run was started with.
     """
-    if keys.task.startswith(GIVEN):
-        parts = _given.get(keys.task.removeprefix(GIVEN))
-        if parts is None:
-            raise ValueError(
-                f"run={keys.run}: its task {keys.task.removeprefix(GIVEN)} was given in Python; give it again: "
-                f"search.start(task=..., run={keys.run!r})"
-            )
-        code = parts.code()
-        recorded = _recorded(keys)
-        if recorded and not is_same_code(recorded.read_text(encoding="utf-8"), code.text):
-            raise ValueError(_other_text(f"task {parts.name}", recorded.read_text(encoding="utf-8"), code.text))
-        return assemble(parts, code)
-    if not is_task_file(keys.task):
+    code = find_code(keys)
+    if code is None:
         return tasks.find(keys.task)
-    code = read_code(keys.task, _recorded(keys))
-    return assemble(parts_of(code), code)
+    return assemble(_given[_given_name(keys)] if code.given else parts_of(code), code)
+
+
+def find_code(keys: RunKeys) -> TaskCode | None:
+    """Returns the code of a user's own task, None for one of Frugal's. Raises ValueError as `find_task` does."""
+    if keys.task.startswith(GIVEN):
+        return _find_given(keys)
+    return read_code(keys.task, _recorded(keys)) if is_task_file(keys.task) else None
+
+
+def _find_given(keys: RunKeys) -> TaskCode:
+    name = _given_name(keys)
+    if name not in _given:
+        raise ValueError(
+            f"run={keys.run}: its task {name} was given in Python; give it again: "
+            f"search.start(search.Task(...), run={keys.run!r})"
+        )
+    code, recorded = _given[name].code(), _recorded(keys)
+    if recorded and not is_same_code(known := _read(recorded), code.text):
+        raise ValueError(_other_text(f"task {name}", known, code.text))
+    return code
+
+
+def _given_name(keys: RunKeys) -> str:
+    return keys.task.removeprefix(GIVEN)
 
 
 def give(parts: OwnTask) -> str:

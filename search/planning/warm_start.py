@@ -246,10 +246,10 @@ def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study, say: Say) ->
     If none has, sets aside the model of the previous best trial, since it is no longer the best. Raises StorageError.
     """
     best, target = study.best, plan.folder.best_model
-    if best is None or best.origin != KNOWN or holds(target, best):
+    if best is None or best.origin != KNOWN or holds(target, best, plan.task.code):
         return
     models = [each.model for each in known if each.model and each.candidate == best.candidate]
-    if source := next((model for model in models if holds(model, best)), None):
+    if source := next((model for model in models if holds(model, best, plan.task.code)), None):
         copy_model(source, target)
     else:
         set_aside(target, say)

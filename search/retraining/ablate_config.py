@@ -31,8 +31,8 @@ KEYS_OF_BASE = ("task", "data", "data_dir", "sigma")
 class AblateKeys:
     """What is varied, and around which base."""
 
-    base: str = key("", "a published network, RUN/TRIAL, or RUN for its best trial", "needed")
-    vary: str | list[str] = key("", "the parameter to vary, or [several, in turn]", "needed")
+    base: str = key("", "a published network, RUN/TRIAL, or RUN for its best trial", "required")
+    vary: str | list[str] = key("", "the parameter to vary, or [several, in turn]", "required")
     values: Any = key(
         None, "[a,b,...]; of several parameters values.NAME=[a,b,...]", "every choice of a categorical parameter"
     )

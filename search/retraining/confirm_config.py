@@ -20,7 +20,7 @@ HELP_COMMAND = "python -m search.confirm --help"
 class ConfirmConfig:
     """Which run's finalists are confirmed, and how."""
 
-    run: str = key("", "name of the run", "needed")
+    run: str = key("", "name of the run", "required")
     top_k: int | None = key(
         None, "number of best candidates to confirm", "the run's confirm.top_k, by default 3", above=0
     )

@@ -47,7 +47,7 @@ def all_x(splits: Splits) -> np.ndarray:
 
 def refusal(*args: object, **kwargs: object) -> str:
     with pytest.raises(DataError) as failure:
-        Splits.of(*args, **kwargs)  # type: ignore[reportArgumentType]
+        Splits.of(*args, **kwargs)
     return str(failure.value)
 
 

@@ -156,7 +156,7 @@ def test_a_journal_of_another_study_is_left_alone(tmp_path, message_of, unfinish
         (b"", "it names no task"),
         (bytes(range(128, 256)), "or damaged: invalid "),
         (b"task: tiny10k\nnum_trials: many", "num_trials=many: expected a whole number"),
-        (b"task: tiny10k\nsampler: [tpe]", "sampler=['tpe']: expected one of [tpe, random]"),
+        (b"task: tiny10k\nsampler: [tpe]", "sampler=['tpe']: expected one of [tpe, random"),
         (b"task: tiny10k\nfix: [adam]", "fix=['adam']: expected names with values"),
         (None, "cannot be read: Is a directory"),
     ],

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
-from spaces.defaults import default_space
-
 from data.splits import Dataset, Splits
 from search.tasks import Reference, Task
 from search.tasks.own.parts import Cost, OwnTask, read_parts
@@ -18,6 +16,7 @@ from search.tasks.own.shapes import (
     default_goal,
     default_scale,
     input_shape,
+    number_of_classes,
     rescaling,
     standardizing,
     target_shape,
@@ -102,7 +101,7 @@ class Frame:
         """Returns the frame for a dataset. Raises TaskFileError if the goal does not fit the data."""
         shape, train = input_shape(splits.train), splits.train
         try:
-            num_classes = splits.num_classes if train.labels is not None and train.labels.dtype.kind in "iu" else None
+            num_classes = number_of_classes(splits)
             output = goal.output_shape(shape, target_shape(train), num_classes)
         except ValueError as error:
             raise TaskFileError(f"{code.path}: {error}") from None
@@ -146,7 +145,7 @@ class Frame:
         if isinstance(made, Candidate):
             return Reference(made, made.network.num_params)
         where = f'references["{name}"]'
-        with errors_of(self.code.path), _on_meta():
+        with errors_of(self.code.path), on_meta():
             made = made() if callable(made) and not _is_module(made) else made
         try:
             network = self.network(made, {}, where, name)
@@ -175,19 +174,18 @@ class Frame:
 
 
 def _space(parts: OwnTask, frame: Frame) -> Space:
-    if isinstance(parts.space, Space):
-        return parts.space
-    if parts.space is None:
-        space = default_space(
-            frame.input_shape,
-            frame.output_shape,
-            frame.goal,
-            standardize=frame.standardize,
-            rescale=frame.rescale,
-            augmentation=parts.augment is not False and not callable(parts.augment),
-        )
-    else:
-        space = chosen_space(_candidate_of(parts, frame))
+    if parts.space is not None and not isinstance(parts.space, Space):
+        return _chosen(parts, frame)
+    from spaces.defaults import default_space
+
+    space = parts.space or default_space(
+        frame.input_shape,
+        frame.output_shape,
+        frame.goal,
+        standardize=frame.standardize,
+        rescale=frame.rescale,
+        augmentation=parts.augment is not False and not callable(parts.augment),
+    )
     return replace(space, allowed=_gate(parts, frame)) if parts.allowed else space
 
 
@@ -203,22 +201,39 @@ def _gate(parts: OwnTask, frame: Frame) -> Callable[[Params, Candidate], bool | 
     return is_allowed
 
 
-def _candidate_of(parts: OwnTask, frame: Frame) -> Callable[[Choose], Candidate]:
-    """Returns the function that chooses a candidate: the user's network, then the recipe."""
+def _chosen(parts: OwnTask, frame: Frame) -> Space:
+    """Returns the space of the user's function: it chooses a network, then the recipe is chosen."""
     make, recipe = parts.space, parts.recipe
     assert callable(make)
 
-    def candidate(choose: Choose) -> Candidate:
-        recorder = _Recorder(choose)
-        with errors_of(frame.code.path), _on_meta():
-            made = make(recorder)
-        network = frame.network(made, recorder.params, "space()")
-        if isinstance(recipe, Recipe):
-            return Candidate(network, recipe)
+    def network(choose: Choose) -> Any:
         with errors_of(frame.code.path):
-            return Candidate(network, recipe(choose) if recipe else _default_recipe(choose, parts, frame))
+            try:
+                with on_meta():
+                    return make(choose)
+            except Exception:
+                if "torch" not in sys.modules:
+                    raise
+                return make(_Again(choose))  # a module that reads values while it is made cannot be made on meta
 
-    return candidate
+    def chosen_recipe(choose: Choose) -> Recipe:
+        if isinstance(recipe, Recipe):
+            return recipe
+        with errors_of(frame.code.path):
+            made = recipe(choose) if recipe else _default_recipe(choose, parts, frame)
+        if not isinstance(made, Recipe):
+            raise TaskFileError(f"{frame.code.path}: recipe() returned {type(made).__name__}; expected a Recipe")
+        return made
+
+    def candidate(choose: Choose) -> Candidate:
+        made = network(choose)
+        return Candidate(frame.network(made, dict(choose.made), "space()"), chosen_recipe(choose))
+
+    def explore(choose: Choose) -> None:
+        network(choose)
+        chosen_recipe(choose)
+
+    return chosen_space(candidate, explore=explore, allowed=_gate(parts, frame) if parts.allowed else None)
 
 
 def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
@@ -229,28 +244,15 @@ def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
     return choose_recipe(choose, batch_sizes=(16, 32, 64, 128), augmentation=augmentation, label_smoothing=classifies)
 
 
-class _Recorder:
-    """Passes choices on, and keeps each by its name."""
+class _Again(Choose):
+    """Repeats the choices that were made, and makes further ones."""
 
     def __init__(self, choose: Choose) -> None:
-        self.choose = choose
-        self.params: dict[str, Any] = {}
-
-    def int(self, name: str, low: int, high: int, *, log: bool = False, step: int = 1) -> Any:
-        return self._keep(name, self.choose.int(name, low, high, log=log, step=step))
-
-    def float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
-        return self._keep(name, self.choose.float(name, low, high, log=log))
-
-    def of(self, name: str, options: Any) -> Any:
-        return self._keep(name, self.choose.of(name, options))
-
-    def _keep(self, name: str, value: Any) -> Any:
-        self.params[name] = value
-        return value
+        known = dict(choose.made)
+        super().__init__(lambda name, d: known[name] if name in known else choose.suggest(name, d))
 
 
-def _on_meta() -> AbstractContextManager[Any]:
+def on_meta() -> AbstractContextManager[Any]:
     """Returns a context in which modules are made without memory, if the user's file has imported PyTorch."""
     torch = sys.modules.get("torch")
     return torch.device("meta") if torch else nullcontext()

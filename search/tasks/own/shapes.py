@@ -44,6 +44,19 @@ def target_shape(split: Split) -> Shape:
     return split.y[0].shape if isinstance(split.y, list) else split.y.shape[1:]
 
 
+def number_of_classes(splits: Splits) -> int | None:
+    """Returns the number of classes of labels and of maps of whole numbers; None for other targets."""
+    if splits.classes:
+        return len(splits.classes)
+    found = []
+    for split in (splits.train, splits.val, splits.test):
+        arrays = split.y if isinstance(split.y, list) else [split.y]
+        if any(array.dtype.kind not in "iu" for array in arrays):
+            return None
+        found += [int(array.max()) for array in arrays if array.size]
+    return 1 + max(found)
+
+
 def default_goal(splits: Splits) -> Goal:
     """Returns the goal that follows from the targets: their type and shape.
 

@@ -56,7 +56,7 @@ def test_the_command_line_wins_over_the_environment(monkeypatch):
         ("reduction_factor=1", r"must be 2 or more"),
         ("grace_epochs=99", r"grace_epochs=99: longer than a whole trial of max_epochs=18"),
         ("grace_epochs=0.5", r"grace_epochs=0.5: no trial reports then; .* at multiples of 1"),
-        ("sampler=grid", r"expected one of \[tpe, random\]"),
+        ("sampler=grid", r"expected one of \[tpe, random"),
         ("data=fake", r"data=fake: expected one of \[auto, original, made\]; a path .* is taken by task=images"),
         ("scale=huge", r"expected one of \[laptop, full\]"),
         ("sigma=0.3", r"sigma=0.3: the images of task=tiny10k get no noise"),

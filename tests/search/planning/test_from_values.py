@@ -44,7 +44,7 @@ def test_values_may_be_numpys_scalars():
         ({"num_trials": 0}, "num_trials=0: must be above 0"),
         ({"num_trials": [3]}, r"num_trials=\[3\]: expected a whole number"),
         ({"data": 3}, "data=3: expected text"),
-        ({"sampler": "grid"}, r"sampler=grid: expected one of \[tpe, random\]"),
+        ({"sampler": "grid"}, r"sampler=grid: expected one of \[tpe, random"),
         ({"confirm": 3}, "confirm=3: expected names with values"),
         ({"confirm": {"topk": 3}}, r"confirm.topk: there is no such key \(did you mean confirm.top_k\?\)"),
         ({"confirm": {"top_k": -1}}, "confirm.top_k=-1: must be 0 or more"),

@@ -93,6 +93,6 @@ def test_the_command_line_knows_both(tmp_path):
     assert isinstance(Plan.of(config).pruner(), Halfway)
     assert list(Plan.of(config).pruner().rungs) == [4]
     assert "halfway (stops weak trials halfway)" in help_text()
-    assert "tpe|random|largest" in help_text()
-    with pytest.raises(ValueError, match=r"expected one of \[asha, none, halfway\] \(did you mean halfway\?\)"):
+    assert "|".join(SAMPLERS) in help_text()
+    with pytest.raises(ValueError, match=rf"expected one of \[{', '.join(PRUNERS)}\] \(did you mean halfway\?\)"):
         parse(["pruner=halfwya"])

@@ -1,0 +1,23 @@
+"""the angle by which a digit is turned: python -m search.run task=examples/turned_digits.py max_params=8000"""
+
+import numpy as np
+from PIL import Image
+
+import data as datasets
+from data import Splits
+from spaces.goal import Regress
+from spaces.layers import Dense, Flatten
+
+goal = Regress("absolute")  # the mean error in degrees
+references = {"linear": [Flatten(), Dense(1)]}
+
+
+def data():
+    digits = datasets.load("mnist")
+    return Splits.of(*turned(digits.train, 0), val=turned(digits.val, 1), test=turned(digits.test, 2))
+
+
+def turned(split, seed):
+    angles = np.random.default_rng(seed).uniform(-60, 60, len(split)).astype("float32")
+    images = [Image.fromarray(x).rotate(angle, Image.BILINEAR) for x, angle in zip(split.x, angles, strict=True)]
+    return np.stack(images), angles
