@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from colorsys import hsv_to_rgb
 from html import escape
 
 import pandas as pd
@@ -35,9 +34,6 @@ SYMBOLS = {  # for readers who cannot see the colours, or print without them
     Status.COMPLETE: "circle",
 }
 RUN_COLOURS = (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY, BLACK)
-
-_CLASS_COLOURS = (GREY, BLUE, RED, GREEN, YELLOW, PINK, SKY, ORANGE, BLACK)
-_GOLDEN = 0.618034  # steps of this share of a circle keep hues apart, however many there are
 
 PAPER, TEXT, GRID, AXIS = "#ffffff", "#24292f", "#e6e9ed", "#8c959f"
 DARK = {
@@ -71,16 +67,6 @@ TEMPLATE = go.layout.Template(
         "margin": {"l": 60, "r": 16, "t": 64, "b": 88},
     }
 )
-
-
-def class_colour(number: int) -> tuple[int, int, int]:
-    """Returns the colour of a class in class maps: red, green and blue from 0 to 255."""
-    if number < len(_CLASS_COLOURS):
-        red, green, blue = bytes.fromhex(_CLASS_COLOURS[number][1:])
-        return red, green, blue
-    shares = hsv_to_rgb(number * _GOLDEN % 1, 0.55 + 0.4 * (number % 2), 0.6 + 0.15 * (number % 3))
-    red, green, blue = (round(255 * share) for share in shares)
-    return red, green, blue
 
 
 _MARKS = {"$": "&#36;", "%": "&#37;", "#": "&#35;"}

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from results import analysis, plots
 from results.analysis.columns import distinct, has_any, has_value, records, trial_name
 from results.analysis.confirmed import finalist_rows
-from results.plots.style import class_colour
+from results.class_colours import class_colour
 from results.report.page import Column, Section, figure, heading, join_parts, missing, paragraph, part, picture, table
 from results.report.run_record import RunRecord
 from results.report.run_samples import Samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -43,6 +43,16 @@ class Answers:
         """The kind of the goal: classify, regress, multi-label, segment ..."""
         return str(self.row.get("goal") or "").split(" ")[0]
 
+    def with_labels(self, split: Split) -> Answers:
+        """Returns the answers with the predicted labels, if the outputs are one for each class of the split.
+
+        The outputs of a user's own goal may be that. They have no probabilities.
+        """
+        value, labels = self.arrays.get("value"), split.labels
+        if value is None or value.ndim != 2 or labels is None or not labels.max(initial=1) < value.shape[1]:
+            return self
+        return replace(self, arrays={**self.arrays, "predicted": value.argmax(1)})
+
     @property
     def numbers(self) -> np.ndarray | None:
         """The predicted numbers [N] if there is one for each example."""
@@ -67,6 +77,7 @@ def write_answers(answered: Sequence[Answers], split: Split, classes: Sequence[s
     """
     if not answered:
         return
+    answered = [one.with_labels(split) for one in answered]
     found = predictions(answered, split, classes)
     if len(found):
         path = folder / "predictions.parquet"
@@ -79,7 +90,9 @@ def write_answers(answered: Sequence[Answers], split: Split, classes: Sequence[s
 
 def predictions(answered: Sequence[Answers], split: Split, classes: Sequence[str] | None) -> pa.Table:
     """Makes a row for each finalist, seed and example. Answers of earlier versions may lack single examples."""
-    detailed = [one for one in answered if not one.arrays.keys().isdisjoint(("predicted", "image_score"))]
+    detailed = [
+        one.with_labels(split) for one in answered if not one.arrays.keys().isdisjoint(("predicted", "image_score"))
+    ]
     return pa.concat_tables([PREDICTIONS.empty_table(), *(_rows_of(one, split, classes) for one in detailed)])
 
 

@@ -110,3 +110,13 @@ def test_class_maps_are_kept_with_the_names_of_their_classes(tmp_path):
     assert found["classes"].tolist() == ["0", "1", "2"]
     assert found["error"].tolist() == [0.2, 0.1, 0.1]
     assert found["output_0"].tolist() == maps[1].tolist()
+
+
+def test_outputs_of_a_goal_of_one_s_own_that_are_one_a_class_predict_labels(tmp_path):
+    split = Split(np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 2]))
+    value = np.array([[2, 1, 0], [0, 5, 1], [3, 1, 1]], np.float32)
+    samples = samples_of(tmp_path, split, ("a", "b", "c"), "custom", value=value)
+    found = tables.frame(tables.read(tmp_path / "predictions.parquet", "predictions"))
+    assert found["predicted_name"].tolist() == ["a", "b", "a"]
+    assert found[["value", "probability"]].isna().to_numpy().all()
+    assert samples["index"].tolist() == [2]
