@@ -102,7 +102,7 @@ class ChosenSpace(Space):
     A draw calls the function once, and keeps the candidate for `build`.
     """
 
-    function: Callable[[Choose], Candidate]
+    maker: _Maker
     declared: Mapping[str, BaseDistribution]
     """Each parameter's distribution in the function; a pinned parameter has another one in `parameters`."""
 
@@ -114,8 +114,7 @@ class ChosenSpace(Space):
             return suggest(name, self._drawn_from[name])
 
         choose = Choose(take)
-        assert isinstance(self.build, _Build)
-        self.build.run(choose)
+        self.maker.make(choose)
         return choose.made
 
     @cached_property
@@ -137,17 +136,19 @@ def chosen_space(
     """
     declared = _find_choices(explore or function)
     parameters = tuple(Parameter(name, distribution) for name, distribution in declared.items())
-    return ChosenSpace(parameters, _Build(function), allowed, function=function, declared=declared)
+    maker = _Maker(function)
+    return ChosenSpace(parameters, maker.build, allowed, maker=maker, declared=declared)
 
 
-class _Build:
-    """Makes candidates by the function. The last one is kept, since most draws are built at once."""
+class _Maker:
+    """Makes candidates by a function. The last one is kept, since most draws are built at once."""
 
     def __init__(self, function: Callable[[Choose], Candidate]) -> None:
         self._function = function
         self._last: tuple[Params, Candidate | InvalidNetwork] | None = None
 
-    def run(self, choose: Choose) -> Candidate | InvalidNetwork:
+    def make(self, choose: Choose) -> Candidate | InvalidNetwork:
+        """Returns the candidate of these choices, or why it cannot be built."""
         try:
             made = self._function(choose)
         except InvalidNetwork as error:
@@ -155,9 +156,10 @@ class _Build:
         self._last = dict(choose.made), made
         return made
 
-    def __call__(self, params: Params) -> Candidate:
+    def build(self, params: Params) -> Candidate:
+        """Returns the candidate of a draw. Raises InvalidNetwork if it cannot be built."""
         last = self._last
-        made = last[1] if last and last[0] == params else self.run(Given(params))
+        made = last[1] if last and last[0] == params else self.make(Given(params))
         if isinstance(made, InvalidNetwork):
             raise made
         return made

@@ -160,7 +160,7 @@ class Pool(Layer):
 class Standardize(Layer):
     """Subtracts the data's mean and divides by their standard deviation.
 
-    Each is a number, or a tuple with one for each channel or feature.
+    Each is a number, or one for each channel or feature: a tuple, or an array, which becomes a tuple.
     """
 
     mean: float | tuple[float, ...]
@@ -170,6 +170,9 @@ class Standardize(Layer):
     is_fixed = True
     ends_stage = False
     choices = ()
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
 
     def cost(self, shape: Shape) -> Cost:
         return _scaled(shape, self)
@@ -179,7 +182,7 @@ class Standardize(Layer):
 class Rescale(Layer):
     """Multiplies by a standard deviation and adds a mean, in float32: turns outputs into the targets' units.
 
-    Each is a number, or a tuple with one for each channel or feature.
+    Each is a number, or one for each channel or feature: a tuple, or an array, which becomes a tuple.
     """
 
     mean: float | tuple[float, ...]
@@ -189,6 +192,9 @@ class Rescale(Layer):
     is_fixed = True
     ends_stage = False
     choices = ()
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
 
     def cost(self, shape: Shape) -> Cost:
         return _scaled(shape, self)
@@ -444,6 +450,15 @@ def _scaled(shape: Shape, layer: Standardize | Rescale) -> Cost:
                 f"{kind}: {name} has {len(value)} values, but the input {shape} has {shape[0]} channels"
             )
     return Cost(shape)
+
+
+def _make_plain(layer: Standardize | Rescale) -> None:
+    """Turns arrays and NumPy's numbers into tuples and floats, which JSON can hold."""
+    for name, value in (("mean", layer.mean), ("std", layer.std)):
+        if isinstance(value, Iterable):
+            object.__setattr__(layer, name, tuple(float(each) for each in value))
+        elif not isinstance(value, int | float):
+            object.__setattr__(layer, name, float(value))
 
 
 def _by(sizes: Iterable[int]) -> str:

@@ -200,7 +200,7 @@ class _Scaled(nn.Module):
     def reset_buffers(self) -> None:
         for name, value in (("mean", self.layer.mean), ("std", self.layer.std)):
             if isinstance(value, tuple):
-                self.register_buffer(name, torch.tensor(value).view(-1, *[1] * (self.rank - 1)))
+                self.register_buffer(name, torch.tensor(value, dtype=torch.float32).view(-1, *[1] * (self.rank - 1)))
             else:
                 setattr(self, name, value)
 

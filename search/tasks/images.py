@@ -9,11 +9,11 @@ from pathlib import Path
 from data.images import IMAGES, own
 from data.splits import Dataset, Splits
 from search.tasks import Scale, Task, find
-from spaces.classifier import classifier_space
+from spaces.defaults import default_space
+from spaces.goal import Classify
 from spaces.layers import Shape, Standardize
 from spaces.space import Space
 
-WIDTHS = ((8, 48), (12, 64), (16, 96), (24, 128), (32, 192))
 LAPTOP_EXAMPLES, LAPTOP_EPOCHS = 10_000, 10
 LAPTOP_MACS = 1e12
 """The MACs of all forward passes of a trial: about a minute of training on a core."""
@@ -37,19 +37,7 @@ def task_for(splits: Splits) -> Task:
 
 
 def _space(shape: Shape, num_classes: int, pixels: Standardize) -> Space:
-    side = min(shape[1:])
-    num_stages = min(max(round(math.log2(side)) - 2, 2), len(WIDTHS))
-    stems = ("none", "pooled", "strided", *(("strided_4",) if side >= 128 else ())) if side >= 64 else ()
-    return classifier_space(
-        input_shape=shape,
-        num_classes=num_classes,
-        widths=WIDTHS[:num_stages],
-        max_convs=2,
-        min_stages=num_stages - 1,
-        pixels=pixels,
-        stems=stems,
-        residual=True,
-    )
+    return default_space(shape, (num_classes,), Classify(), standardize=pixels, rescale=None, augmentation=True)
 
 
 def _laptop(shape: Shape, num_images: int) -> Scale:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,10 @@ from spaces.layers import (
     Layer,
     Norm,
     Pool,
+    Rescale,
     Reshape,
     Save,
+    Standardize,
     Upsample,
 )
 from spaces.network import Network
@@ -162,6 +165,15 @@ def test_frozen_backbones_are_counted_but_not_trainable():
     assert frozen.num_trainable == 5130
     aside = (Save("a"), Conv(512, 3, stride=32), Join("a", projection=(Backbone("resnet18"),)), *head)
     assert Network(image, aside).num_trainable == 3 * 9 * 512 + 512 + 5130
+
+
+@pytest.mark.parametrize("kind", [Standardize, Rescale])
+def test_numbers_of_numpy_become_plain_ones(kind: type[Layer]):
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    layer = kind(x.mean(axis=0), x.std())  # type: ignore[call-arg]
+    assert layer == kind((2.0, 3.0), float(x.std()))  # type: ignore[call-arg]
+    network = Network((2,), (layer,))
+    assert Network.from_json(json.loads(json.dumps(network.to_json()))) == network
 
 
 def test_signals_and_images_do_not_mix():
