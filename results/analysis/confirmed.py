@@ -21,12 +21,12 @@ _SAME, _SAME_SPREAD = 1e-3, 1e-5
 It is relative to the score, and to the range of its examples' scores, since a score may be about 0."""
 
 OfSeeds = dict[int, np.ndarray]
-"""The scores of the images [N], in their order, by seed."""
+"""The scores of the examples [N], in their order, by seed."""
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The scores of finalists by seed, and the score of each image if the tables have it."""
+    """The scores of finalists by seed, and the score of each example if the tables have it."""
 
     scores: dict[str, dict[int, float]]
     """By finalist: the search's best first, references last."""
@@ -43,7 +43,7 @@ class Confirmed:
     ) -> Confirmed:
         """Reads finalists.parquet and predictions.parquet, of one run or of several.
 
-        Leaves out scores of images that are damaged, or that are from another training than the one that was scored.
+        Leaves out scores of examples that are damaged, or that are from another training than the one that was scored.
         """
         scores = {} if finalists is None else scores_by_name(finalists)
         found = {} if finalists is None or predictions is None else _images_by_name(predictions, _namer(finalists))
@@ -69,7 +69,7 @@ class Confirmed:
         return {name: self._mean(name) for name in self.scores}
 
     def gap(self, first: str, other: str) -> Mean | None:
-        """Returns the mean of the first minus the other, paired by seed and image, or None if it has no interval."""
+        """Returns the mean of the first minus the other, paired by seed and example, or None if it has no interval."""
         found = paired_difference(self.scores[first], self.scores[other])
         if found is None:
             return None
@@ -85,7 +85,7 @@ class Confirmed:
         return found if images is None else _with_images(found, score_interval(images, self.bounds), images)
 
     def _stacked(self, name: str, seeds: list[int]) -> np.ndarray | None:
-        """Returns the scores [S, N] of at least two images by these seeds, or None if any is missing."""
+        """Returns the scores [S, N] of at least two examples by these seeds, or None if any is missing."""
         by_seed = self.images[name]
         found = [by_seed[seed] for seed in seeds if seed in by_seed]
         if len(found) < len(seeds) or len({len(each) for each in found}) != 1 or len(found[0]) < 2:
@@ -107,12 +107,12 @@ def describe_coverage(means: Mapping[str, Mean], scored_on: str) -> str:
         text = f"The 95% intervals {'; '.join(parts)}; an interval of a difference covers what both of its means cover."
     if scored_on == "test":
         return text
-    return f"{text} They do not account for the bias of choosing finalists on these same images."
+    return f"{text} They do not account for the bias of choosing finalists on these same examples."
 
 
 def describe_sample(stats: Mean) -> str:
-    """Returns the size of a mean's sample: 3 seeds, 10,000 images."""
-    return count(stats.n, "seed") + (f", {count(stats.num_images, 'image')}" if stats.num_images else "")
+    """Returns the size of a mean's sample: 3 seeds, 10,000 examples."""
+    return count(stats.n, "seed") + (f", {count(stats.num_images, 'example')}" if stats.num_images else "")
 
 
 def scores_by_name(table: pd.DataFrame) -> dict[str, dict[int, float]]:
@@ -142,12 +142,14 @@ def finalist_rows(predictions: pd.DataFrame, *columns: str) -> pd.DataFrame | No
 
 def _covered(stats: Mean, scored_on: str) -> str:
     if stats.num_images and stats.n > 1:
-        return f"cover both the seeds and the {scored_on} images: they apply to other trainings, on other such images"
+        return (
+            f"cover both the seeds and the {scored_on} examples: they apply to other trainings, on other such examples"
+        )
     if stats.num_images:
-        return f"cover the {scored_on} images alone: one seed says nothing about other trainings"
+        return f"cover the {scored_on} examples alone: one seed says nothing about other trainings"
     if stats.has_interval:
-        return f"cover the seeds alone, for these {scored_on} images: the tables lack the score of each image"
-    return "cannot be computed from one seed, since the tables lack the score of each image"
+        return f"cover the seeds alone, for these {scored_on} examples: the tables lack the score of each example"
+    return "cannot be computed from one seed, since the tables lack the score of each example"
 
 
 def _with_images(stats: Mean, interval: tuple[float, float], scores_SN: np.ndarray) -> Mean:
@@ -166,11 +168,11 @@ def _images_by_name(predictions: pd.DataFrame, name_of: Callable[[dict], str]) -
 
 
 def _image_scores(rows: pd.DataFrame) -> np.ndarray:
-    """Returns each image's score, or NaN if the table has neither the score nor a label."""
+    """Returns each example's score, or NaN if the table has neither the score nor a label."""
     scores = floats(rows, "image_score")
     labels, predicted = floats(rows, "label"), floats(rows, "predicted")
     right = np.where(np.isnan(labels) | np.isnan(predicted), np.nan, labels == predicted)
-    return np.where(np.isnan(scores), right, scores)  # older tables have labels, but no scores of images
+    return np.where(np.isnan(scores), right, scores)  # older tables have labels, but no scores of examples
 
 
 def _namer(finalists: pd.DataFrame) -> Callable[[dict], str]:

@@ -24,7 +24,7 @@ class Mean:
     high: float
     n: int
     num_images: int = 0
-    """The number of images that the interval covers besides the n values; 0 if it covers the values alone."""
+    """The number of examples that the interval covers besides the n values; 0 if it covers the values alone."""
 
     @property
     def has_interval(self) -> bool:

@@ -36,9 +36,9 @@ def _head(folder: Path, found: pd.DataFrame) -> Markup:
     goal = first["goal"] if has_value(first["goal"]) else "unknown"
     text = (
         f"Each variant differs from the base in one choice only, and was trained for {count(epochs, 'epoch')} with the "
-        f"same {count(seeds, 'seed')} on {first['dataset']}. Scores are on validation images; test images were not "
+        f"same {count(seeds, 'seed')} on {first['dataset']}. Scores are on validation examples; test examples were not "
         "read. Differences are means over pairs of equal seeds. The 95% intervals are Student's t and cover the seeds "
-        "alone: they do not account for other validation images, another recipe or another length of training. No "
+        "alone: they do not account for other validation examples, another recipe or another length of training. No "
         "correction is made for multiple comparisons: of twenty choices without any effect, about one is apart by "
         "chance."
     )

@@ -78,14 +78,14 @@ def _predictions(run: RunRecord) -> pd.DataFrame | None:
 
 def _describe_confusion(counts: pd.DataFrame, predictions: pd.DataFrame, name: str) -> str:
     wrong = counts.to_numpy(copy=True)
-    images = predictions["index"].nunique()
+    examples = predictions["index"].nunique()
     np.fill_diagonal(wrong, 0.0)
     is_wrong = (predictions["label"] != predictions["predicted"]).to_numpy(dtype=bool)
     num_wrong = np.count_nonzero(is_wrong) / len(distinct(predictions, "seed"))
     scored_on, seeds = predictions["scored_on"].iloc[0], len(distinct(predictions, "seed"))
     text = (
-        f"{name} on {images:,} {scored_on} images, mean over {count(seeds, 'seed')}: {num_wrong:,.1f} are wrong "
-        f"({num_wrong / max(images, 1):.2%}). "
+        f"{name} on {examples:,} {scored_on} examples, mean over {count(seeds, 'seed')}: {num_wrong:,.1f} are wrong "
+        f"({num_wrong / max(examples, 1):.2%}). "
     )
     if (num_labels := len(distinct(predictions, "label"))) > _MAX_CLASSES:
         text += f"Of {num_labels:,} labels, the most confused ones are shown. "

@@ -27,6 +27,10 @@ from results.schema import Status
 from results.shell import argument_of
 
 
+TASK = "task.py"
+"""The text of a user's own task, in the run's folder."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A run's tables, configuration and pictures; those that may be missing are None or empty."""
@@ -143,10 +147,11 @@ class RunRecord:
         return shlex.join(["python", "-m", module, *words, *further])
 
     def predict_command(self, model: str) -> str:
-        """Returns a command line that applies one of the run's models to images."""
-        return shlex.join(
-            ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}", "input=IMAGES"]
-        )
+        """Returns a command line that applies one of the run's models."""
+        words = ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}"]
+        task = self.folder / TASK
+        own = ["input=EXAMPLES", f"task={user_facing_path(task)}"]
+        return shlex.join([*words, *(own if task.is_file() else ["input=IMAGES"])])
 
 
 def read_run(folder: Path) -> RunRecord:

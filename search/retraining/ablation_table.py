@@ -25,7 +25,7 @@ def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> 
         terminal.show(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine), bounds))
     if len(rows):
         terminal.say(
-            "The 95% intervals cover the choice of seed alone; all trainings are scored on the same validation images."
+            "The 95% intervals cover the choice of seed alone; all trainings have the same validation examples."
         )
     for line in [*failures(session.study), f"table: {user_facing_path(ablation.plan.folder.path)}/ablation.parquet"]:
         terminal.say(line)

@@ -69,7 +69,7 @@ def test_intervals_of_accuracies_and_their_differences_are_over_seeds_and_images
     assert gap is not None
     assert gap.is_apart_from_zero
     assert ends(gap) == pytest.approx(share_difference_interval(found[FIRST] - found[OTHER]))
-    assert "cover both the seeds and the test images" in describe_coverage(confirmed.means, "test")
+    assert "cover both the seeds and the test examples" in describe_coverage(confirmed.means, "test")
 
 
 def test_intervals_of_errors_are_over_seeds_and_images_too():
@@ -90,7 +90,7 @@ def test_one_seed_s_interval_covers_the_images_alone():
     gap = confirmed.gap(FIRST, OTHER)
     assert gap is not None
     assert gap.is_apart_from_zero
-    assert "cover the test images alone" in describe_coverage(confirmed.means, "test")
+    assert "cover the test examples alone" in describe_coverage(confirmed.means, "test")
 
 
 def test_without_scores_of_images_intervals_are_over_seeds_alone_and_within_bounds():
@@ -134,8 +134,8 @@ def test_images_that_do_not_belong_to_all_scores_are_left_out_and_it_is_said(dam
 def test_validation_images_have_chosen_the_finalists_which_no_interval_covers():
     means = {FIRST: dataclasses.replace(mean([0.9, 0.91]), num_images=36)}
     text = describe_coverage(means, "validation")
-    assert "the validation images" in text
-    assert "do not account for the bias of choosing finalists on these same images" in text
+    assert "the validation examples" in text
+    assert "do not account for the bias of choosing finalists on these same examples" in text
 
 
 def confirmed_as(goal: str, direction: str, found: dict[str, np.ndarray]) -> Confirmed:

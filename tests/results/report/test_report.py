@@ -82,7 +82,7 @@ def test_the_verdict_names_network_score_interval_and_command(made):
     best = tables.frame(tables.read(folder / "leaderboard.parquet", "leaderboard")).iloc[0]
     assert f"trial {best['trial']}, {best['num_params']:,} parameters, test accuracy 0.9913" in page.text
     assert "95% interval 0.9906 to 0.9921, 3 seeds" in page.text
-    assert "cover the seeds alone, for these test images" in page.text  # some finalists' predictions are missing
+    assert "cover the seeds alone, for these test examples" in page.text  # some finalists' predictions are missing
     assert "apart from" in page.text
     assert f"python -m search.predict model={folder}/models/{best['trial']}-seed-0.pt input=IMAGES" in page.text
 
@@ -100,8 +100,8 @@ def test_with_all_predictions_intervals_are_over_images_too_and_the_page_says_so
     of_images = [{**row, "image_score": float(row["image_score"]), "scored_on": "test"} for row in known]
     tables.write(tables.from_rows(of_images, PREDICTIONS), folder / "predictions.parquet")
     page = read(report.write_report(folder))
-    assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 images" in page.text
-    assert "cover both the seeds and the test images" in page.text
+    assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 examples" in page.text
+    assert "cover both the seeds and the test examples" in page.text
     assert "cover the seeds alone" not in page.text
     assert "(one seed, no interval)" not in page.text
 
@@ -309,7 +309,7 @@ def test_several_runs_are_compared_only_where_their_scores_compare(folder, capsy
     assert report.main(["run=[first,second,other]", f"runs_dir={runs_dir}"]) == 0
     page = read(runs_dir / "report-first-second-other.html")
     assert "they are in 2 groups" in page.text
-    apart = "not comparable with first: run other (other images of mnist, fingerprint another, here 16eaeee6fdb13679)"
+    apart = "not comparable with first: run other (other examples of mnist, fingerprint another, here 16eaeee6fdb13679)"
     assert f"{apart}." in page.text
     figures = [json.loads(page.scripts[f"compare-{place}-data"]) for place in range(2)]
     names = [{trace["name"] for trace in drawn["data"] if "name" in trace} for drawn in figures]
@@ -358,8 +358,8 @@ def test_predicted_numbers_are_shown_against_the_right_ones_with_the_largest_err
     points = json.loads(page.scripts["predicted-plot-data"])["data"][1]
     assert len(points["customdata"]) == 200
     table = page.text[page.text.index("The largest mean absolute errors") :]
-    assert table.index("-1990") < table.index("-1980")
-    assert "half of the absolute errors are at most 49.7500" in page.text
+    assert table.index("-1,990") < table.index("-1,980")
+    assert "half of the absolute errors are at most 49.75" in page.text
 
 
 def test_before_a_confirmation_a_regression_says_how_to_get_its_section(folder):
