@@ -143,6 +143,7 @@ class Plan:
             train_examples=len(splits.train),
             val_examples=len(splits.val),
             classes=splits.classes,
+            features=splits.features,
         )
 
     def identity(self, splits: Splits) -> Identity:

@@ -88,7 +88,7 @@ def _time_line(plan: Plan, seen: Survey) -> str:
     total = epochs * seconds / slots
     return (
         f"predicted time: {count(round(total / 60), 'minute')} on {count(slots, 'slot')} of this machine's CPU: about "
-        f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
+        f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} examples), timed "
         "on a few batches, assuming random scores"
     )
 

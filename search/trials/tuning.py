@@ -232,7 +232,7 @@ def _list_failed(trials: Sequence[TrialRecord]) -> str:
 def _worker(
     splits: Splits, store: ActorProxy[CheckpointStore], slot: Slot, code: TaskCode | None
 ) -> type[tune.Trainable]:
-    """Returns the trainable with its dataset, which Ray stores once. No worker receives the test images."""
+    """Returns the trainable with its dataset, which Ray stores once. No worker receives the test examples."""
     arrays = {
         "train_x": splits.train.x,
         "train_y": splits.train.y,
