@@ -64,6 +64,8 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
         splits = parts.data() if callable(parts.data) else None
     if not isinstance(splits, Splits):
         raise TaskFileError(f"{code.path}: data() returned {type(splits).__name__}; expected Splits: Splits.of(x, y)")
+    if splits.name == "data":  # the default of Splits.of
+        splits = replace(splits, name=parts.name)
     frame = Frame.of(splits, parts.goal or default_goal(splits), code)
     scale = parts.scale or default_scale(frame.input_shape, len(splits.train))
     return Task(
