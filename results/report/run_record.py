@@ -52,6 +52,12 @@ class RunRecord:
         """The task's name; a user's own task is configured by its file."""
         return str(self.first("task") or PurePath(str(self.config.get("task") or "unknown task")).stem)
 
+    @property
+    def task_key(self) -> str:
+        """The task as the key `task=` takes it: its name, or the path of a user's own."""
+        configured = str(self.config.get("task") or "")
+        return user_facing_path(Path(configured)) if configured.endswith(".py") else self.task
+
     @cached_property
     def conditions(self) -> Conditions:
         """Returns the conditions of its scores, which compare only with scores under the same ones."""
