@@ -17,7 +17,8 @@ def load(name: str, choice: str = "auto") -> Splits:
     """Returns a built-in dataset: "mnist", Kaggle's "digits", or "documents", pages of text with their clean targets.
 
     `choice` is "original", "made" (synthetic), or "auto": the original if it is available, else made, with a notice.
-    Files are in $FRUGAL_DATA_DIR, else in a cache in your home. Raises ValueError for another name, and DataUnavailable.
+    Files are in $FRUGAL_DATA_DIR, else in a cache in your home. Raises ValueError for another name, and
+    DataUnavailable.
     """
     if name not in DATASETS:
         raise ValueError(f"load({name!r}): expected one of {', '.join(DATASETS)}")

@@ -171,6 +171,8 @@ def _check_maps(maps: Named, classes: Classes) -> None:
     if classes is not None:
         return
     (first, train), *others = seen.items()
+    if len(train) < 2:
+        raise DataError(f"{first}: found one class only, {max(train)}; expected at least two")
     if gaps := sorted(set(range(max(train))) - train):
         raise DataError(
             f"{first}: found classes up to {max(train)}, and no {list_names([str(gap) for gap in gaps])}; expected "

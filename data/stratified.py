@@ -44,17 +44,16 @@ def draw(y: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     return mask
 
 
-def draw_parts(y: np.ndarray, num_parts: int) -> np.ndarray:
+def draw_parts(y: np.ndarray, num_parts: int, seed: int = PART_SEED) -> np.ndarray:
     """Returns the number of each example's part [N]: 0 is training, each of the others has 15% of each label of y [N].
 
     Every part has at least one example of a label that occurs at least `num_parts` times, unlike `stratified_split`,
-    which leaves a label of few examples out of a part. The draw is always the same.
+    which leaves a label of few examples out of a part. The draw depends only on y and the seed.
     """
-    keys = np.random.default_rng(PART_SEED).random(len(y))
+    keys = np.random.default_rng(seed).random(len(y))
     part_of = np.zeros(len(y), int)
-    for label in np.unique(y):
-        places = np.flatnonzero(y == label)
-        places = places[np.argsort(keys[places])]
+    counts = np.unique(y, return_counts=True)[1]
+    for places in np.split(np.lexsort((keys, y)), np.cumsum(counts)[:-1]):
         num = max(1, round(PART_FRACTION * len(places)))
         for part in range(1, num_parts):
             part_of[places[(part - 1) * num : part * num]] = part

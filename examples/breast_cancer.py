@@ -1,4 +1,7 @@
-"""benign or malignant, from 30 measurements: python -m search.run task=examples/breast_cancer.py max_params=300"""
+"""benign or malignant, from 30 measurements
+
+python -m search.run task=examples/breast_cancer.py max_params=300
+"""
 
 from sklearn.datasets import load_breast_cancer
 from torch import nn

@@ -1,4 +1,7 @@
-"""digits by macro F1, on a machine that is fast at few channels: python -m search.run task=examples/even_digits.py"""
+"""digits by macro F1, on a machine that is fast at few channels
+
+python -m search.run task=examples/even_digits.py
+"""
 
 import torch
 from torch.nn.functional import cross_entropy

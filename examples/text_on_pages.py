@@ -1,4 +1,7 @@
-"""the text on scanned pages, pixel by pixel: python -m search.run task=examples/text_on_pages.py max_params=5000"""
+"""the text on scanned pages, pixel by pixel
+
+python -m search.run task=examples/text_on_pages.py max_params=5000
+"""
 
 import data as datasets
 from data import Splits

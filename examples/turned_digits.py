@@ -1,4 +1,7 @@
-"""the angle by which a digit is turned: python -m search.run task=examples/turned_digits.py max_params=8000"""
+"""the angle by which a digit is turned
+
+python -m search.run task=examples/turned_digits.py max_params=8000
+"""
 
 import numpy as np
 from PIL import Image

@@ -49,8 +49,14 @@ class Goal:
         """Returns the shape of the output that a network must give for one example.
 
         `y_shape` is the shape of one target, () for labels and single numbers. `num_classes` is the number of classes
-        if targets are labels or class maps. Raises ValueError if the goal needs other targets.
+        if targets are labels or class maps. Raises ValueError if the goal needs
+        other examples or targets.
         """
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"{type(self).__name__} needs images, x [N, H, W] or [N, C, H, W]; here an example is of shape "
+                f"{list(input_shape)}. For numbers take Regress(), whose targets are the examples if there is no y"
+            )
         return input_shape
 
     def to_json(self) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class CustomWork(Work):
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             found = f"a tensor {list(loss.shape)}" if isinstance(loss, Tensor) else f"{loss!r:.80}"
             raise TaskFileError(f"{self._where('loss')} gave {found}; expected a tensor of one number, such as a mean")
+        if outputs.requires_grad and not loss.requires_grad:
+            raise TaskFileError(f"{self._where('loss')} has no gradient; expected operations that torch differentiates")
         return loss.reshape(())
 
     def answers(self, predict: Predict) -> Iterator[Answer]:

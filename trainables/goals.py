@@ -69,6 +69,10 @@ class _Reconstruct(Work):
     def __init__(self, goal: Reconstruct, split: DeviceSplit, code: TaskCode | None = None) -> None:
         super().__init__(goal, split, code)
         self.x = one_size(split.x, goal)
+        if self.x.dtype != torch.uint8:
+            raise ValueError(
+                "Reconstruct needs pixels, uint8; for numbers take Regress(), whose targets may be x itself"
+            )
 
     @cached_property
     def entropy(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -51,6 +51,11 @@ class GlobalRandomness:
     def __init__(self, seed: int, device: torch.device) -> None:
         self.seed, self.device = _derived(seed, RANDOM_WORDS), device
         self.states = self._first_states()
+
+    def load(self, states: Sequence[Tensor]) -> None:
+        """Takes the states of a checkpoint. A GPU's state is left out on a CPU, and new if a CPU had none."""
+        known, first = [state.cpu() for state in states], self._first_states()
+        self.states = [*known, *first[len(known) :]][: len(first)]
 
     @contextmanager
     def for_training(self) -> Iterator[None]:

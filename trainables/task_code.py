@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import linecache
+import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +18,19 @@ from spaces.choose import Given
 from spaces.goal import Goal
 from spaces.layers import InvalidNetwork
 from spaces.own import Own
+from trainables import HERE, PACKAGES
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_LIBRARIES = (
+    "/site-packages/",
+    "/dist-packages/",
+    f"{sysconfig.get_path('stdlib')}/",
+    *(f"{HERE}/{p}/" for p in PACKAGES),
+)
+"""Parts of the paths of code that is not the user's."""
 
 
 class TaskFileError(ValueError):
@@ -49,11 +61,11 @@ class TaskCode:
         """The names that the file defines. Raises TaskFileError if it cannot be executed."""
         if self.given is not None:
             return self.given
-        module = ModuleType(Path(self.path).stem)
+        module = ModuleType(f"task_file_{Path(self.path).stem}")
         module.__file__ = self.path
         # So that a traceback shows the lines of the text that was executed, on a node that has no such file too
         linecache.cache[self.path] = (len(self.text), None, self.text.splitlines(keepends=True), self.path)
-        with errors_of(self.path):
+        with errors_of(self.path), _importable(module):
             exec(compile(self.text, self.path, "exec"), module.__dict__)
         return vars(module)
 
@@ -93,6 +105,16 @@ class TaskCode:
 
 
 @contextmanager
+def _importable(module: ModuleType) -> Iterator[None]:
+    """Lists a module among the imported ones while its text is executed, since dataclasses look for it there."""
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    finally:
+        del sys.modules[module.__name__]
+
+
+@contextmanager
 def errors_of(path: str) -> Iterator[None]:
     """Turns an error in the user's code into a TaskFileError with the line where it arose.
 
@@ -104,14 +126,22 @@ def errors_of(path: str) -> Iterator[None]:
         raise
     except SyntaxError as error:
         raise TaskFileError(_message(error, f"{error.filename}, line {error.lineno}", error.text)) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's; not the user's mistake
             raise
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-        where = f"{path}, line {frames[-1].lineno}" if frames else path
-        raise TaskFileError(_message(error, where, frames[-1].line if frames else None)) from error
+        frame = _user_frame(error, path)
+        where = f"{frame.filename}, line {frame.lineno}" if frame else path or "the task's code"
+        raise TaskFileError(_message(error, where, frame.line if frame else None)) from error
 
 
-def _message(error: Exception, where: str, line: str | None) -> str:
+def _user_frame(error: BaseException, path: str) -> traceback.FrameSummary | None:
+    """Returns the last line of the user's that raised: in their file, or outside of all packages for a notebook."""
+    frames = traceback.extract_tb(error.__traceback__)
+    found = [frame for frame in frames if frame.filename == path]
+    found = found or [frame for frame in frames if not any(part in frame.filename for part in _LIBRARIES)]
+    return found[-1] if found else None
+
+
+def _message(error: BaseException, where: str, line: str | None) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{where}: {type(error).__name__}: {text}" + (f"\n    {line.strip()}" if line else "")

@@ -172,7 +172,7 @@ class Training:
             value.copy_(loaded["average"][name])
         self.module.generator.set_state(loaded["generator"].cpu())
         if self.randomness:
-            self.randomness.states = [state.cpu() for state in loaded["global_randomness"]]
+            self.randomness.load(loaded["global_randomness"])
         self.num_steps, self.num_reports, self.best_report = loaded["position"]
         self.unreported = loaded["unreported"]
         self.best_score = loaded["best_score"]

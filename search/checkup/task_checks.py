@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from data.leaks import find_leaks
 
+from data.leaks import find_leaks
 from data.splits import Split, Splits
 from results.wording import count, number
 from search.checkup.findings import Finding, Severity
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from trainables.training import Training
 
 NUM_DRAWS = 100
-NUM_EXAMPLES = 64
-"""Examples of the trainings of a check."""
+NUM_EXAMPLES, NUM_VALUES = 64, 400_000
+"""Limits on the examples of the trainings of a check, and on the values that they hold."""
 LEARNING_STEPS, LEARNING_RATES = 60, (1e-3, 1e-2)
 MUST_FALL = 0.9
 """The loss of a repeated batch must fall to this share of its start at least."""
@@ -44,7 +44,7 @@ def check_task(plan: Plan, splits: Splits) -> Iterator[Finding]:
     if not seen.feasible:
         return
     yield _check_counts(plan, seen)
-    candidate = sorted(seen.feasible, key=lambda each: each.network.num_params)[len(seen.feasible) // 2]
+    candidate = sorted(seen.feasible, key=lambda each: each.network.num_macs)[len(seen.feasible) // 10]
     trial = _Trial(plan, _few(splits.train), _few(splits.val), candidate)
     first = _check_training(trial)
     yield from first
@@ -83,6 +83,7 @@ def _check_labels(parts: dict[str, Split], splits: Splits) -> Iterator[Finding]:
             cure = f"labels number the classes from 0 to {len(names) - 1}; Splits.of does so for you"
             yield _broken("data", f"y of {name} has the label {wrong[0]}, out of range", cure)
             return
+    assert splits.train.labels is not None
     counts = np.bincount(splits.train.labels, minlength=len(names))
     missing = [names[label] for label in np.flatnonzero(counts == 0)]
     rare = [names[label] for label in np.flatnonzero((counts > 0) & (counts < RARE * counts.sum() / len(counts)))]
@@ -176,7 +177,7 @@ def _check_training(trial: _Trial) -> list[Finding]:
         cure = "score() must return a number for every output; guard empty classes and divisions by zero"
         return [*found, _broken("score", f"the score is {report.val_score}", cure)]
     goal = trial.plan.goal
-    if isinstance(goal, Custom) and not goal.low <= report.val_score <= goal.high:
+    if isinstance(goal, Custom) and goal.bounds and not goal.bounds[0] <= report.val_score <= goal.bounds[1]:
         cure = "correct `bounds`, or the score"
         return [*found, _broken("score", f"{report.val_score} is not within {goal.bounds}", cure)]
     return found
@@ -256,7 +257,7 @@ def _check_export(trial: _Trial) -> Finding:
 def _few(split: Split) -> Split:
     """Returns a few examples, of each class some."""
     whole = Splits(name="few", origin="original", train=split, val=split, test=split)
-    return whole.at_most(min(NUM_EXAMPLES, len(split))).train
+    return whole.at_most(max(2, min(NUM_EXAMPLES, NUM_VALUES // split.x[0].size))).train
 
 
 def _curve(report: Any) -> tuple[float, ...]:

@@ -87,8 +87,8 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 
 def _plan(journal: Journal, config: ReplayConfig) -> Plan:
     """Returns the run's original plan; `data=` and `data_dir=` may say where its data are now."""
-    original = {name: journal.identity[name] for name in ("task", "max_epochs")}
-    known = earlier(config.runs_dir, config.run) or RunKeys()
+    original = {"max_epochs": journal.identity["max_epochs"]}
+    known = earlier(config.runs_dir, config.run) or RunKeys(task=journal.identity["task"])
     given = {name: value for name in ("data", "data_dir") if (value := getattr(config, name))}
     return Plan.of(complete(replace(known, run=config.run, runs_dir=config.runs_dir, **original, **given)))
 

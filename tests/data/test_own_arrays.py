@@ -229,6 +229,7 @@ BAD[17, 1] = math.nan
         ),
         ((X, MAPS.astype(str)), "y: found text of shape [40, 4, 4]; expected one label an example, [N]"),
         ((X, MAPS[:, :0]), "y: found targets without values"),
+        ((X, MAPS * 0), "y: found one class only, 0"),
         ((X, MAPS - 1), "y: found class -1 in example"),
         ((X, (MAPS > 0) * 255), "y: found classes up to 255, and no 1, 2, 3"),
         ((X, X + 1j), "y: found complex128; expected labels"),

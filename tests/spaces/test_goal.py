@@ -126,6 +126,13 @@ def test_targets_that_a_goal_cannot_take_are_refused(goal: Goal, y_shape: tuple[
         goal.output_shape((1, 8, 8), y_shape, num_classes)
 
 
+@pytest.mark.parametrize("goal", [Reconstruct(), Denoise(), Restore()])
+def test_examples_that_are_no_images_are_refused_by_goals_of_images(goal: Goal):
+    with pytest.raises(ValueError, match=r"needs images.*here an example is of shape \[30\]. For numbers take Regress"):
+        goal.output_shape((30,), (30,))
+    assert Regress().output_shape((30,), (30,)) == (30,)
+
+
 def test_images_to_segment_are_taken_whole_if_they_have_one_size_and_otherwise_in_patches():
     assert Segment().num_examples([(1, 80, 80)] * 3) == 3
     assert Segment(patch=40).num_examples([(1, 80, 80)] * 3) == 12

@@ -1,6 +1,7 @@
 """The code of a user's task is executed once, travels as its text, and names the line of an error."""
 
 import pickle
+import sys
 
 import pytest
 from torch import nn
@@ -68,11 +69,30 @@ def test_what_cannot_be_made_is_the_users_error(layer: Own, message: str):
     [
         ("x = 1\ny = x +", "^task.py, line 2: SyntaxError: invalid syntax\n    y = x [+]$"),
         ("x = 1\nimport nothing_of_this_name", "^task.py, line 2: ModuleNotFoundError: No module named"),
+        ("x = 1\nraise SystemExit(3)", "^task.py, line 2: SystemExit: 3"),
     ],
 )
 def test_an_error_in_the_file_has_its_line(text: str, message: str):
     with pytest.raises(TaskFileError, match=message):
         _ = TaskCode(text, "task.py").namespace
+
+
+def test_a_file_may_define_dataclasses_and_is_no_module_afterwards():
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass Size:\n    width: int"
+    )
+    before = set(sys.modules)
+    assert TaskCode(text, "data.py").namespace["Size"](3).width == 3
+    assert set(sys.modules) == before
+
+
+def test_an_error_in_functions_that_were_given_in_python_has_its_line_too():
+    def space(choose):
+        return nn.Linear(4, "four")
+
+    code = TaskCode("", "", {"space": space})
+    with pytest.raises(TaskFileError, match=r"test_task_code\.py, line \d+: TypeError: .*\n    return nn.Linear"):
+        code.make_module(own())
 
 
 def test_a_shortage_of_memory_is_not_the_users_error():

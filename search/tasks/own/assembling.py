@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+from optuna.distributions import BaseDistribution
+
 from data.splits import Dataset, Splits
 from search.tasks import Reference, Task
 from search.tasks.own.parts import Cost, OwnTask, read_parts
@@ -249,7 +251,11 @@ class _Again(Choose):
 
     def __init__(self, choose: Choose) -> None:
         known = dict(choose.made)
-        super().__init__(lambda name, d: known[name] if name in known else choose.suggest(name, d))
+
+        def again(name: str, distribution: BaseDistribution) -> Any:
+            return known[name] if name in known else choose.suggest(name, distribution)
+
+        super().__init__(again)
 
 
 def on_meta() -> AbstractContextManager[Any]:

@@ -130,7 +130,7 @@ def _check_names(path: str, found: Mapping[str, Any]) -> None:
     missing = [name for name in KINDS if name not in found]
     for name, value in found.items():
         is_imported = inspect.ismodule(value) or inspect.isclass(value)
-        if name.startswith("_") or name in KINDS or is_imported:
+        if name.startswith("_") or name.isupper() or name in KINDS or is_imported:
             continue
         if close := difflib.get_close_matches(name.lower(), missing, 1, CLOSE):
             raise TaskFileError(f"{path}: {name} is no part of a task; did you mean {close[0]}? Otherwise rename it")

@@ -64,8 +64,8 @@ def default_goal(splits: Splits) -> Goal:
     images are restored, and examples that are their own targets are reconstructed.
     """
     x, y = splits.train.x, splits.train.y
-    if x is y:
-        return Reconstruct()
+    if not splits.train.has_targets:
+        return Reconstruct() if (x[0] if isinstance(x, list) else x).dtype == np.uint8 else Regress()
     first = y[0] if isinstance(y, list) else y
     shape, shape_x = target_shape(splits.train), (x[0].shape if isinstance(x, list) else x.shape[1:])
     if first.dtype == np.uint8 and shape == shape_x and len(shape) >= 2:

@@ -1,0 +1,186 @@
+"""search.check finds planted faults of a task file, each with a cure, and nothing in a file that is right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from search.check import main
+
+RIGHT = '''"""which quarter of the plane a point is in"""
+
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+from data import Splits
+from data.splits import Split
+from spaces.goal import Classify, Custom
+
+NAMES = {"state": 0}
+
+
+def data():
+    x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    y = 2 * (x[:, 0] > 0) + (x[:, 1] > 0)
+    return Splits.of(x, y)
+
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x)
+
+
+def space(choose):
+    width = choose.int("width", 4, 32, log=True)
+    return Net(nn.Linear(2, width), nn.ReLU(), nn.Dropout(0.1), nn.Linear(width, 4))
+
+
+def accuracy(outputs, targets):
+    return (outputs.argmax(1) == targets).float().mean()
+
+
+def loss(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets)
+
+
+goal = Custom(loss=loss, score=accuracy, direction="maximize", bounds=(0, 1))
+'''
+LEAK = "x = np.concatenate([x, x[:50]])"
+BROKEN, USERS_ERROR = 1, 2
+
+
+def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str], *keys: str) -> tuple[int, str]:
+    file = folder / "quarters.py"
+    file.write_text(text)
+    code = main([f"task={file}", *keys])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_a_task_that_is_right_is_ok(tmp_path, capsys):
+    code, output = check(tmp_path, RIGHT, capsys)
+    assert code == 0, output
+    parts = [line.split()[1] for line in output.splitlines() if line.startswith("ok ")]
+    assert parts == [
+        *("data", "classes", "leaks", "space", "counts", "training", "learning", "replay", "checkpoint", "onnx")
+    ]
+    assert output.endswith("0 broken, 0 warnings, 10 ok\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "message"),
+    [
+        pytest.param(
+            "nn.Linear(width, 4))",
+            "nn.Linear(width, 3))",
+            USERS_ERROR,
+            r"space\(\) gives outputs of shape \[3\] for inputs of shape \[2\]; Custom needs \[4\]",
+            id="wrong output shape",
+        ),
+        pytest.param(
+            "nn.Linear(2, width)",
+            "nn.Linear(3, width)",
+            USERS_ERROR,
+            r"cannot be counted: .*quarters\.py, line \d+: .*(mat1|shape|size)",
+            id="wrong input shape",
+        ),
+        pytest.param(
+            "return Splits.of(x, y)",
+            "y[-1] = 7\n    parts = [Split(x[k::3], y[k::3].astype(int)) for k in range(3)]\n"
+            '    return Splits(name="points", origin="original", train=parts[1], val=parts[2], test=parts[0], '
+            "classes=tuple('abcd'))",
+            BROKEN,
+            r"broken +data +y of test has the label 7, out of range: labels number the classes from 0 to 3",
+            id="labels out of range",
+        ),
+        pytest.param(
+            "return (outputs.argmax(1) == targets).float().mean()",
+            "return (outputs.argmax(1) == targets).float().mean() * float('nan')",
+            BROKEN,
+            r"broken +score +the score is nan: score\(\) must return a number",
+            id="a metric that is always NaN",
+        ),
+        pytest.param(
+            "        return super().forward(x)",
+            "        NAMES['state'] += 1\n        return super().forward(x) * (1 + 0.1 * NAMES['state'])",
+            BROKEN,
+            r"broken +replay +two trainings from one seed differ: .*state.*: .*keep no state outside the module",
+            id="state between trials",
+        ),
+        pytest.param(
+            "        return super().forward(x)",
+            "        return super().forward(x) * (1 + random.random())",
+            BROKEN,
+            r"broken +replay +two trainings from one seed differ: randomness that is not seeded",
+            id="randomness that is not seeded",
+        ),
+        pytest.param(
+            "return nn.functional.cross_entropy(outputs, targets)",
+            "return nn.functional.cross_entropy(outputs * 0, targets)",
+            BROKEN,
+            r"broken +learning +the loss of a repeated batch stays at 100% of its start",
+            id="a loss that never falls",
+        ),
+        pytest.param(
+            "    y = 2 *",
+            f"    {LEAK}\n    y = 2 *",
+            BROKEN,
+            r"broken +leaks +\d+ .*test.*: scores on them say nothing about new examples",
+            id="equal examples in two splits",
+        ),
+        pytest.param(
+            "goal = Custom",
+            "max_params = 20\ngoal = Custom",
+            BROKEN,
+            r"broken +space +all of 100 draws are rejected: 100\.0% over max_params; the smallest network has 32 "
+            r"parameters.*: raise the budget",
+            id="all draws over the budget",
+        ),
+        pytest.param(
+            "nn.Dropout(0.1)",
+            'nn.Dropout(choose.float("width", 0.1, 0.3))',
+            USERS_ERROR,
+            r"quarters\.py, line \d+: ValueError: 'width' is chosen twice; give each choice a name of its own",
+            id="a name twice",
+        ),
+        pytest.param(
+            "        return super().forward(x)",
+            "        return super().forward(x) + torch.linalg.svd(x.T @ x)[1].sum() * 0",
+            0,
+            r"warn +onnx +.*svd.*: export=onnx would fail",
+            id="a module that cannot be exported",
+        ),
+    ],
+)
+def test_a_planted_fault_is_found_and_has_a_cure(old, new, code, message, tmp_path, capsys):
+    assert RIGHT.count(old) == 1
+    found, output = check(tmp_path, RIGHT.replace(old, new), capsys)
+    assert re.search(message, output), output
+    assert found == code, output
+    assert "Traceback" not in output
+
+
+def test_the_budget_of_the_command_line_counts(tmp_path, capsys):
+    code, output = check(tmp_path, RIGHT, capsys, "max_params=20")
+    assert code == BROKEN
+    assert "over max_params" in output
+
+
+def test_a_state_that_no_checkpoint_has_is_found(tmp_path, capsys):
+    text = RIGHT.replace(
+        "        return super().forward(x)",
+        "        self.calls = getattr(self, 'calls', 0) + self.training\n"
+        "        return super().forward(x) * (1 + 0.01 * self.calls)",
+    )
+    code, output = check(tmp_path, text, capsys)
+    assert code == BROKEN, output
+    assert re.search(r"broken +checkpoint +a resumed training differs.*register_buffer", output)
+
+
+def test_a_task_of_frugals_is_ok(capsys):
+    assert main(["task=tiny10k", "data=made"]) == 0, capsys.readouterr().out
