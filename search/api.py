@@ -5,7 +5,7 @@
     run = search.start("tiny10k", num_trials=16, data_dir="datasets")
     run.leaderboard, run.curves             # pandas frames
     labels = run.best.model()(images)       # images: uint8 [N, 28, 28]
-    run.confirm(seeds=5)                    # retrains the best and scores them on the test images
+    run.confirm(seeds=5)                    # retrains the best and scores them on the test examples
     run.extend(num_trials=64)
     search.open("results/runs/NAME")        # an earlier run
 
@@ -101,7 +101,7 @@ class Best:
         return Candidate.from_json(self.row["candidate_json"])
 
     def model(self) -> Model:
-        """Loads the trained network, which is called with images uint8 [N, H, W] or [N, C, H, W].
+        """Loads the trained network, which is called with examples as it was trained on: images uint8 [N, H, W].
 
         Raises ValueError if there is no such file, as in a run whose search was interrupted.
         """
@@ -150,7 +150,7 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """The prediction of each confirmed classifier for each scored image; empty before the run is confirmed."""
+        """The prediction of each confirmed network for each scored example; empty before the run is confirmed."""
         return self._table("predictions")
 
     @property
@@ -177,7 +177,7 @@ class Run:
         return self._search(config, stop)
 
     def confirm(self, *, stop: threading.Event | None = None, **keys: object) -> Run:
-        """Retrains the best candidates over several seeds and scores them on the test images; see `finalists`.
+        """Retrains the best candidates over several seeds and scores them on the test examples; see `finalists`.
 
         Takes the keys of `python -m search.confirm`, such as `seeds` and `top_k`. Finished trainings are not repeated.
         """

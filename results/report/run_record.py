@@ -26,7 +26,6 @@ from results.runs_at import is_default
 from results.schema import Status
 from results.shell import argument_of
 
-
 TASK = "task.py"
 """The text of a user's own task, in the run's folder."""
 
@@ -51,6 +50,12 @@ class RunRecord:
     def task(self) -> str:
         """The task's name; a user's own task is configured by its file."""
         return str(self.first("task") or PurePath(str(self.config.get("task") or "unknown task")).stem)
+
+    @property
+    def task_key(self) -> str:
+        """The task as the key `task=` takes it: its name, or the path of a user's own."""
+        configured = str(self.config.get("task") or "")
+        return user_facing_path(Path(configured)) if configured.endswith(".py") else self.task
 
     @cached_property
     def conditions(self) -> Conditions:

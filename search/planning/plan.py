@@ -17,7 +17,7 @@ from search.runs.study_tables import Origin
 from search.study.budget import Budget
 from search.study.pruning.pruner import Pruner
 from search.tasks import Scale, Task
-from spaces.goal import Goal
+from spaces.goal import Custom, Goal
 from spaces.network import short_number
 from spaces.recipe import Candidate, with_weights
 from spaces.space import Space, describe
@@ -126,8 +126,10 @@ class Plan:
 
     @property
     def objective_text(self) -> str:
-        """The name of the search's objective, with the settings of its goal if it has any."""
+        """The name of the search's objective, with the settings of its goal if it has any, or a user's direction."""
         name = self.task.objective.name
+        if isinstance(self.goal, Custom):
+            return f"{name} ({self.task.objective.direction}d)"
         return f"{name} ({self.goal_text})" if " " in self.goal_text else name
 
     def origin(self, splits: Splits) -> Origin:
