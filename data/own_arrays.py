@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
@@ -23,6 +24,7 @@ def make_splits(
     test: Pair | object,
     name: str,
     classes: Sequence[object] | None,
+    origin: Literal["original", "made"],
 ) -> Splits:
     """Returns the splits that `Splits.of` describes, with the columns of a frame as features."""
     try:
@@ -34,7 +36,7 @@ def make_splits(
         raise DataError(f"{name}: {error}") from error.__cause__
     columns = getattr(x, "columns", None)
     features = None if columns is None else tuple(str(column) for column in columns)
-    return Splits(name=name, origin="original", **splits, classes=names, features=features)
+    return Splits(name=name, origin=origin, **splits, classes=names, features=features)
 
 
 def _pair(given: Pair | object, part: str, y: object) -> tuple[object, object]:

@@ -109,6 +109,7 @@ class Splits:
         test: Pair | object = None,
         name: str = "data",
         classes: Sequence[object] | None = None,
+        origin: Literal["original", "made"] = "original",
     ) -> "Splits":
         """Makes splits of your own arrays; `val` and `test` are pairs (x, y), or x alone without y.
 
@@ -124,7 +125,8 @@ class Splits:
         - target images or class maps, uint8 [N, ...], as they are
         - targets, float32 [N, ...], from floats
 
-        `classes` names the labels 0 to K-1, or orders those of text, or names the K columns of several labels.
+        `classes` names the labels 0 to K-1, or orders those of text, or names the K columns of several labels. Pass
+        on the `origin` of the splits that you derive yours from: results on made stand-ins are marked as such.
 
         A missing val or test gets 15% of the examples, and 15% of each class if y are labels, at least one of each.
         The draw is always the same. A memory-mapped array stays on disk if it is float32 or uint8, and both val and
@@ -135,7 +137,7 @@ class Splits:
         """
         from data.own_arrays import make_splits  # here, since it imports this module
 
-        return make_splits(x, y, val, test, name, classes)
+        return make_splits(x, y, val, test, name, classes, origin)
 
     @cached_property
     def fingerprint(self) -> str:
