@@ -11,7 +11,7 @@ from search.runs.folder import RunFolder
 from trainables.task_code import TaskCode
 
 
-def write_onnx_models(folder: RunFolder, terminal: Terminal, code: TaskCode | None) -> bool:
+def write_onnx_models(folder: RunFolder, terminal: Terminal, code: TaskCode | None = None) -> bool:
     """Writes each ONNX file that is missing or older than its model, and prints the outcome.
 
     `code` is that of the run's task, if it is a user's own. Returns False if one could not be written. Raises
@@ -31,7 +31,7 @@ def _is_written(path: Path) -> bool:
     return target.exists() and target.stat().st_mtime >= path.stat().st_mtime
 
 
-def _write(path: Path, terminal: Terminal, code: TaskCode | None) -> bool:
+def _write(path: Path, terminal: Terminal, code: TaskCode | None = None) -> bool:
     from trainables.model import load_model  # imports torch, after training has ended
     from trainables.onnx_file import ExportFailed, write_onnx
 
