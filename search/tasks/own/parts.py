@@ -11,6 +11,7 @@ from typing import Any
 
 from data.splits import Dataset, Splits
 from search.tasks import Scale, Task, names
+from search.tasks.own.imports import check_imports
 from spaces.choose import Choose
 from spaces.goal import Goal
 from spaces.recipe import Recipe
@@ -103,6 +104,7 @@ def parts_of(code: TaskCode) -> OwnTask:
     name = Path(code.path).stem
     if name in names():
         raise TaskFileError(f"{code.path}: {name} is a task of Frugal's own; give the file another name")
+    check_imports(code)
     return read_parts(name, code.path, code.namespace)
 
 
