@@ -17,6 +17,8 @@ REFUSED = {
     "V": "take its fields apart",
 }
 """How arrays of these kinds become numbers."""
+CHANNELS = (1, 3, 4)
+"""The channels of grey and coloured images, the latter with or without transparency."""
 OBJECTS = (
     "convert it by x.astype(np.float32); rows of numbers and text by data.load_rows; "
     "examples of different sizes are a list of arrays"
@@ -29,6 +31,7 @@ def as_inputs(given: object, where: str) -> Images:
     Raises DataError for other types, NaN or infinity, and examples without a value or without an axis.
     """
     x = as_numbers(as_arrays(given, where), where)
+    _check_channels(x, where)
     for index, array in examples_of(x):
         if (array.ndim if isinstance(x, list) else array.ndim - 1) == 0:
             raise DataError(
@@ -40,6 +43,17 @@ def as_inputs(given: object, where: str) -> Images:
                 f"{where}: found no values, shape{of} {list(array.shape)}; expected at least one an example"
             )
     return x
+
+
+def _check_channels(x: Images, where: str) -> None:
+    """Raises DataError for pixels whose channels come last, which would be taken for images of 3 pixels' width."""
+    example = x[0]
+    if example.dtype == np.uint8 and example.ndim == 3 and example.shape[2] in CHANNELS and min(example.shape[:2]) > 4:
+        mended = "[each.transpose(2, 0, 1) for each in x]" if isinstance(x, list) else "x.transpose(0, 3, 1, 2)"
+        raise DataError(
+            f"{where}: found images of shape {list(example.shape)}, with the channels last; expected "
+            f"[channels, height, width]: {mended}. Narrow images of many channels are floats: x / np.float32(255)"
+        )
 
 
 def as_numbers(values: Images, where: str) -> Images:

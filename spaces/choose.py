@@ -47,6 +47,9 @@ class Choose:
         self.made: Params = {}
         """The choices made so far, in order."""
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"there is no choose.{name}; there are choose.int, choose.float and choose.of")
+
     def int(
         self, name: str, low: builtins.int, high: builtins.int, *, log: bool = False, step: builtins.int = 1
     ) -> builtins.int:
@@ -201,11 +204,11 @@ class _Try(Choose):
     def _take(self, name: str, distribution: BaseDistribution) -> Value:
         if name not in self._found:
             self._found[name] = distribution
-            self.further += [{**self.made, name: value} for value in _extremes(distribution)]
+            self.further += [{**self.made, name: value} for value in extremes(distribution)]
         _check_declared(name, distribution, self._found)
         if name in self._context:
             return self._context[name]
-        return _random_value(distribution, self._rng) if self._rng else _extremes(distribution)[0]
+        return _random_value(distribution, self._rng) if self._rng else extremes(distribution)[0]
 
 
 def _in_order(found: Iterable[str], draws: Iterable[Iterable[str]]) -> list[str]:
@@ -223,7 +226,8 @@ def _in_order(found: Iterable[str], draws: Iterable[Iterable[str]]) -> list[str]
     return [*order]
 
 
-def _extremes(distribution: BaseDistribution) -> Sequence[Any]:
+def extremes(distribution: BaseDistribution) -> Sequence[Any]:
+    """Returns the options, or the lowest and the highest value."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return choices
@@ -297,7 +301,7 @@ def _check_range(low: float, high: float, log: bool, call: str) -> None:
 def _check_options(options: object, call: str) -> None:
     """Raises ValueError unless these are options of one type: a table has them in one column."""
     if isinstance(options, str) or not isinstance(options, Sequence):
-        raise ValueError(f"{call}: the options must be a list")
+        raise ValueError(f"{call}: the options must be a list, such as [3, 5, 7]; found a {type(options).__name__}")
     if not options:
         raise ValueError(f"{call}: there are no options; list at least one")
     if unknown := [option for option in options if type(option) not in (bool, int, float, str)]:

@@ -196,7 +196,7 @@ class Segment(Goal):
         return patching.num_examples(shapes) if patching else len(shapes)
 
     def output_shape(self, input_shape: Shape, y_shape: Shape, num_classes: int | None = None) -> Shape:
-        if num_classes is None or len(y_shape) < len(input_shape) - 1:
+        if num_classes is None or len(input_shape) < 2 or len(y_shape) < len(input_shape) - 1:
             raise ValueError(f"Segment needs the class of each pixel, y [N, H, W]; {_describe_targets(y_shape)}")
         return (num_classes, *input_shape[1:])
 
@@ -207,7 +207,7 @@ class Custom(Goal):
 
     `loss` returns a tensor of one number, for a batch. `score` returns a number, or a dict of numbers whose first is
     the score and whose others are further metrics, for a whole split. `bounds` are the lowest and the highest possible
-    score. JSON holds the name, the direction and the bounds; the functions come from the task's file.
+    score. JSON holds all but the functions, which come from the task's file.
     """
 
     loss: Callable[[Any, Any], Any] | None = field(default=None, compare=False, repr=False)
@@ -216,14 +216,17 @@ class Custom(Goal):
     bounds: tuple[float, float] | None = None
     name: str = ""
     """The score's name for people; by default that of the function."""
+    code: str = ""
+    """A digest of both functions' text, so that scores of other functions are not compared with these."""
 
     def __post_init__(self) -> None:
         if self.direction not in ("maximize", "minimize"):
             raise ValueError(f"Custom(direction={self.direction!r}): expected 'maximize' or 'minimize'")
         if self.bounds is not None:
-            object.__setattr__(self, "bounds", tuple(self.bounds))
-            if len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]:
+            bounds = tuple(self.bounds) if isinstance(self.bounds, Sequence) else ()
+            if len(bounds) != 2 or not bounds[0] < bounds[1]:
                 raise ValueError(f"Custom(bounds={self.bounds!r}): expected the lowest score and a higher one: (0, 1)")
+            object.__setattr__(self, "bounds", bounds)
         if not self.name:
             found = getattr(self.score, "__name__", "score")
             object.__setattr__(self, "name", found if found.isidentifier() else "score")
@@ -239,7 +242,8 @@ class Custom(Goal):
 
     def to_json(self) -> dict[str, Any]:
         bounds = None if self.bounds is None else list(self.bounds)
-        return {"goal": "Custom", "name": self.name, "direction": self.direction, "bounds": bounds}
+        known = {"goal": "Custom", "name": self.name, "direction": self.direction, "bounds": bounds}
+        return known | ({"code": self.code} if self.code else {})
 
 
 def _like_targets(input_shape: Shape, y_shape: Shape) -> Shape:

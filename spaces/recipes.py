@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from spaces.choose import Choose
-from spaces.recipe import Augmentation, Recipe
-from spaces.space import Parameter, Params, draw
+from spaces.choose import Choose, chosen_space, extremes
+from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.space import Parameter, Params, Space, draw
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta")
 LEARNING_RATES = {"sgd": "sgd_learning_rate", "adadelta": "adadelta_learning_rate"}
@@ -105,6 +106,32 @@ def choose_recipe(
         label_smoothing=label_smoothing,
     )
     return recipe_of(draw(parameters, choose.suggest))
+
+
+@cache
+def recipe_names() -> frozenset[str]:
+    """Returns the names of all choices of a recipe."""
+    return frozenset(parameter.name for parameter in recipe_parameters())
+
+
+def with_recipe(space: Space, choose_other: Callable[[Choose], Recipe]) -> Space:
+    """Returns a space of the same networks, whose recipes another function chooses instead."""
+
+    def choose_network(choose: Choose) -> Params:
+        def suggest(name: str, distribution: BaseDistribution) -> Any:
+            return extremes(distribution)[0] if name in recipe_names() else choose.suggest(name, distribution)
+
+        return space.draw(suggest)
+
+    def candidate(choose: Choose) -> Candidate:
+        network = space.build(choose_network(choose)).network
+        return Candidate(network, choose_other(choose))
+
+    def explore(choose: Choose) -> None:
+        choose_network(choose)
+        choose_other(choose)
+
+    return chosen_space(candidate, explore=explore)
 
 
 def _has_optimizer(name: str, params: Params) -> bool:

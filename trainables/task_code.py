@@ -33,6 +33,11 @@ _LIBRARIES = (
 """Parts of the paths of code that is not the user's."""
 
 
+def is_library(filename: str) -> bool:
+    """Returns whether a file is of a package, and not the user's."""
+    return any(part in filename for part in _LIBRARIES)
+
+
 class TaskFileError(ValueError):
     """An error in a user's task file. The message has the line, the error and the line's text."""
 
@@ -138,7 +143,7 @@ def _user_frame(error: BaseException, path: str) -> traceback.FrameSummary | Non
     """Returns the last line of the user's that raised: in their file, or outside of all packages for a notebook."""
     frames = traceback.extract_tb(error.__traceback__)
     found = [frame for frame in frames if frame.filename == path]
-    found = found or [frame for frame in frames if not any(part in frame.filename for part in _LIBRARIES)]
+    found = found or [frame for frame in frames if not is_library(frame.filename)]
     return found[-1] if found else None
 
 

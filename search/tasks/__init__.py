@@ -36,6 +36,13 @@ class Scale:
     fix: Mapping[str, Value] = field(default_factory=dict)
     """Values of parameters that are not searched at this scale."""
 
+    def __post_init__(self) -> None:
+        counts = ("num_trials", "max_epochs", "grace_epochs", "max_macs", "train_examples", "val_examples")
+        for name in counts:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"Scale({name}={value!r}): expected a whole number above 0")
+
 
 @dataclass(frozen=True)
 class Reference:

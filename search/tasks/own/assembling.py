@@ -6,13 +6,17 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 
+from data.files import default_data_dir
 from data.splits import Dataset, Splits
-from search.tasks import Reference, Task
+from search.tasks import Reference, Scale, Task
+from search.tasks.own.function_text import digest_of
 from search.tasks.own.parts import Cost, OwnTask, read_parts
 from search.tasks.own.shapes import (
     default_goal,
@@ -24,12 +28,12 @@ from search.tasks.own.shapes import (
     target_shape,
 )
 from spaces.choose import Choose, chosen_space
-from spaces.goal import Classify, Denoise, Goal, Reconstruct, Regress, Restore
+from spaces.goal import Classify, Custom, Denoise, Goal, Reconstruct, Regress, Restore
 from spaces.layers import InvalidNetwork, Layer, Rescale, Shape, Standardize
 from spaces.network import Network
 from spaces.own import Own
 from spaces.recipe import Candidate, Recipe
-from spaces.recipes import choose_recipe
+from spaces.recipes import choose_recipe, recipe_names, with_recipe
 from spaces.space import Params, Space
 from trainables.task_code import TaskCode, TaskFileError, errors_of
 
@@ -61,12 +65,15 @@ def declared(name: str, module: ModuleType) -> Task:
 def assemble(parts: OwnTask, code: TaskCode) -> Task:
     """Returns the task. Loads its data once. Raises TaskFileError for a mistake in the user's parts."""
     with errors_of(code.path):
-        splits = parts.data() if callable(parts.data) else None
+        splits = parts.data() if callable(parts.data) else parts.data.load("auto", default_data_dir(), print)
     if not isinstance(splits, Splits):
         raise TaskFileError(f"{code.path}: data() returned {type(splits).__name__}; expected Splits: Splits.of(x, y)")
     if splits.name == "data":  # the default of Splits.of
         splits = replace(splits, name=parts.name)
-    frame = Frame.of(splits, parts.goal or default_goal(splits), code)
+    goal = parts.goal or default_goal(splits)
+    if isinstance(goal, Custom):
+        goal = replace(goal, code=digest_of(goal.loss, goal.score))
+    frame = Frame.of(splits, goal, code)
     scale = parts.scale or default_scale(frame.input_shape, len(splits.train))
     return Task(
         name=parts.name,
@@ -74,14 +81,19 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
         dataset=_dataset(parts.name, splits),
         space=_space(parts, frame),
         goal=frame.goal,
-        laptop=parts.laptop or scale,
-        full=parts.full or scale,
+        laptop=_within(parts.laptop or scale, parts.max_macs),
+        full=_within(parts.full or scale, parts.max_macs),
         max_params=parts.max_params,
         max_code=parts.max_code,
         references={name: frame.reference(name, made, parts.recipe) for name, made in parts.references.items()},
         gpus_per_trial=parts.gpus_per_trial,
         code=code,
     )
+
+
+def _within(scale: Scale, max_macs: int | None) -> Scale:
+    """Returns the scale with the task's own limit on MACs, if it has one."""
+    return scale if max_macs is None else replace(scale, max_macs=max_macs)
 
 
 def _dataset(name: str, splits: Splits) -> Dataset:
@@ -126,13 +138,12 @@ class Frame:
         """
         if isinstance(made, Network):
             made = made.layers
-        if isinstance(made, list | tuple) and all(isinstance(layer, Layer) for layer in made):
+        if made and isinstance(made, list | tuple) and all(isinstance(layer, Layer) for layer in made):
             layers = tuple(made)
         elif _is_module(made):
             layers = (self._counted(made, choices, where, name),)
         else:
-            kinds = [type(each).__name__ for each in made] if isinstance(made, list | tuple) else type(made).__name__
-            raise TaskFileError(f"{self.code.path}: {where} returned {kinds}; expected layers, or a torch.nn.Module")
+            raise TaskFileError(f"{self.code.path}: {where} returned {_kind(made)}")
         first = [] if self.standardize is None or isinstance(layers[0], Standardize) else [self.standardize]
         network = Network(self.input_shape, (*first, *layers, *([self.rescale] if self.rescale else [])))
         if network.output_shape != self.output_shape:
@@ -149,8 +160,10 @@ class Frame:
         if isinstance(made, Candidate):
             return Reference(made, made.network.num_params)
         where = f'references["{name}"]'
+        if _is_module(made):
+            raise TaskFileError(f"{self.code.path}: {where} is a module; expected a function that makes a new one")
         with errors_of(self.code.path), on_meta():
-            made = made() if callable(made) and not _is_module(made) else made
+            made = made() if callable(made) else made
         try:
             network = self.network(made, {}, where, name)
         except InvalidNetwork as error:
@@ -190,6 +203,8 @@ def _space(parts: OwnTask, frame: Frame) -> Space:
         rescale=frame.rescale,
         augmentation=parts.augment is not False and not callable(parts.augment),
     )
+    if parts.recipe:
+        space = with_recipe(space, partial(_recipe, parts, frame))
     return replace(space, allowed=_gate(parts, frame)) if parts.allowed else space
 
 
@@ -200,14 +215,18 @@ def _gate(parts: OwnTask, frame: Frame) -> Callable[[Params, Candidate], bool | 
 
     def is_allowed(params: Params, candidate: Candidate) -> bool | str:
         with errors_of(frame.code.path):
-            return allowed(params, Cost(candidate.network.num_params, candidate.network.num_macs))
+            answer = allowed(params, Cost(candidate.network.num_params, candidate.network.num_macs))
+        if not isinstance(answer, bool | np.bool_ | str) or answer == "":
+            expected = "expected True, False, or the reason for a rejection as text"
+            raise TaskFileError(f"{frame.code.path}: allowed() returned {answer!r:.80}; {expected}")
+        return answer
 
     return is_allowed
 
 
 def _chosen(parts: OwnTask, frame: Frame) -> Space:
     """Returns the space of the user's function: it chooses a network, then the recipe is chosen."""
-    make, recipe = parts.space, parts.recipe
+    make = parts.space
     assert callable(make)
 
     def network(choose: Choose) -> Any:
@@ -220,24 +239,32 @@ def _chosen(parts: OwnTask, frame: Frame) -> Space:
                     raise
                 return make(_Again(choose))  # a module that reads values while it is made cannot be made on meta
 
-    def chosen_recipe(choose: Choose) -> Recipe:
-        if isinstance(recipe, Recipe):
-            return recipe
-        with errors_of(frame.code.path):
-            made = recipe(choose) if recipe else _default_recipe(choose, parts, frame)
-        if not isinstance(made, Recipe):
-            raise TaskFileError(f"{frame.code.path}: recipe() returned {type(made).__name__}; expected a Recipe")
-        return made
-
     def candidate(choose: Choose) -> Candidate:
         made = network(choose)
-        return Candidate(frame.network(made, dict(choose.made), "space()"), chosen_recipe(choose))
+        return Candidate(frame.network(made, dict(choose.made), "space()"), _recipe(parts, frame, choose))
 
     def explore(choose: Choose) -> None:
         network(choose)
-        chosen_recipe(choose)
+        _recipe(parts, frame, choose)
 
     return chosen_space(candidate, explore=explore, allowed=_gate(parts, frame) if parts.allowed else None)
+
+
+def _recipe(parts: OwnTask, frame: Frame, choose: Choose) -> Recipe:
+    """Returns the user's recipe, or one of Frugal's own choices. Raises TaskFileError."""
+    recipe = parts.recipe
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe is None and (taken := [name for name in choose.made if name in recipe_names()]):
+        raise TaskFileError(
+            f"{frame.code.path}: space() chooses {taken[0]!r}, which the recipe chooses too; rename it, "
+            "or define recipe(choose)"
+        )
+    with errors_of(frame.code.path):
+        made = _default_recipe(choose, parts, frame) if recipe is None else recipe(choose)
+    if not isinstance(made, Recipe):
+        raise TaskFileError(f"{frame.code.path}: recipe() returned a {type(made).__name__}; expected a Recipe")
+    return made
 
 
 def _default_recipe(choose: Choose, parts: OwnTask, frame: Frame) -> Recipe:
@@ -269,6 +296,18 @@ def on_meta() -> AbstractContextManager[Any]:
 def _is_module(value: object) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _kind(made: Any) -> str:
+    """Returns what a function returned instead of layers or a module, and what was expected."""
+    if made is None:
+        return "nothing; expected layers, or a torch.nn.Module: is there a `return`?"
+    if isinstance(made, list | tuple):
+        if made and all(map(_is_module, made)):
+            return "a list of modules; expected one module: nn.Sequential(*modules)"
+        kinds = sorted({type(each).__name__ for each in made if not isinstance(each, Layer)})
+        return f"a list with {' and '.join(kinds) or 'nothing in it'}; expected layers of spaces.layers alone"
+    return f"a {type(made).__name__}; expected a list of layers, or a torch.nn.Module"
 
 
 def _text(shape: Shape) -> str:

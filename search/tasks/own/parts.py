@@ -11,9 +11,10 @@ from typing import Any
 
 from data.splits import Dataset, Splits
 from search.tasks import Scale, Task, names
+from search.tasks.own.function_text import function_text
 from search.tasks.own.imports import check_imports
 from spaces.choose import Choose
-from spaces.goal import Goal
+from spaces.goal import Custom, Goal
 from spaces.recipe import Recipe
 from spaces.space import Space
 from trainables.task_code import TaskCode, TaskFileError
@@ -69,10 +70,10 @@ class OwnTask:
     """Makes the task for data at a path, `data=PATH`."""
 
     def code(self) -> TaskCode:
-        """Returns the task's code. Its text is that of the functions, as far as Python knows it."""
+        """Returns the task's code. Its text is that of the parts and of what their functions use."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
-        sources = [f"{name} = {_source(value)}" for name, value in given.items() if value not in (None, {}, "")]
-        return TaskCode("\n".join(sources), PYTHON, {**given, "space": self.space, "augment": self.augment})
+        texts = [function_text(name, value) for name, value in _named_parts(given).items()]
+        return TaskCode("\n".join(texts) + "\n", PYTHON, {**given, "space": self.space, "augment": self.augment})
 
 
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -124,7 +125,10 @@ def check_parts(path: str, parts: Mapping[str, Any]) -> None:
     for name, value in parts.items():
         is_right, expected = KINDS.get(name, (lambda _: True, ""))
         if not is_right(value):
-            raise TaskFileError(f"{path}: {name} = {value!r}: expected {expected}")
+            raise TaskFileError(f"{path}: {name} = {value!r:.80}: expected {expected}")
+    goal = parts.get("goal")
+    if isinstance(goal, Custom) and (missing := [name for name in ("loss", "score") if not callable(vars(goal)[name])]):
+        raise TaskFileError(f"{path}: goal = Custom(...) lacks {' and '.join(missing)}: expected a function for each")
 
 
 def _check_names(path: str, found: Mapping[str, Any]) -> None:
@@ -142,9 +146,12 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _source(value: object) -> str:
-    """Returns the source of a function, or the value as text."""
-    try:
-        return inspect.getsource(value) if callable(value) else repr(value)  # pyright: ignore[reportArgumentType]
-    except (OSError, TypeError):
-        return repr(getattr(value, "__qualname__", type(value)))
+def _named_parts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parts that make a task another one; the functions of a Custom goal among them.
+
+    The examples are left out, since a run has their fingerprint.
+    """
+    parts = {name: value for name, value in given.items() if name != "data" and value not in (None, {}, "")}
+    if isinstance(goal := parts.get("goal"), Custom):
+        parts |= {"loss": goal.loss, "score": goal.score}
+    return parts
