@@ -1,4 +1,4 @@
-"""the kind of a signal in noise
+"""whether the pitch of a signal in noise falls or rises
 
 python -m search.run task=examples/chirps.py max_params=3000
 """
@@ -11,13 +11,11 @@ from spaces.layers import Activation, Conv, Dense, Flatten, GlobalPool, Norm, Po
 references = {"linear": [Flatten(), Dense(3)]}
 
 
-def data(number=6000, length=256):
-    rng, time = np.random.default_rng(0), np.linspace(0, 1, length)
-    bend, pitch, phase = rng.choice([-6, 0, 6], number), rng.uniform(15, 30, number), rng.uniform(0, 7, number)
-    waves = np.sin(2 * np.pi * (np.outer(pitch, time) + np.outer(bend, time**2 - time)) + phase[:, None])
-    return Splits.of(
-        (waves + rng.normal(0, 1.2, waves.shape))[:, None, :], np.array(["steady", "up", "down"])[bend // 6]
-    )
+def data():
+    rng, time, shape = np.random.default_rng(0), np.linspace(0, 1, 256), (6000, 1, 1)
+    kind, pitch, start = rng.integers(3, size=shape), rng.uniform(15, 30, shape), rng.uniform(0, 1, shape)
+    waves = np.sin(2 * np.pi * (start + pitch * time + 6 * (kind - 1) * (time**2 - time)))
+    return Splits.of(waves + rng.normal(0, 1.2, waves.shape), kind.ravel(), classes=["falls", "stays", "rises"])
 
 
 def space(choose):
