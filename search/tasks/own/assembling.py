@@ -19,6 +19,7 @@ from search.tasks.own.shapes import (
     default_scale,
     input_shape,
     number_of_classes,
+    patches_of,
     rescaling,
     standardizing,
     target_shape,
@@ -67,7 +68,7 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
     if splits.name == "data":  # the default of Splits.of
         splits = replace(splits, name=parts.name)
     frame = Frame.of(splits, parts.goal or default_goal(splits), code)
-    scale = parts.scale or default_scale(frame.input_shape, len(splits.train))
+    scale = parts.scale or default_scale(frame.input_shape, len(splits.train), patches_of(frame.goal, splits.train))
     return Task(
         name=parts.name,
         sentence=parts.sentence or f"the best network for {parts.name}",
