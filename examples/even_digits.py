@@ -1,30 +1,25 @@
-"""digits by macro F1, on a machine that is fast at few channels
+"""digits by macro F1, with a network that takes a device at most 2 ms
 
-python -m search.run task=examples/even_digits.py
+python -m search.run task=examples/even_digits.py max_params=8000
 """
 
-import torch
-from torch.nn.functional import cross_entropy
+from functools import partial
 
-import data as datasets
+from sklearn.metrics import f1_score
+from torch import nn
+
+from data import load
 from spaces.goal import Custom
-from spaces.layers import Dense, Flatten
-
-
-def data():
-    return datasets.load("mnist")
 
 
 def macro_f1(outputs, targets):
-    guesses = outputs.argmax(1)
-    right = torch.stack([((guesses == k) & (targets == k)).sum() for k in range(10)])
-    return (2 * right / (torch.bincount(guesses, minlength=10) + torch.bincount(targets, minlength=10)).clamp(1)).mean()
+    return f1_score(targets.cpu(), outputs.argmax(1).cpu(), average="macro")
 
 
-def allowed(choices, cost):  # the latency that a table of your device gives, for example
-    return cost.macs / 2e8 + 1e-4 * choices["stages"] < 4e-3 or "over 4 ms"
+def allowed(choices, cost):  # measured on the device: 0.1 ms to start a stage, and a million MACs in a ms
+    return cost.macs / 1e6 + 0.1 * choices["stages"] <= 2 or "over 2 ms"
 
 
-goal = Custom(loss=cross_entropy, score=macro_f1, direction="maximize", bounds=(0, 1))
-references = {"linear": [Flatten(), Dense(10)]}
-max_params = 6_000
+goal = Custom(loss=nn.functional.cross_entropy, score=macro_f1, direction="maximize", bounds=(0, 1))
+references = {"linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 10))}
+data = partial(load, "mnist")

@@ -3,8 +3,7 @@
 python -m search.run task=examples/text_on_pages.py max_params=5000
 """
 
-import data as datasets
-from data import Splits
+from data import Splits, load
 from spaces.goal import Segment
 from spaces.layers import Conv
 
@@ -13,7 +12,7 @@ references = {"linear": [Conv(2, 9)]}  # a linear model of the 9x9 pixels around
 
 
 def data():
-    pages = datasets.load("documents")
+    pages = load("documents")
     return Splits.of(*text(pages.train), val=text(pages.val), test=text(pages.test))
 
 

@@ -6,8 +6,7 @@ python -m search.run task=examples/turned_digits.py max_params=8000
 import numpy as np
 from PIL import Image
 
-import data as datasets
-from data import Splits
+from data import Splits, load
 from spaces.goal import Regress
 from spaces.layers import Dense, Flatten
 
@@ -16,7 +15,7 @@ references = {"linear": [Flatten(), Dense(1)]}
 
 
 def data():
-    digits = datasets.load("mnist")
+    digits = load("mnist")
     return Splits.of(*turned(digits.train, 0), val=turned(digits.val, 1), test=turned(digits.test, 2))
 
 

@@ -23,6 +23,7 @@ from search.tasks.own.shapes import (
     default_scale,
     input_shape,
     number_of_classes,
+    patches_of,
     rescaling,
     standardizing,
     target_shape,
@@ -74,7 +75,7 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
     if isinstance(goal, Custom):
         goal = replace(goal, code=digest_of(goal.loss, goal.score))
     frame = Frame.of(splits, goal, code)
-    scale = parts.scale or default_scale(frame.input_shape, len(splits.train))
+    scale = parts.scale or default_scale(frame.input_shape, len(splits.train), patches_of(frame.goal, splits.train))
     return Task(
         name=parts.name,
         sentence=parts.sentence or f"the best network for {parts.name}",

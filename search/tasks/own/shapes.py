@@ -44,6 +44,12 @@ def target_shape(split: Split) -> Shape:
     return split.y[0].shape if isinstance(split.y, list) else split.y.shape[1:]
 
 
+def patches_of(goal: Goal, split: Split) -> float:
+    """Returns the mean number of patches of an example in an epoch, 1 for goals whose examples are trained on whole."""
+    shapes = [each.shape for each in split.x] if isinstance(split.x, list) else [split.x.shape[1:]] * len(split)
+    return goal.num_examples(shapes) / len(split)
+
+
 def number_of_classes(splits: Splits) -> int | None:
     """Returns the number of classes of labels and of maps of whole numbers; None for other targets."""
     if splits.classes:
@@ -109,10 +115,13 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
 
 
-def default_scale(shape: Shape, num_examples: int) -> Scale:
-    """Returns the size of a search of about ten minutes on two cores: few examples are trained for more epochs."""
+def default_scale(shape: Shape, num_examples: int, patches: float = 1) -> Scale:
+    """Returns the size of a search of about ten minutes on two cores: few examples are trained for more epochs.
+
+    `patches` is the number of patches in an example that is trained on in parts, since each of them is a step further.
+    """
     trained = min(num_examples, MAX_TRAINED)
-    epochs = min(max(math.ceil(MIN_STEPS * TYPICAL_BATCH / trained), 10), MAX_EPOCHS)
+    epochs = min(max(math.ceil(MIN_STEPS * TYPICAL_BATCH / (trained * patches)), 10), MAX_EPOCHS)
     macs = max(LAPTOP_MACS / (epochs * trained), MACS_PER_VALUE * math.prod(shape))
     return Scale(
         num_trials=24,
