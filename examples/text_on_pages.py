@@ -13,7 +13,7 @@ references = {"linear": [Conv(2, 9)]}  # a linear model of the 9x9 pixels around
 
 def data():
     pages = load("documents")
-    return Splits.of(*text(pages.train), val=text(pages.val), test=text(pages.test))
+    return Splits.of(*text(pages.train), val=text(pages.val), test=text(pages.test), origin=pages.origin)
 
 
 def text(split):

@@ -16,7 +16,8 @@ references = {"linear": [Flatten(), Dense(1)]}
 
 def data():
     digits = load("mnist")
-    return Splits.of(*turned(digits.train, 0), val=turned(digits.val, 1), test=turned(digits.test, 2))
+    train, val, test = (turned(split, k) for k, split in enumerate((digits.train, digits.val, digits.test)))
+    return Splits.of(*train, val=val, test=test, origin=digits.origin)
 
 
 def turned(split, seed):
