@@ -1,7 +1,6 @@
 """benign or malignant, from 30 measurements
 
-python -m search.run task=examples/breast_cancer.py max_params=300 pruner=none
-"""
+python -m search.run task=examples/breast_cancer.py max_params=300 pruner=none"""
 
 from sklearn.datasets import load_breast_cancer
 from torch import nn

@@ -1,7 +1,6 @@
 """whether the pitch of a signal in noise falls or rises
 
-python -m search.run task=examples/chirps.py max_params=3000
-"""
+python -m search.run task=examples/chirps.py max_params=3000"""
 
 import numpy as np
 

@@ -1,7 +1,6 @@
 """digits by macro F1, with a network that takes a device at most 2 ms
 
-python -m search.run task=examples/even_digits.py max_params=8000
-"""
+python -m search.run task=examples/even_digits.py max_params=8000"""
 
 from functools import partial
 

@@ -1,7 +1,6 @@
 """the text on scanned pages, pixel by pixel
 
-python -m search.run task=examples/text_on_pages.py max_params=5000
-"""
+python -m search.run task=examples/text_on_pages.py max_params=5000"""
 
 from data import Splits, load
 from spaces.goal import Segment

@@ -1,7 +1,6 @@
 """the angle by which a digit is turned
 
-python -m search.run task=examples/turned_digits.py max_params=8000
-"""
+python -m search.run task=examples/turned_digits.py max_params=8000"""
 
 import numpy as np
 from PIL import Image
@@ -10,7 +9,7 @@ from data import Splits, load
 from spaces.goal import Regress
 from spaces.layers import Dense, Flatten
 
-goal = Regress("absolute")  # the mean error in degrees
+goal = Regress("absolute")  # degrees
 references = {"linear": [Flatten(), Dense(1)]}
 
 
