@@ -249,7 +249,7 @@ def _nearest_limit(split: Split, limit: int | None) -> int | None:
 
 
 def _limit(split: Split, limit: int | None, who: str, kind: str) -> Split:
-    if limit is None:
+    if limit is None or limit == len(split):  # a memory-mapped array would be copied into memory
         return split
     y = _stratify_by(split)
     counts = np.unique(y, return_counts=True)[1]

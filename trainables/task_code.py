@@ -57,7 +57,7 @@ class TaskCode:
     def read(cls, path: str | Path) -> TaskCode:
         """Reads a file. Raises ValueError if it cannot be read."""
         try:
-            return cls(Path(path).expanduser().read_text(encoding="utf-8"), str(path))
+            return cls(Path(path).expanduser().read_text(encoding="utf-8-sig"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"task={path}: cannot be read: {error}") from None
 
@@ -130,7 +130,8 @@ def errors_of(path: str) -> Iterator[None]:
     except (TaskFileError, InvalidNetwork, MemoryError):
         raise
     except SyntaxError as error:
-        raise TaskFileError(_message(error, f"{error.filename}, line {error.lineno}", error.text)) from None
+        where = f"{error.filename}, line {error.lineno}" if error.filename else path
+        raise TaskFileError(_message(error, where, error.text)) from None
     except (Exception, SystemExit) as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's; not the user's mistake
             raise

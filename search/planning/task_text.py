@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
+from results.conditions import read_identity
 from results.locations import expand_home, working_folder
+from results.tables import read_beginning
 from search import tasks
 from search.planning.keys import RunKeys
 from search.runs.folder import RunFolder
@@ -28,8 +31,11 @@ def find_task(keys: RunKeys) -> Task:
     """
     code = find_code(keys)
     if code is None:
+        if keys.task and Path(f"{keys.task}.py").is_file():
+            raise ValueError(f"task={keys.task}: there is no such task; did you mean task={keys.task}.py?")
         return tasks.find(keys.task)
-    return assemble(_given[_given_name(keys)] if code.given else parts_of(code), code)
+    parts = _given[_given_name(keys)] if code.given else parts_of(code)
+    return assemble(replace(parts, name=_recorded_name(keys) or parts.name), code)
 
 
 def find_code(keys: RunKeys) -> TaskCode | None:
@@ -47,7 +53,7 @@ def _find_given(keys: RunKeys) -> TaskCode:
             f"search.start(search.Task(...), run={keys.run!r})"
         )
     code, recorded = _given[name].code(), _recorded(keys)
-    if recorded and not is_same_code(known := _read(recorded), code.text):
+    if recorded and not is_same_code(known := read_text(recorded), code.text):
         raise ValueError(_other_text(f"task {name}", known, code.text))
     return code
 
@@ -71,6 +77,14 @@ def _recorded(keys: RunKeys) -> Path | None:
     return path if path and path.is_file() else None
 
 
+def _recorded_name(keys: RunKeys) -> str | None:
+    """Returns the task's name in the run, which it keeps even if its file was renamed; None for a new run."""
+    if (path := _recorded(keys)) is None:
+        return None
+    name = read_identity(read_beginning(RunFolder(path.parent).journal)).get("task")
+    return name if isinstance(name, str) else None
+
+
 def is_task_file(task: str) -> bool:
     """Returns whether `task=` names a file, and not one of Frugal's own tasks."""
     return task.endswith(".py") or "/" in task
@@ -83,11 +97,17 @@ def read_code(task: str, recorded: Path | None = None) -> TaskCode:
     another layout makes no difference.
     """
     path = Path(expand_home("task", task)).absolute()
-    known = _read(recorded) if recorded and recorded.is_file() else None
+    known = read_text(recorded) if recorded and recorded.is_file() else None
+    if path.is_dir():
+        raise ValueError(f"task={task}: it is a folder; expected a Python file, such as {Path(task) / 'my_task.py'}")
     if not path.is_file():
+        if path.with_name(f"{path.name}.py").is_file():
+            raise ValueError(f"task={task}: there is no such file; did you mean task={task}.py?")
         hint = f"; the run's own copy is {recorded}: read it, and pass task={recorded}" if known is not None else ""
         raise ValueError(f"task={task}: there is no such file{hint}")
-    text = _read(path)
+    if path.suffix.lower() != ".py":
+        raise ValueError(f"task={task}: expected a Python file, such as my_task.py")
+    text = read_text(path)
     if known is not None and not is_same_code(known, text):
         raise ValueError(_other_text(f"task={task}", known, text))
     return TaskCode(text if known is None else known, str(path))
@@ -113,8 +133,9 @@ def _other_text(task: str, first: str, second: str) -> str:
     )
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Returns the text of a task file. Raises TaskFileError if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows put a byte order mark first
     except (OSError, UnicodeError) as error:
         raise TaskFileError(f"{path}: cannot be read as text: {error}") from None

@@ -33,6 +33,7 @@ class ReplayConfig:
     run: str = key("", "name of the run", "required")
     trial: int | None = key(None, "number of the trial, as in the leaderboard", "required")
     runs_dir: str = key("", "folder of all runs", RULE)
+    task: str = key("", "the task's file, if it has moved", "the run's")
     data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
     data_dir: str | None = key(None, "folder of data files, if they have moved", "the run's")
 
@@ -86,10 +87,10 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 
 
 def _plan(journal: Journal, config: ReplayConfig) -> Plan:
-    """Returns the run's original plan; `data=` and `data_dir=` may say where its data are now."""
+    """Returns the run's original plan; `task=`, `data=` and `data_dir=` may say where its files are now."""
     original = {"max_epochs": journal.identity["max_epochs"]}
     known = earlier(config.runs_dir, config.run) or RunKeys(task=journal.identity["task"])
-    given = {name: value for name in ("data", "data_dir") if (value := getattr(config, name))}
+    given = {name: value for name in ("task", "data", "data_dir") if (value := getattr(config, name))}
     return Plan.of(complete(replace(known, run=config.run, runs_dir=config.runs_dir, **original, **given)))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import Timer
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +39,8 @@ from spaces.recipes import choose_recipe, recipe_names, with_recipe
 from spaces.space import Params, Space
 from trainables.task_code import TaskCode, TaskFileError, errors_of
 
+SLOW_SECONDS = 3.0
+"""How long data() may run before it is announced."""
 BETWEEN_IMAGES = (Reconstruct, Denoise, Restore)
 """Goals whose inputs and outputs are pixels, which stay as they are."""
 
@@ -65,7 +68,7 @@ def declared(name: str, module: ModuleType) -> Task:
 
 def assemble(parts: OwnTask, code: TaskCode) -> Task:
     """Returns the task. Loads its data once. Raises TaskFileError for a mistake in the user's parts."""
-    with errors_of(code.path):
+    with errors_of(code.path), _announced(code.path):
         splits = parts.data() if callable(parts.data) else parts.data.load("auto", default_data_dir(), print)
     if not isinstance(splits, Splits):
         raise TaskFileError(f"{code.path}: data() returned {type(splits).__name__}; expected Splits: Splits.of(x, y)")
@@ -95,6 +98,19 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
 def _within(scale: Scale, max_macs: int | None) -> Scale:
     """Returns the scale with the task's own limit on MACs, if it has one."""
     return scale if max_macs is None else replace(scale, max_macs=max_macs)
+
+
+@contextmanager
+def _announced(path: str) -> Iterator[None]:
+    """Prints that data() is running if it takes long, since nothing else is printed before."""
+    text = f"{path}: waiting for data() ..."
+    timer = Timer(SLOW_SECONDS, print, [text], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _dataset(name: str, splits: Splits) -> Dataset:
