@@ -26,7 +26,6 @@ from results.runs_at import is_default
 from results.schema import Status
 from results.shell import argument_of
 
-
 TASK = "task.py"
 """The text of a user's own task, in the run's folder."""
 

@@ -24,6 +24,7 @@ from search.study.budget import SHRUNK
 from spaces.goal import Custom, Goal
 from spaces.network import short_number
 from spaces.recipe import Augmentation, Candidate, Recipe
+from trainables.task_code import TaskCode
 
 if TYPE_CHECKING:
     from trainables.model import Model
@@ -46,6 +47,7 @@ NUM_COMPARED, MAX_DIFFERENCE = 8, 1e-3
 
 def check_task(plan: Plan, splits: Splits) -> Iterator[Finding]:
     """Yields the findings of all checks, in order; a check that needs the one before it is left out if that fails."""
+    yield from _check_imports(plan.task.code)
     yield from check_data(splits, plan.goal)
     seen = survey(plan.space, plan.budget, plan.config.seed, NUM_DRAWS)
     yield _check_budget(plan, seen)
@@ -70,6 +72,14 @@ def check_task(plan: Plan, splits: Splits) -> Iterator[Finding]:
     if lines := printed.getvalue().splitlines():
         cause = f"the code of the task prints {count(len(lines), 'line')} here, the first: {lines[0]!r:.80}"
         yield warn("output", cause, "remove print() from what each step calls, since all workers print it")
+
+
+def _check_imports(code: TaskCode | None) -> Iterator[Finding]:
+    """Warns of the user's own modules, which are no part of the run's text."""
+    names = [] if code is None else code.own_imports()
+    if names:
+        cause = f"the file imports {', '.join(names)}: a change there is not noticed, and other machines lack it"
+        yield warn("code", cause, "move what is needed into the file, or install it as a package on all machines")
 
 
 def _check_budget(plan: Plan, seen: Survey) -> Finding:

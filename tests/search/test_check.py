@@ -338,3 +338,11 @@ def test_a_recipe_and_a_limit_count_without_a_space(tmp_path):
     assert names[-1] == "batch"
     assert not {"optimizer", "batch_size"} & {*names}
     assert config.max_macs == 100
+
+
+def test_a_module_beside_the_file_is_no_part_of_the_run(tmp_path, capsys, monkeypatch):
+    (tmp_path / "helpers_of_quarters.py").write_text("def double(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "from helpers_of_quarters import double\n" + DATA_ONLY
+    _, output = check(tmp_path, text, capsys, "max_params=1")
+    assert "warn    code          the file imports helpers_of_quarters: a change there is not noticed" in output
