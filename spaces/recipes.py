@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from spaces.choose import Choose, chosen_space, extremes
-from spaces.recipe import Augmentation, Candidate, Recipe
+from spaces.recipe import Augmentation, Candidate, OptimizerName, Recipe, ScheduleName
 from spaces.space import Parameter, Params, Space, draw
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adadelta")
@@ -106,6 +106,19 @@ def choose_recipe(
         label_smoothing=label_smoothing,
     )
     return recipe_of(draw(parameters, choose.suggest))
+
+
+def recipe_mistake(recipe: Recipe) -> str | None:
+    """Returns what is wrong with a recipe that a user wrote, with what is right, or None."""
+    for name, known in (("optimizer", get_args(OptimizerName)), ("schedule", get_args(ScheduleName))):
+        if (value := getattr(recipe, name)) not in known:
+            return f"{name}={value!r}: expected one of {', '.join(known)}"
+    for name, low in (("learning_rate", 0), ("weight_decay", 0), ("label_smoothing", 0), ("batch_size", 1)):
+        value, kind = getattr(recipe, name), int if name == "batch_size" else int | float
+        if not isinstance(value, kind) or isinstance(value, bool) or not value >= low:
+            words = "a whole number above 0" if kind is int else "a number of at least 0"
+            return f"{name}={value!r}: expected {words}"
+    return None
 
 
 @cache

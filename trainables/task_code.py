@@ -91,6 +91,18 @@ class TaskCode:
         found = self.namespace.get("augment")
         return found if callable(found) else None
 
+    def own_imports(self) -> list[str]:
+        """Returns the names of the modules in or below the file's folder that the file takes something from."""
+        folder, found = Path(self.path).resolve().parent, set()
+        for value in self.namespace.values() if self.given is None else ():
+            module = (
+                value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
+            )
+            file = getattr(module, "__file__", None)
+            if module and file and not is_library(file) and folder in Path(file).resolve().parents:
+                found.add(module.__name__)
+        return sorted(found)
+
     def make_module(self, own: Own) -> nn.Module:
         """Returns the module that the user's function makes of a candidate's choices. Raises TaskFileError."""
         from torch import nn  # here, so that the driver can read a task without torch

@@ -29,6 +29,21 @@ class Finding:
     cure: str = ""
 
 
+def ok(part: str, cause: str) -> Finding:
+    """Returns a finding that nothing is wrong."""
+    return Finding(Severity.ok, part, cause)
+
+
+def warn(part: str, cause: str, cure: str) -> Finding:
+    """Returns a finding that something may be wrong."""
+    return Finding(Severity.warn, part, cause, cure)
+
+
+def broken(part: str, cause: str, cure: str) -> Finding:
+    """Returns a finding that something is wrong."""
+    return Finding(Severity.broken, part, cause, cure)
+
+
 def print_findings(findings: Sequence[Finding], terminal: Terminal, counts: Counter[Severity]) -> None:
     """Prints findings in aligned columns, one per line, and counts them by severity."""
     width = max([MIN_NODE_WIDTH, *(len(finding.node) for finding in findings)])

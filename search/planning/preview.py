@@ -23,6 +23,7 @@ def check_feasible(plan: Plan) -> None:
         return
     smallest = seen.smallest()
     hint = f"; the smallest network seen has {_size(smallest)}" if smallest else ""
+    hint += f"; one that cannot be built: {seen.misfit}" if seen.misfit else ""
     raise ValueError(
         f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits; "
         f"100% of {seen.num_draws} draws were rejected ({seen.rates()}){hint}"

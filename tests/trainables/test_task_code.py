@@ -56,7 +56,7 @@ def test_a_module_is_made_of_its_choices_or_by_its_name():
         (own(wide=False), r"^task.py: space\(\) gave str; expected a torch.nn.Module$"),
         (own("a module"), r'references\["a module"\] is a module; expected a function that makes a new one'),
         (own("broken"), r"^task.py, line 13: ZeroDivisionError: division by zero\n    references = "),
-        (own(wide=True), r"^task.py, line 7: KeyError: 'width'\n    return nn.Linear"),
+        (own(wide=True), r"^task.py, line 7: ValueError: width is missing\n    return nn.Linear"),
     ],
 )
 def test_what_cannot_be_made_is_the_users_error(layer: Own, message: str):

@@ -35,7 +35,7 @@ from spaces.layers import InvalidNetwork, Layer, Rescale, Shape, Standardize
 from spaces.network import Network
 from spaces.own import Own
 from spaces.recipe import Candidate, Recipe
-from spaces.recipes import choose_recipe, recipe_names, with_recipe
+from spaces.recipes import choose_recipe, recipe_mistake, recipe_names, with_recipe
 from spaces.space import Params, Space
 from trainables.task_code import TaskCode, TaskFileError, errors_of
 
@@ -163,20 +163,25 @@ class Frame:
             raise TaskFileError(f"{self.code.path}: {where} returned {_kind(made)}")
         first = [] if self.standardize is None or isinstance(layers[0], Standardize) else [self.standardize]
         network = Network(self.input_shape, (*first, *layers, *([self.rescale] if self.rescale else [])))
-        if network.output_shape != self.output_shape:
+        self._check_output(network, where)
+        return network
+
+    def _check_output(self, network: Network, where: str) -> None:
+        """Raises TaskFileError for a network of other inputs or outputs."""
+        if (network.input_shape, network.output_shape) != (self.input_shape, self.output_shape):
             raise TaskFileError(
                 f"{self.code.path}: {where} gives outputs of shape {_text(network.output_shape)} for inputs of shape "
-                f"{_text(self.input_shape)}; {type(self.goal).__name__} needs {_text(self.output_shape)}"
+                f"{_text(network.input_shape)}; {type(self.goal).__name__} needs {_text(self.output_shape)} for "
+                f"{_text(self.input_shape)}"
             )
-        return network
 
     def reference(self, name: str, made: Any, recipe: object) -> Reference:
         """Returns a network to compare with. Raises TaskFileError."""
-        if isinstance(made, Reference):
-            return made
-        if isinstance(made, Candidate):
-            return Reference(made, made.network.num_params)
         where = f'references["{name}"]'
+        if isinstance(made, Reference | Candidate):
+            candidate = made.candidate if isinstance(made, Reference) else made
+            self._check_output(candidate.network, where)
+            return Reference(candidate, candidate.network.num_params)
         if _is_module(made):
             raise TaskFileError(f"{self.code.path}: {where} is a module; expected a function that makes a new one")
         with errors_of(self.code.path), on_meta():
@@ -270,17 +275,17 @@ def _chosen(parts: OwnTask, frame: Frame) -> Space:
 def _recipe(parts: OwnTask, frame: Frame, choose: Choose) -> Recipe:
     """Returns the user's recipe, or one of Frugal's own choices. Raises TaskFileError."""
     recipe = parts.recipe
-    if isinstance(recipe, Recipe):
-        return recipe
     if recipe is None and (taken := [name for name in choose.made if name in recipe_names()]):
         raise TaskFileError(
             f"{frame.code.path}: space() chooses {taken[0]!r}, which the recipe chooses too; rename it, "
             "or define recipe(choose)"
         )
     with errors_of(frame.code.path):
-        made = _default_recipe(choose, parts, frame) if recipe is None else recipe(choose)
+        made = recipe(choose) if callable(recipe) else recipe or _default_recipe(choose, parts, frame)
     if not isinstance(made, Recipe):
         raise TaskFileError(f"{frame.code.path}: recipe() returned a {type(made).__name__}; expected a Recipe")
+    if wrong := recipe_mistake(made):
+        raise TaskFileError(f"{frame.code.path}: recipe: {wrong}")
     return made
 
 

@@ -13,7 +13,7 @@ from spaces.layers import Rescale, Shape, Standardize
 
 MAX_EXAMPLES_READ = 10_000
 """Examples of which mean and deviation are taken, since an array on disk may be larger than the memory."""
-MAX_TRAINED, MIN_STEPS, MAX_EPOCHS = 10_000, 1_000, 100
+MAX_TRAINED, MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 10_000, 1_000, 10, 100
 TYPICAL_BATCH = 64
 LAPTOP_MACS = 1e12
 """The MACs of all forward passes of a trial: about a minute of training on a core."""
@@ -83,17 +83,17 @@ def default_goal(splits: Splits) -> Goal:
     return MultiLabel() if len(shape) == 1 else Segment()
 
 
-def standardizing(split: Split) -> Standardize:
+def standardizing(split: Split, max_examples: int | None = MAX_EXAMPLES_READ) -> Standardize:
     """Returns the layer that gives training inputs a mean of 0 and a deviation of 1, by channel or feature.
 
-    All pixels of images share one mean and one deviation.
+    All pixels of images share one mean and one deviation. Only the first `max_examples` are read, None reads all.
     """
     if isinstance(split.x, list) or split.x.dtype == np.uint8:
-        arrays = split.x[:MAX_EXAMPLES_READ] if isinstance(split.x, list) else [split.x[:MAX_EXAMPLES_READ]]
+        arrays = split.x[:max_examples] if isinstance(split.x, list) else [split.x[:max_examples]]
         mean, deviation = _moments(np.concatenate([each.reshape(-1) for each in arrays]))
         scale = 255 if arrays[0].dtype == np.uint8 else 1
         return Standardize(round(float(mean) / scale, 4), round(max(float(deviation) / scale, 0.01), 4))
-    x = split.x[:MAX_EXAMPLES_READ].astype(np.float64)
+    x = split.x[:max_examples].astype(np.float64)
     return Standardize(*_by_channel(x))
 
 
@@ -115,13 +115,15 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
 
 
-def default_scale(shape: Shape, num_examples: int, patches: float = 1) -> Scale:
-    """Returns the size of a search of about ten minutes on two cores: few examples are trained for more epochs.
+def default_scale(shape: Shape, num_examples: int, patches: float = 1, epochs: int | None = None) -> Scale:
+    """Returns the size of a search of about ten minutes on two cores.
 
-    `patches` is the number of patches in an example that is trained on in parts, since each of them is a step further.
+    Unless `epochs` are given, few examples are trained for more epochs. `patches` is the number of patches in an
+    example that is trained on in parts, since each of them is a step further.
     """
     trained = min(num_examples, MAX_TRAINED)
-    epochs = min(max(math.ceil(MIN_STEPS * TYPICAL_BATCH / (trained * patches)), 10), MAX_EPOCHS)
+    steps = math.ceil(MIN_STEPS * TYPICAL_BATCH / (trained * patches))
+    epochs = epochs or min(max(steps, MIN_EPOCHS), MAX_EPOCHS)
     macs = max(LAPTOP_MACS / (epochs * trained), MACS_PER_VALUE * math.prod(shape))
     return Scale(
         num_trials=24,
