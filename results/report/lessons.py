@@ -160,4 +160,8 @@ def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: st
 
 
 def _more(run: RunRecord) -> str:
-    return run.command("search.run", f"task={run.task}", f"num_trials={max(2 * FEWEST, len(run.leaderboard) * 2)}")
+    return run.command(
+        "search.run",
+        f"task={run.config.get('task') or run.task}",
+        f"num_trials={max(2 * FEWEST, len(run.leaderboard) * 2)}",
+    )
