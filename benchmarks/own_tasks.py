@@ -76,17 +76,9 @@ def search(settings: Settings, name: str) -> float:
                     time.sleep(1)
                 process.kill()
         subprocess.run([*words, *settings.extra], stdout=log, stderr=log, check=True)
-        if not (folder / "finalists.parquet").exists():  # the time budget ended it before its confirmation
-            shared = [each for each in settings.extra if each.startswith(("address=", "concurrency="))]
-            confirm = [
-                sys.executable,
-                "-m",
-                "search.confirm",
-                f"run={folder.name}",
-                f"runs_dir={folder.parent}",
-                *shared,
-            ]
-            subprocess.run(confirm, stdout=log, stderr=log, check=True)
+        shared = [each for each in settings.extra if each.startswith(("address=", "concurrency="))]
+        confirm = [sys.executable, "-m", "search.confirm", *words[-3:-1], *shared]
+        subprocess.run(confirm, stdout=log, stderr=log, check=True)  # repeats nothing; a time budget may have ended it
     return time.monotonic() - start
 
 
