@@ -41,7 +41,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 COMMAND = "python -m search.run "
 NEIGHBOURS = 9
 """The side of the square of pixels from which scikit-learn's classifier predicts the class of its middle."""
-PIXELS_OF_PAGE = 5_000
+PIXELS_OF_PAGE = 1_000
 
 
 @dataclass
