@@ -21,7 +21,7 @@ _COLUMNS = (
     Column("best network", is_number=False),
     Column("in the search", is_number=True),
     Column("confirmed", is_number=False),
-    Column("published networks, confirmed", is_number=False),
+    Column("references, confirmed", is_number=False),
     Column("trials"),
     Column("epochs"),
     Column("budget", is_number=False),

@@ -148,7 +148,7 @@ def _better_reference(run: RunRecord, best: dict[str, Any]) -> str:
         return ""
     first, model = ahead.iloc[0], run.folder / "models" / "best.pt"
     return (
-        f"The published network {first['reference']} scored better in this search: {number(first['score'])} with "
+        f"The reference {first['reference']} scored better in this search: {number(first['score'])} with "
         f"{first['num_params']:,} parameters." + (" The model file contains that network." if model.is_file() else "")
     )
 

@@ -45,7 +45,7 @@ def settings(run: RunRecord) -> Section:
     pairs = [
         ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
         ("Goal", run.goal),
-        ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the published networks that fit"),
+        ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the references that fit"),
         ("Budget", ", ".join(filter(None, limits)) or "no limit"),
         ("Complete trial", count(config["max_epochs"], "epoch") if config.get("max_epochs") else "unknown"),
         ("Sampler", f"{config.get('sampler', 'unknown')}, seed {config.get('seed', 'unknown')}"),

@@ -89,7 +89,7 @@ class RunKeys:
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: write an ONNX file with each model, checked against PyTorch's output")
     report: bool = key(True, "write report.html at the end of each session")
-    references: bool = key(True, "train the task's published networks too, in full")
+    references: bool = key(True, "train the task's references too, in full: published networks, or your own baselines")
     fix: dict[str, Any] = key(
         {}, "pins a parameter of the space: fix.optimizer=adam; null searches a pinned one", "the task's"
     )
