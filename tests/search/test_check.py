@@ -340,9 +340,10 @@ def test_a_recipe_and_a_limit_count_without_a_space(tmp_path):
     assert config.max_macs == 100
 
 
-def test_a_module_beside_the_file_is_no_part_of_the_run(tmp_path, capsys, monkeypatch):
-    (tmp_path / "helpers_of_quarters.py").write_text("def double(x):\n    return 2 * x\n")
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_module_on_the_path_that_is_not_installed_is_no_part_of_the_run(tmp_path, capsys, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "helpers_of_quarters.py").write_text("def double(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
     text = "from helpers_of_quarters import double\n" + DATA_ONLY
     _, output = check(tmp_path, text, capsys, "max_params=1")
     assert "warn    code          the file imports helpers_of_quarters: a change there is not noticed" in output
