@@ -33,14 +33,23 @@ def load_original(data_dir: Path, say: Say) -> Splits:
     """
     folder = data_dir / "documents"
     _check_exists(folder)
-    noisy, noisy_faults = read_folder(folder / NOISY)
-    clean, clean_faults = read_folder(folder / CLEAN)
-    refuse(folder, [*noisy_faults, *clean_faults, *_pair_faults(noisy, clean)])
-    x, y = select_good(noisy), select_good(clean)
+    return split_by_page("documents", "original", *read_pairs(folder / NOISY, folder / CLEAN))
+
+
+def read_pairs(noisy: Path, clean: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Reads the noisy and the clean pages of two folders, of which there must be at least three different clean ones.
+
+    Raises DataError as `load_original` does.
+    """
+    noisy_pages, noisy_faults = read_folder(noisy)
+    clean_pages, clean_faults = read_folder(clean)
+    pair_faults = _pair_faults(noisy.name, noisy_pages, clean.name, clean_pages)
+    refuse(noisy.parent, [*noisy_faults, *clean_faults, *pair_faults])
+    x, y = select_good(noisy_pages), select_good(clean_pages)
     num_pages = int(_page_numbers(y).max()) + 1
     if num_pages < 3:
-        raise DataError(f"{folder / CLEAN}: expected at least 3 different pages, one for each split, found {num_pages}")
-    return split_by_page("documents", "original", x, y)
+        raise DataError(f"{clean}: expected at least 3 different pages, one for each split, found {num_pages}")
+    return x, y
 
 
 def load_made() -> Splits:
@@ -97,11 +106,12 @@ def _check_exists(folder: Path) -> None:
         ) from error
 
 
-def _pair_faults(noisy: Pages, clean: Pages) -> Iterator[str]:
+def _pair_faults(noisy_name: str, noisy: Pages, clean_name: str, clean: Pages) -> Iterator[str]:
     for name in sorted(noisy.keys() | clean.keys(), key=natural_key):
+        page, partner = f"{noisy_name}/{name}", f"{clean_name}/{name}"
         if name not in clean:
-            yield f"{NOISY}/{name}: expected a clean partner {CLEAN}/{name}, found none"
+            yield f"{page}: expected a clean partner {partner}, found none"
         elif name not in noisy:
-            yield f"{CLEAN}/{name}: expected a noisy partner {NOISY}/{name}, found none"
+            yield f"{partner}: expected a noisy partner {page}, found none"
         elif (x := noisy[name]) is not None and (y := clean[name]) is not None and x.shape != y.shape:
-            yield f"{NOISY}/{name}: expected the size of {CLEAN}/{name}, {format_size(y)}, found {format_size(x)}"
+            yield f"{page}: expected the size of {partner}, {format_size(y)}, found {format_size(x)}"

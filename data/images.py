@@ -9,14 +9,10 @@ import numpy as np
 from data.folders import check_utf8
 from data.image_folder import folder_class_names, read_image_folder
 from data.images_npz import npz_class_names, read_npz
-from data.labelled import PARTS, Labelled
-from data.lists import list_names
+from data.labelled import PARTS, Labelled, check_enough
 from data.made import digits as embedded
-from data.splits import DataError, Dataset, DataUnavailable, Say, Split, Splits
-
-# A change to one of these makes older rows of every leaderboard incomparable with new ones.
-PART_FRACTION = 0.15  # of each class for validation, and the same for the test
-SPLIT_SEED = 0
+from data.splits import Dataset, DataUnavailable, Say, Split, Splits
+from data.stratified import draw_parts
 
 
 def own(path: Path) -> Splits:
@@ -75,18 +71,6 @@ def _complete(path: Path, names: list[str], given: Mapping[str, Labelled]) -> Ma
 
 def _split(path: Path, names: list[str], x: np.ndarray, y: np.ndarray, *, num_parts: int) -> list[Labelled]:
     """Returns training, validation and perhaps test examples, each in their original order."""
-    if few := [f"{name} ({num})" for name, num in zip(names, np.bincount(y), strict=True) if num < num_parts]:
-        raise DataError(
-            f"{path}: expected at least {num_parts} images of each class, one for each split, "
-            f"found fewer of {list_names(few)}"
-        )
-    # Not `stratified_split`, which leaves a class of few images out of a split.
-    keys = np.random.default_rng(SPLIT_SEED).random(len(y))
-    part_of = np.zeros(len(y), int)
-    for label in range(len(names)):
-        places = np.flatnonzero(y == label)
-        places = places[np.argsort(keys[places])]
-        num = max(1, round(PART_FRACTION * len(places)))
-        for part in range(1, num_parts):
-            part_of[places[(part - 1) * num : part * num]] = part
+    check_enough(path, names, y, num_parts)
+    part_of = draw_parts(y, num_parts)
     return [(x[part_of == part], y[part_of == part]) for part in range(num_parts)]

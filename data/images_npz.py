@@ -33,7 +33,7 @@ def read_npz(path: Path) -> tuple[list[str], dict[str, Labelled]]:
 
     `data.images.own` describes the file. Raises DataError for anything else.
     """
-    arrays, given = _read_arrays(path, "xy")
+    arrays, given = read_arrays(path, "xy")
     names = _names(path, arrays, given)
     parts: dict[str, Labelled] = {}
     for (part, x_name, y_name), x in zip(given, _all_pixels(path, arrays, given), strict=True):
@@ -51,12 +51,12 @@ def read_npz(path: Path) -> tuple[list[str], dict[str, Labelled]]:
 
 def npz_class_names(path: Path) -> list[str]:
     """Returns the values of y in ascending order, as text, without reading an image. DataError as for `read_npz`."""
-    return _names(path, *_read_arrays(path, "y"))
+    return _names(path, *read_arrays(path, "y"))
 
 
 def read_unsplit(path: Path) -> list[Arrays]:
     """Reads all images of a file by split, in their own layout; labels are optional. Raises DataError otherwise."""
-    arrays, given = _read_arrays(path, "xy", needs_labels=False)
+    arrays, given = read_arrays(path, "xy", needs_labels=False)
     found = []
     for (part, x_name, y_name), x in zip(given, _all_pixels(path, arrays, given), strict=True):
         y = None if y_name is None else _values(path, y_name, arrays[y_name])
@@ -71,7 +71,7 @@ def _check_lengths(path: Path, x_name: str | None, x: np.ndarray, y_name: str | 
         raise DataError(f"{path}: expected a label in {y_name} for each image in {x_name}, found {len(y)} for {len(x)}")
 
 
-def _read_arrays(path: Path, letters: str, *, needs_labels: bool = True) -> tuple[dict[str, np.ndarray], list[Given]]:
+def read_arrays(path: Path, letters: str, *, needs_labels: bool = True) -> tuple[dict[str, np.ndarray], list[Given]]:
     """Returns the images (x), the labels (y) or both by name, after checking that the file has all it needs."""
     if not path.exists():
         raise DataError(

@@ -1,7 +1,7 @@
-"""The types of a dataset: uint8 images with labels or target images in three fixed splits, and their sources."""
+"""The types of a dataset: arrays of examples with labels or targets in three fixed splits, and their sources."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from data.chunks import chunks
 from data.stratified import divide, draw
 
 LIMIT_SEED = 0
+NUMBERS_LIMIT_SEED = 3_729_110_463  # people draw targets with a seed of 0, whose order LIMIT_SEED would follow
 """Chooses the examples that `limited` keeps. A change makes rows of such runs incomparable with earlier ones."""
 
 
@@ -26,15 +28,19 @@ class DataError(ValueError):
 Say = Callable[[str], None]
 """Receives lines about progress."""
 Images = np.ndarray | list[np.ndarray]
-"""uint8 [N, H, W], or [N, C, H, W] for several channels; a list of [H, W] if sizes differ."""
+"""An array of any shape [N, ...], such as images [N, H, W] or [N, C, H, W]; a list of arrays if their sizes differ."""
+Pair = tuple[object, object]
+"""A split's x and y as a user gives them, in anything that `Splits.of` takes."""
 
 
 # eq=False: arrays have no single truth value, so two of these are equal only if they are the same object.
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images x, and for each its label (y integers [N]) or its target image (y like x).
+    """Examples x, uint8 (pixels from 0 to 255) or float32, and for each its label or its target y.
 
-    Raises ValueError if x is not uint8, or if x and y differ in length.
+    y holds labels (integers [N]), target images (uint8), class maps (int64 or uint8 [N, ...]), several labels (uint8 0
+    or 1 [N, K]) or other targets (float32 [N, ...]). If y is x itself, the examples have no targets but themselves.
+    Raises ValueError for x of another type, and if x and y differ in length.
     """
 
     x: Images
@@ -42,8 +48,8 @@ class Split:
 
     def __post_init__(self) -> None:
         for array in _arrays(self.x):
-            if array.dtype != np.uint8:
-                raise ValueError(f"Split: x holds {array.dtype}; expected uint8, pixels from 0 to 255")
+            if array.dtype not in (np.uint8, np.float32):
+                raise ValueError(f"Split: x holds {array.dtype}; expected uint8, pixels from 0 to 255, or float32")
         if len(self.x) != len(self.y):
             raise ValueError(f"Split: {len(self.x)} images, {len(self.y)} labels; expected one label an image")
 
@@ -52,21 +58,32 @@ class Split:
 
     @property
     def labels(self) -> np.ndarray | None:
-        """The labels [N], or None if y holds images."""
-        return self.y if isinstance(self.y, np.ndarray) and self.y.ndim == 1 else None
+        """The labels [N], or None if y holds images or other targets."""
+        y = self.y
+        return y if isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iu" else None
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether y is more than x itself."""
+        return self.y is not self.x
 
     @property
     def nbytes(self) -> int:
         """The size of all arrays."""
-        return sum(array.nbytes for values in (self.x, self.y) for array in _arrays(values))
+        return sum(array.nbytes for values in self._different() for array in _arrays(values))
 
     def joined(self, other: "Split") -> "Split":
         """Returns these examples, followed by those of another split of the dataset."""
-        return Split(*(_join(a, b) for a, b in ((self.x, other.x), (self.y, other.y))))
+        x = _join(self.x, other.x)
+        return Split(x, _join(self.y, other.y) if self.has_targets or other.has_targets else x)
 
     def take(self, places: np.ndarray) -> "Split":
         """Returns the examples at these indices [M], in this order."""
-        return Split(*([v[p] for p in places] if isinstance(v, list) else v[places] for v in (self.x, self.y)))
+        taken = [[v[p] for p in places] if isinstance(v, list) else v[places] for v in self._different()]
+        return Split(taken[0], taken[-1])
+
+    def _different(self) -> tuple[Images, ...]:
+        return (self.x, self.y) if self.has_targets else (self.x,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +97,48 @@ class Splits:
     test: Split
     classes: tuple[str, ...] | None = None
     """The names of the labels; None if labels are digits, or if there are none."""
+    features: tuple[str, ...] | None = None
+    """The names of the columns of x [N, F]; None if they have none."""
+
+    @classmethod
+    def of(
+        cls,
+        x: object,
+        y: object = None,
+        *,
+        val: Pair | object = None,
+        test: Pair | object = None,
+        name: str = "data",
+        classes: Sequence[object] | None = None,
+        origin: Literal["original", "made"] = "original",
+    ) -> "Splits":
+        """Makes splits of your own arrays; `val` and `test` are pairs (x, y), or x alone without y.
+
+        Takes NumPy arrays, tensors, pandas frames and series, and lists; a list of arrays may hold different sizes.
+
+        x [N, ...] stays uint8 (pixels from 0 to 255) or becomes float32; so bool becomes 0.0 and 1.0, and integers
+        above 2**24 are rounded. y becomes one of these, and x itself if there is none:
+
+        - labels, int64 [N], from text, bool or integers [N] or [N, 1]. `classes` gets the values in ascending order,
+          and None if they are 0 to K-1 already.
+        - several labels an example, uint8 [N, K], from bool or integers that are 0 or 1
+        - class maps, int64 [N, ...], from bool or integers other than uint8: 0 to K-1
+        - target images or class maps, uint8 [N, ...], as they are
+        - targets, float32 [N, ...], from floats
+
+        `classes` names the labels 0 to K-1, or orders those of text, or names the K columns of several labels. Pass
+        on the `origin` of the splits that you derive yours from: results on made stand-ins are marked as such.
+
+        A missing val or test gets 15% of the examples, and 15% of each class if y are labels, at least one of each.
+        The draw is always the same. A memory-mapped array stays on disk if it is float32 or uint8, and both val and
+        test are given; otherwise its examples are copied into memory.
+
+        Raises DataError that says what is wrong and where: other types, NaN or infinity, lengths or shapes that differ,
+        nothing at all, one class only, fewer examples of a class than splits, a class that only val or test has.
+        """
+        from data.own_arrays import make_splits  # here, since it imports this module
+
+        return make_splits(x, y, val, test, name, classes, origin)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,16 +147,23 @@ class Splits:
         for split in (self.train, self.val, self.test):
             for array in (*_arrays(split.x), *_arrays(split.y)):
                 digest.update(f"{array.shape} {array.dtype.str} ".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                for part in chunks(array):
+                    digest.update(np.ascontiguousarray(array[part]).data)
         return digest.hexdigest()[:16]
 
     @property
     def num_classes(self) -> int:
-        """The number of outputs that a classifier needs: one more than the largest label. ValueError without labels."""
-        labels = [split.labels for split in (self.train, self.val, self.test) if len(split)]
-        if any(y is None for y in labels):
-            raise ValueError(f"{self.name} has target images, and no labels")
-        return 1 + max(int(y.max()) for y in labels if y is not None)
+        """The number of outputs that a classifier needs: one more than the largest label or number of a class map.
+
+        Several labels an example [N, K] have K. Raises ValueError if y holds floats.
+        """
+        train = self.train.y
+        if isinstance(train, np.ndarray) and train.ndim == 2 and train.dtype == np.uint8:
+            return train.shape[1]
+        arrays = [array for split in (self.train, self.val, self.test) for array in _arrays(split.y) if array.size]
+        if any(array.dtype.kind not in "iu" for array in arrays):
+            raise ValueError(f"{self.name} has targets of {arrays[0].dtype}, and no labels")
+        return 1 + max(int(array.max()) for array in arrays)
 
     def limited(self, train_examples: int | None, val_examples: int | None = None) -> "Splits":
         """Returns a copy with exactly these numbers of training and validation examples; None keeps all.
@@ -184,7 +250,7 @@ def _nearest_limit(split: Split, limit: int | None) -> int | None:
 
 
 def _limit(split: Split, limit: int | None, who: str, kind: str) -> Split:
-    if limit is None:
+    if limit is None or limit == len(split):  # a memory-mapped array would be copied into memory
         return split
     y = _stratify_by(split)
     counts = np.unique(y, return_counts=True)[1]
@@ -195,4 +261,6 @@ def _limit(split: Split, limit: int | None, who: str, kind: str) -> Split:
             f"expected a number from {len(counts)} to {len(y):,}, or none for all"
         )
     sizes = 1 + divide(counts - 1, limit - len(counts))
-    return split.take(np.flatnonzero(draw(y, sizes, LIMIT_SEED)))
+    first = split.y[0] if isinstance(split.y, list) else split.y
+    seed = NUMBERS_LIMIT_SEED if split.has_targets and first.dtype.kind == "f" else LIMIT_SEED
+    return split.take(np.flatnonzero(draw(y, sizes, seed)))

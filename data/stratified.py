@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# A change to one of these makes older rows of every leaderboard incomparable with new ones.
+PART_FRACTION = 0.15  # of each label for validation, and the same for the test
+PART_SEED = 0
+
 
 def stratified_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns ascending indices (rest, part) of y [N]; part has round(fraction * N), with each label's share.
@@ -38,3 +42,19 @@ def draw(y: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     mask = np.zeros(len(y), dtype=bool)
     mask[order[rank_within_label < np.repeat(sizes, counts)]] = True
     return mask
+
+
+def draw_parts(y: np.ndarray, num_parts: int, seed: int = PART_SEED) -> np.ndarray:
+    """Returns the number of each example's part [N]: 0 is training, each of the others has 15% of each label of y [N].
+
+    Every part has at least one example of a label that occurs at least `num_parts` times, unlike `stratified_split`,
+    which leaves a label of few examples out of a part. The draw depends only on y and the seed.
+    """
+    keys = np.random.default_rng(seed).random(len(y))
+    part_of = np.zeros(len(y), int)
+    counts = np.unique(y, return_counts=True)[1]
+    for places in np.split(np.lexsort((keys, y)), np.cumsum(counts)[:-1]):
+        num = max(1, round(PART_FRACTION * len(places)))
+        for part in range(1, num_parts):
+            part_of[places[(part - 1) * num : part * num]] = part
+    return part_of

@@ -13,8 +13,8 @@ from mkdocs.structure.files import File, Files
 
 from results import schema
 
-COMMANDS = ("run", "confirm", "report", "ablate", "replay", "predict", "doctor")
-PUBLIC_MODULES = ("search", "results", "results.plots", "results.analysis", "trainables.model")
+COMMANDS = ("run", "confirm", "report", "ablate", "replay", "predict", "doctor", "check")
+PUBLIC_MODULES = ("search", "data", "results", "results.plots", "results.analysis", "trainables.model")
 KEY_LINE = re.compile(r"  (?P<key>\S+) +(?P<type>\S+) +(?P<meaning>.+) \[(?P<default>.*)\]")
 COLUMN_LINE = re.compile(r'\("(?P<name>\w+)", .*?\),(?:  # (?P<comment>.*))?$')
 SAFE = str.maketrans({"|": "&#124;", "<": "&lt;", "*": "\\*", "_": "\\_"})

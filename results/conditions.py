@@ -27,9 +27,9 @@ class Conditions:
     goal: str | None = None
     """The goal in the words of `goal_text`."""
     dataset_fingerprint: str | None = None
-    """A hash of all images, so that it also differs if their number does."""
+    """A hash of all examples, so that it also differs if their number does."""
     dataset: str | None = field(default=None, compare=False)
-    """The dataset's name, which is not compared: the same images may have several names."""
+    """The dataset's name, which is not compared: the same examples may have several names."""
     max_epochs: int | None = None
     train_examples: int | None = None
     val_examples: int | None = None
@@ -51,7 +51,7 @@ class Conditions:
     def differences(self, here: Conditions) -> list[str]:
         """Returns what makes scores under these conditions incomparable with those under `here`, or an empty list.
 
-        An unknown condition is equal to no other, except for numbers of images, which the fingerprint covers.
+        An unknown condition is equal to no other, except for numbers of examples, which the fingerprint covers.
         """
         if other_task := _difference("task", self.task, here.task):
             return other_task  # no other difference matters then
@@ -93,15 +93,15 @@ def _goal_differences(there: Conditions, here: Conditions) -> list[str]:
 
 def _image_differences(there: Conditions, here: Conditions) -> list[str]:
     numbers = [
-        (there.train_examples, here.train_examples, "training images"),
-        (there.val_examples, here.val_examples, "validation images"),
+        (there.train_examples, here.train_examples, "training examples"),
+        (there.val_examples, here.val_examples, "validation examples"),
     ]
     found = [f"{n:,} {what}, here {m:,}" for n, m, what in numbers if None not in (n, m) and n != m]
     mine, its = there.dataset_fingerprint, here.dataset_fingerprint
     if found or (mine is not None and mine == its):
         return found
     if None not in (mine, its, there.dataset) and there.dataset == here.dataset:
-        return [f"other images of {there.dataset}, fingerprint {mine}, here {its}"]
+        return [f"other examples of {there.dataset}, fingerprint {mine}, here {its}"]
     return _difference("dataset", _dataset_text(there), _dataset_text(here))
 
 

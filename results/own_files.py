@@ -12,7 +12,15 @@ SIGNS = (JOURNAL, "leaderboard.parquet", "ablation.parquet")
 """A folder that contains one of these is a run's."""
 OWN = {
     *SIGNS,
-    *("curves.parquet", "finalists.parquet", "predictions.parquet", "samples.npz", "config.yaml", "report.html"),
+    *(
+        "curves.parquet",
+        "finalists.parquet",
+        "predictions.parquet",
+        "samples.npz",
+        "config.yaml",
+        "task.py",
+        "report.html",
+    ),
     *("models", "checkpoints", "confirmation", "retraining"),
 }
 """The names in a run's folder that are the run's own, whether they exist yet or not. So are all hidden names."""

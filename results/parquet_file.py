@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 MAX_VALUES = 10**8
-"""The maximum over all columns together. Predictions of 10,000 images by 100 trainings take a tenth."""
+"""The maximum over all columns together. Predictions of 10,000 examples by 100 trainings take a tenth."""
 MAX_TEXT_BYTES = 2**30
 
 

@@ -43,11 +43,11 @@ _UTC = pa.timestamp("us", tz="UTC")
 _CONDITIONS = [  # with the task, they decide whether the scores of two rows compare: see results/conditions.py
     ("dataset", pa.string()),  # the dataset's name
     ("dataset_origin", pa.string()),  # original or made; results on made data say nothing about the original
-    ("dataset_fingerprint", pa.string()),  # a hash of all images
+    ("dataset_fingerprint", pa.string()),  # a hash of all examples
     ("goal", pa.string()),  # the training goal with its settings: classify, denoise sigma=0.3
     ("max_epochs", pa.int64()),  # the length of a whole trial
-    ("train_examples", pa.int64()),  # number of images that the search trained on
-    ("val_examples", pa.int64()),  # number of images that the search validated on
+    ("train_examples", pa.int64()),  # number of examples that the search trained on
+    ("val_examples", pa.int64()),  # number of examples that the search validated on
 ]
 
 LEADERBOARD = pa.schema(
@@ -65,10 +65,10 @@ LEADERBOARD = pa.schema(
         ("stop_rung", pa.float64()),  # the rung at which ASHA stopped it, in epochs
         ("num_params", pa.int64()),  # number of parameters, without running statistics
         ("num_trainable", pa.int64()),  # number of parameters that are trained, not frozen
-        ("num_macs", pa.int64()),  # multiply-accumulate operations for an image
+        ("num_macs", pa.int64()),  # multiply-accumulate operations for an example
         ("code_size", pa.int64()),  # values in the narrowest layer of a network that makes images; null for others
         ("train_seconds", pa.float64()),  # time in training and validation, without waiting
-        ("images_per_second", pa.float64()),  # training images per second of train_seconds
+        ("images_per_second", pa.float64()),  # training examples per second of train_seconds
         ("seed", pa.int64()),  # the seed of its training
         ("origin", pa.string()),  # where the candidate comes from: the sampler's name, reference, warm or known
         ("reference", pa.string()),  # the published network's name, for a reference
@@ -92,9 +92,9 @@ CURVES = pa.schema(
         ("trial", pa.int64()),  # its number in the run, from 0
         ("step", pa.int64()),  # the report's number in the trial, from 1
         ("epoch", pa.float64()),  # epochs trained at this report
-        ("train_loss", pa.float64()),  # mean loss on the training images since the last report
-        ("val_loss", pa.float64()),  # mean loss on the validation images
-        ("val_score", pa.float64()),  # the objective on the validation images
+        ("train_loss", pa.float64()),  # mean loss on the training examples since the last report
+        ("val_loss", pa.float64()),  # mean loss on the validation examples
+        ("val_score", pa.float64()),  # the objective on the validation examples
         ("learning_rate", pa.float64()),  # the optimizer's learning rate at this report
         ("seconds", pa.float64()),  # time in training and validation since the last report
         *_CONDITIONS,
@@ -111,15 +111,15 @@ FINALISTS = pa.schema(
         ("place", pa.int64()),  # its rank by the search's validation score, from 1; null for a reference
         ("seed", pa.int64()),  # 0, 1, ...: trainings with the same number used the same random numbers
         ("num_params", pa.int64()),  # number of parameters, without running statistics
-        ("num_macs", pa.int64()),  # multiply-accumulate operations for an image
+        ("num_macs", pa.int64()),  # multiply-accumulate operations for an example
         ("epochs", pa.float64()),  # epochs of this training
         ("val_score", pa.float64()),  # the search's score, by which the finalist was chosen, not this training's
-        ("test_score", pa.float64()),  # the objective on the scored images, after this training
-        ("test_loss", pa.float64()),  # mean loss on the scored images, after this training
-        ("scored_on", pa.string()),  # test, or validation if the dataset has no labelled test images
+        ("test_score", pa.float64()),  # the objective on the scored examples, after this training
+        ("test_loss", pa.float64()),  # mean loss on the scored examples, after this training
+        ("scored_on", pa.string()),  # test, or validation if the dataset has no test examples with targets
         ("round", pa.int64()),  # which of the run's confirmations asked for this training, from 1
-        ("test_read", pa.int64()),  # which reading of the test images in this run this was, from 1
-        ("chosen_after_test", pa.bool_()),  # whether test images had been read before the finalist was chosen
+        ("test_read", pa.int64()),  # which reading of the test examples in this run this was, from 1
+        ("chosen_after_test", pa.bool_()),  # whether test examples had been read before the finalist was chosen
         ("train_seconds", pa.float64()),  # time in training and validation, without waiting
         ("model_path", pa.string()),  # the model's file, relative to the run's folder
         *_CONDITIONS,
@@ -136,16 +136,18 @@ PREDICTIONS = pa.schema(
         ("reference", pa.string()),  # see trial
         ("place", pa.int64()),  # see trial
         ("seed", pa.int64()),  # see trial
-        ("index", pa.int64()),  # the image's index in the scored split, from 0
-        ("label", pa.int64()),  # the right class; null for networks that make images, as the next five columns
+        ("index", pa.int64()),  # the example's index in the scored split, from 0
+        ("label", pa.int64()),  # the right class; null for networks that do not classify, as the next five columns
         ("predicted", pa.int64()),  # the predicted class
         ("label_name", pa.string()),  # the right class's name; null if labels are digits
         ("predicted_name", pa.string()),  # the predicted class's name; null if labels are digits
         ("probability", pa.float32()),  # the probability of the predicted class
         ("label_probability", pa.float32()),  # the probability of the right class
-        # The image's contribution to the training's test_score, which is the mean of these: 1 or 0 for a classifier,
-        # the image's own error for a network that makes images. For a root mean squared error, a mean of roots would
-        # differ, so it is the root's linear part around the score (the delta method). Null in earlier versions.
+        ("target", pa.float64()),  # the right number, if an example has one number; null otherwise, as `value`
+        ("value", pa.float64()),  # the predicted number
+        # The example's contribution to the training's test_score, which is the mean of these: 1 or 0 for a classifier,
+        # the image's own error for a network that makes images. For a score that is no mean over examples, such as a
+        # root mean squared error, it is the score's linear part (the delta method). Null in earlier versions.
         ("image_score", pa.float64()),
         ("scored_on", pa.string()),  # test or validation, as in finalists.parquet
         *_CONDITIONS,
@@ -162,12 +164,12 @@ ABLATION = pa.schema(
         ("value", pa.string()),  # its value; null for the base itself, if none of the values is its own
         ("is_base", pa.bool_()),  # whether the value is the base's own
         ("seed", pa.int64()),  # 0, 1, ...: trainings with the same number used the same random numbers
-        ("score", pa.float64()),  # the objective on the validation images, after the training
-        ("train_loss", pa.float64()),  # mean loss on the training images since the last report
-        ("val_loss", pa.float64()),  # mean loss on the validation images, after the training
+        ("score", pa.float64()),  # the objective on the validation examples, after the training
+        ("train_loss", pa.float64()),  # mean loss on the training examples since the last report
+        ("val_loss", pa.float64()),  # mean loss on the validation examples, after the training
         ("epochs", pa.float64()),  # epochs of this training
         ("num_params", pa.int64()),  # number of parameters, without running statistics
-        ("num_macs", pa.int64()),  # multiply-accumulate operations for an image
+        ("num_macs", pa.int64()),  # multiply-accumulate operations for an example
         ("train_seconds", pa.float64()),  # time in training and validation, without waiting
         ("trial", pa.int64()),  # in the run's journal; one training of the base counts for all parameters
         *_CONDITIONS,

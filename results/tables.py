@@ -82,8 +82,8 @@ def curves(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = (
 def finalists(rows: Iterable[Mapping[str, Any]], *, metric_names: Iterable[str] = ()) -> pa.Table:
     """Makes the table of retrained finalists, a row for each finalist and seed.
 
-    A row has the columns of FINALISTS, and in `metrics` the further metrics of the scored images by name, which become
-    columns `metric_NAME`; missing values become null.
+    A row has the columns of FINALISTS, and in `metrics` the further metrics of the scored examples by name, which
+    become columns `metric_NAME`; missing values become null.
     """
     schema = finalists_schema(metric_names)
     flat = [_flatten(row) for row in rows]
@@ -135,7 +135,7 @@ def read_beginning(journal: Path) -> bytes:
 def fill_conditions(table: pa.Table, journal: bytes) -> pa.Table:
     """Fills the columns of the run's conditions from the beginning of its journal if the table lacks them.
 
-    Older tables have no goal, epochs and numbers of images. Conditions that the journal does not have stay null.
+    Older tables have no goal, epochs and numbers of examples. Conditions that the journal does not have stay null.
     """
     known = Conditions.of_identity(read_identity(journal))
     for name in CONDITIONS:

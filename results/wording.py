@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +18,18 @@ def escape_controls(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """Returns a score with four significant digits: 0.9932, 0.01234."""
-    return f"{value:.4f}" if 0.1 <= abs(value) < 1000 else f"{value:.4g}"
+    """Returns a score with four significant digits: 0.9932, 0.01234, 56.80, 12,346."""
+    size = abs(value)
+    if 1 < size < 1000:
+        return f"{value:.{3 - math.floor(math.log10(size))}f}"
+    if 1000 <= size < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if 0.1 <= size <= 1 else f"{value:.4g}"
+
+
+def capitalize(text: str) -> str:
+    """Returns text with a capital first letter, and all others as they are: Validation RMSE."""
+    return text[:1].upper() + text[1:]
 
 
 def count(n: float, noun: str) -> str:

@@ -24,9 +24,9 @@ from search.command_line.interrupts import take_interrupts
 take_interrupts()  # before the imports that take long
 
 if TYPE_CHECKING:
-    from search.api import Best, Run, RunFailed, open, start
+    from search.api import Best, Run, RunFailed, Task, open, start
 
-__all__ = ["Best", "Run", "RunFailed", "open", "start"]
+__all__ = ["Best", "Run", "RunFailed", "Task", "open", "start"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,8 +14,8 @@ from spaces import variants
 
 HELP = f"""
 Trains a base and its variants over the same seeds, as a run of its own. Each variant has one choice changed and all
-else equal. They are trained on the training images and scored on the validation images; test images are not read. The
-table has the means with 95% intervals over the seeds, and the difference from the base, paired by seed.
+else equal. They are trained on the training examples and scored on the validation examples; test examples are not
+read. The table has the means with 95% intervals over the seeds, and the difference from the base, paired by seed.
 
 A base is a published network of the task (bertoldi), a trial of a run (NAME/17), or a run (NAME) for its best trial.
 All parameters of the task can be varied for a trial; for any base, these can:

@@ -5,7 +5,7 @@
     run = search.start("tiny10k", num_trials=16, data_dir="datasets")
     run.leaderboard, run.curves             # pandas frames
     labels = run.best.model()(images)       # images: uint8 [N, 28, 28]
-    run.confirm(seeds=5)                    # retrains the best and scores them on the test images
+    run.confirm(seeds=5)                    # retrains the best and scores them on the test examples
     run.extend(num_trials=64)
     search.open("results/runs/NAME")        # an earlier run
 
@@ -36,12 +36,16 @@ from results.wording import count, number
 from search.command_line.signals import Stop
 from search.planning.config import RunConfig, from_values
 from search.planning.keys import RunKeys
+from search.planning.resume import earlier
+from search.planning.task_text import find_code, give
 from search.runs.folder import RunFolder, find_run
+from search.tasks.own.parts import OwnTask as Task
 
 if TYPE_CHECKING:
     from search.session.session import Ending
     from spaces.recipe import Candidate
     from trainables.model import Model
+    from trainables.task_code import TaskCode
 
 NUM_SHOWN = 10
 SHOWN = ("rank", "trial", "reference", "status", "score", "epochs", "num_params", "num_macs")
@@ -66,6 +70,8 @@ class Best:
     """The trial's row of the leaderboard."""
     model_path: Path
     """The file with its trained network."""
+    find_code: Callable[[], TaskCode | None] = lambda: None
+    """Returns the code of the run's task, if it is a user's own."""
 
     @property
     def trial(self) -> int:
@@ -95,13 +101,13 @@ class Best:
         return Candidate.from_json(self.row["candidate_json"])
 
     def model(self) -> Model:
-        """Loads the trained network, which is called with images uint8 [N, H, W] or [N, C, H, W].
+        """Loads the trained network, which is called with examples as it was trained on: images uint8 [N, H, W].
 
         Raises ValueError if there is no such file, as in a run whose search was interrupted.
         """
         from trainables.model import load_model
 
-        return load_model(self.model_path)
+        return load_model(self.model_path, self.find_code())
 
 
 class Run:
@@ -144,7 +150,7 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """The prediction of each confirmed classifier for each scored image; empty before the run is confirmed."""
+        """The prediction of each confirmed network for each scored example; empty before the run is confirmed."""
         return self._table("predictions")
 
     @property
@@ -171,7 +177,7 @@ class Run:
         return self._search(config, stop)
 
     def confirm(self, *, stop: threading.Event | None = None, **keys: object) -> Run:
-        """Retrains the best candidates over several seeds and scores them on the test images; see `finalists`.
+        """Retrains the best candidates over several seeds and scores them on the test examples; see `finalists`.
 
         Takes the keys of `python -m search.confirm`, such as `seeds` and `top_k`. Finished trainings are not repeated.
         """
@@ -223,7 +229,13 @@ class Run:
     def _best(self) -> Best | None:
         board = self.leaderboard
         complete = select_rows(board, "status", [Status.COMPLETE]).sort_values(by="rank")
-        return Best(complete.iloc[0].to_dict(), RunFolder(self.folder).best_model) if len(complete) else None
+        if complete.empty:
+            return None
+        return Best(complete.iloc[0].to_dict(), RunFolder(self.folder).best_model, self._find_code)
+
+    def _find_code(self) -> TaskCode | None:
+        known = earlier(self.runs_dir, self.name)
+        return find_code(replace(known, run=self.name, runs_dir=self.runs_dir)) if known else None
 
     def _summary(self) -> str:
         """One line: the number of trials, the best score, and what ended the last session early."""
@@ -254,7 +266,7 @@ class Run:
         return str(title) + shown.to_html(index=False, na_rep="")
 
 
-def start(task: str | None = None, *, stop: threading.Event | None = None, **keys: object) -> Run:
+def start(task: str | Task | None = None, *, stop: threading.Event | None = None, **keys: object) -> Run:
     """Searches for the best network of a task, and returns the run; `python -m search.run --help` explains the keys.
 
     Values are Python's: `fix={"optimizer": "adam"}`, `confirm={"top_k": 0}`, a Path. `run="mine"` resumes the run of
@@ -262,7 +274,8 @@ def start(task: str | None = None, *, stop: threading.Event | None = None, **key
     Setting the event `stop` in another thread ends the search cleanly, as Ctrl-C does; the run's `stopped` has the
     reason. Raises ValueError for a mistake, with the command line's own message, and RunFailed.
     """
-    config = from_values(**({} if task is None else {"task": task}), **keys)
+    named = give(task) if isinstance(task, Task) else task
+    config = from_values(**({} if named is None else {"task": named}), **keys)
     return Run(config.run, config.runs_dir)._search(config, stop)
 
 

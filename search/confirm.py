@@ -1,4 +1,4 @@
-"""python -m search.confirm: retrains a run's finalists over several seeds and scores them on the test images once."""
+"""python -m search.confirm: retrains a run's finalists over several seeds and scores them on the test examples once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from search.retraining.confirm_config import USAGE, ConfirmConfig, parse
 
 HELP = """
 Retrains the best completed candidates of a run, and its best reference, over several seeds: on training and validation
-images together, for as many epochs as validation selected, in parallel. Each model is then scored once on the test
-images, which no search reads. Candidates that are chosen after that are marked in all tables: you may have extended the
-search because of what you saw. If a dataset has no labelled test images, finalists are trained on the training images
-and scored on the validation images, and the table says so.
+examples together, for as many epochs as validation selected, in parallel. Each model is then scored once on the test
+examples, which no search reads. Candidates that are chosen after that are marked in all tables: you may have extended
+the search because of what you saw. If a dataset has no test examples with answers, finalists are trained on the
+training examples and scored on the validation examples, and the table says so.
 
 A search confirms its finalists at its end. Finished trainings are not repeated: more seeds or a larger top_k add to
 them, and interrupted ones resume from their last checkpoint."""

@@ -17,7 +17,7 @@ from search.planning.config import parse as parse_run
 from search.planning.keys import MAX_SECONDS, RunKeys
 
 if TYPE_CHECKING:
-    from search.checkup.findings import Finding, Severity
+    pass
 
 USAGE = "python -m search.doctor [cluster.yaml] [key=value ...]"
 HELP = """
@@ -36,8 +36,6 @@ KEYS_THAT_MATTER = (
     *("concurrency", "runs_dir", "address"),
 )
 """Keys of search.run that change what the doctor finds."""
-STYLES = {"ok": "green", "warn": "yellow", "broken": "bold red"}
-MIN_NODE_WIDTH = 12
 
 
 @dataclass
@@ -79,28 +77,18 @@ def examine(config: DoctorConfig) -> int:
     """Checks the file, if one is named, then the cluster, if one runs; returns 1 if something is broken, else 0."""
     from search.checkup.cluster_checks import check_cluster
     from search.checkup.cluster_file import check_cluster_file, read_cluster_file
-    from search.checkup.findings import Severity
+    from search.checkup.findings import Severity, print_findings
 
     terminal, counts = Terminal(), Counter[Severity]()
     file: dict[str, object] = {}
     if config.file:
         file = read_cluster_file(config.file)
-        _print(check_cluster_file(config.file, file), terminal, counts)
+        print_findings(check_cluster_file(config.file, file), terminal, counts)
     for findings in check_cluster(config.run, file, config.answer_seconds, terminal.say):
-        _print(findings, terminal, counts)
+        print_findings(findings, terminal, counts)
     warnings = count(counts[Severity.warn], "warning")
     terminal.say(f"{counts[Severity.broken]} broken, {warnings}, {counts[Severity.ok]} ok")
     return FAILED if counts[Severity.broken] else 0
-
-
-def _print(findings: Sequence[Finding], terminal: Terminal, counts: Counter[Severity]) -> None:
-    """Prints findings in aligned columns, one per line, and counts them by severity."""
-    width = max([MIN_NODE_WIDTH, *(len(finding.node) for finding in findings)])
-    for finding in findings:
-        counts[finding.severity] += 1
-        cure = f": {finding.cure}" if finding.cure else ""
-        severity = (f"{finding.severity:<8}", STYLES[finding.severity])
-        terminal.say(severity, f"{finding.node:<{width}}  {finding.cause}{cure}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ USAGE = "python -m search.report run=NAME"
 HELP = """
 Writes a run's report, RUN/report.html, from its current tables, journal and pictures, even during the run. Several
 runs, run=[A,B], are compared on one page, each only with those of the same task, goal, dataset, epochs and numbers of
-images. A page is one file, needs no network, and follows the system's light or dark setting."""
+examples. A page is one file, needs no network, and follows the system's light or dark setting."""
 
 
 @dataclass

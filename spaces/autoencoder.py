@@ -1,8 +1,10 @@
-"""The space of networks from image to image (autoencoders, denoisers, restorers) with their recipes."""
+"""The space of networks from image to image, or from signal to signal: autoencoders, denoisers, segmenters."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -20,6 +22,7 @@ from spaces.layers import (
     Reshape,
     Save,
     Shape,
+    Standardize,
     Upsample,
 )
 from spaces.network import Network
@@ -44,8 +47,11 @@ def autoencoder_space(
     outputs: Sequence[str] = ("sigmoid",),
     dilations: Sequence[bool] = (False,),
     batch_sizes: Sequence[int] = (32, 64, 128),
+    pixels: Standardize | None = None,
+    out_channels: int | None = None,
+    last: Sequence[Layer] = (),
 ) -> Space:
-    """Returns a space of networks whose output is an image like their input, of one of these `families`:
+    """Returns a space of networks whose output is an image of their input's size, of one of these `families`:
 
     - stages: up to `len(widths)` stages of 1 to `max_convs` convolutions and a pooling, then the code, then the same
       stages in reverse with upsampling. The code is an image of `code_widths` channels or, if `code_units` is given,
@@ -53,9 +59,12 @@ def autoencoder_space(
     - flat: up to `max_depth` convolutions at full size.
     - dense: up to 2 dense layers, a code of `code_units` features, and the same in reverse.
 
-    All ranges are (low, high). `outputs` are sigmoid, or residual: the output is added to the input. Dilation widens
-    the view of flat networks and codes at the same cost. Odd sizes are rounded up and cut again on the way back.
+    All ranges are (low, high). `outputs` are sigmoid, linear (none at the end), or residual: the output is added to the
+    input. Dilation widens the view of flat networks and codes at the same cost. Odd sizes are rounded up and cut again
+    on the way back. `pixels` standardizes the images, `out_channels` are the output's channels if they are not the
+    input's, and `last` are layers after a sigmoid or linear output.
     """
+    is_chosen = len(outputs) > 1 or "residual" in outputs
     parameters = [Parameter("family", CategoricalDistribution(families))]
     parameters += _stage_parameters(widths, code_widths, code_units, max_convs, skips)
     parameters += _flat_parameters(widths, max_depth)
@@ -69,7 +78,7 @@ def autoencoder_space(
         Parameter("activation", CategoricalDistribution(["relu", "leaky_relu", "silu", "gelu"])),
         Parameter("dropout", CategoricalDistribution([False, True])),
         Parameter("dropout_rate", FloatDistribution(0.02, 0.3), lambda p: bool(p["dropout"])),
-        *([Parameter("output", CategoricalDistribution(outputs), _is_convolutional)] if "residual" in outputs else []),
+        *([Parameter("output", CategoricalDistribution(outputs), _is_convolutional)] if is_chosen else []),
     ]
     recipe = recipe_parameters(
         optimizers=("adam", "adamw", "nadam", "rmsprop"),
@@ -78,7 +87,26 @@ def autoencoder_space(
         augmentation=False,
         label_smoothing=False,
     )
-    return Space(tuple(p for p in (*parameters, *recipe) if _can_apply(p, families)), partial(_candidate, input_shape))
+    frame = _Frame(
+        input_shape,
+        (out_channels or input_shape[0], *input_shape[1:]),
+        [] if pixels is None else [pixels],
+        next((output for output in outputs if output != "residual"), "sigmoid"),
+        last,
+    )
+    return Space(tuple(p for p in (*parameters, *recipe) if _can_apply(p, families)), partial(_candidate, frame))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What all networks of a space have in common."""
+
+    input_shape: Shape
+    output_shape: Shape
+    first: Sequence[Layer]
+    output: str
+    """The kind of output of a network that has no choice of it."""
+    last: Sequence[Layer]
 
 
 def _stage_parameters(
@@ -151,24 +179,27 @@ def _has_features(params: Params) -> bool:
     return params.get("code") == "features"
 
 
-def _candidate(input_shape: Shape, params: Params) -> Candidate:
+def _candidate(frame: _Frame, params: Params) -> Candidate:
     build = {"stages": _staged, "flat": _flat, "dense": _dense}[str(params["family"])]
-    layers = build(params, input_shape)
-    if params.get("output") == "residual":
-        layers = [Save(INPUT), *layers, Join(INPUT, "add")]
-    else:
-        layers.append(Activation("sigmoid"))
-    return Candidate(Network(input_shape, tuple(layers)), recipe_of(params))
+    layers = [*frame.first, *build(params, frame)]
+    match params.get("output", frame.output):
+        case "residual":
+            layers = [Save(INPUT), *layers, Join(INPUT, "add")]
+        case "sigmoid":
+            layers += [Activation("sigmoid"), *frame.last]
+        case _:
+            layers += frame.last
+    return Candidate(Network(frame.input_shape, tuple(layers)), recipe_of(params))
 
 
-def _staged(params: Params, input_shape: Shape) -> list[Layer]:
+def _staged(params: Params, frame: _Frame) -> list[Layer]:
     widths = [int(params[f"width_{stage}"]) for stage in range(1, int(params["stages"]) + 1)]
     down, up = [], []
     for stage, width in enumerate(widths, 1):
         down += [*_convs(params, width), Save(f"stage {stage}"), *_halving(params, width)]
         up = [Upsample(2, like=f"stage {stage}"), *_back(params, stage, width), *up]
-    code = _code(params, Network(input_shape, tuple(down)).output_shape)
-    return [*down, *code, *_dropout(params), *up, Conv(input_shape[0], 3)]
+    code = _code(params, Network(frame.input_shape, tuple(down)).output_shape)
+    return [*down, *code, *_dropout(params), *up, Conv(frame.output_shape[0], 3)]
 
 
 def _halving(params: Params, width: int) -> list[Layer]:
@@ -181,9 +212,8 @@ def _halving(params: Params, width: int) -> list[Layer]:
 def _code(params: Params, shape: Shape) -> list[Layer]:
     if not _has_features(params):
         return _convs(params, int(params["code_width"]), dilation=2 if params.get("dilated") else 1)
-    channels, height, width = shape
     activation = Activation(params["activation"])  # type: ignore[arg-type]
-    back = [Dense(channels * height * width), activation, Reshape(shape)]
+    back = [Dense(math.prod(shape)), activation, Reshape(shape)]
     return [Flatten(), Dense(int(params["code_features"])), activation, *back]
 
 
@@ -196,19 +226,18 @@ def _back(params: Params, stage: int, width: int) -> list[Layer]:
     return [*first, *skip, *(layer for conv in rest for layer in conv)]
 
 
-def _flat(params: Params, input_shape: Shape) -> list[Layer]:
+def _flat(params: Params, frame: _Frame) -> list[Layer]:
     depth, width = int(params["depth"]), int(params["width"])
     dilations = [2 ** min(index, 4) if params.get("dilated") else 1 for index in range(depth)]
     layers = [layer for dilation in dilations for layer in _conv(params, width, dilation)]
-    return [*layers, *_dropout(params), Conv(input_shape[0], 3)]
+    return [*layers, *_dropout(params), Conv(frame.output_shape[0], 3)]
 
 
-def _dense(params: Params, input_shape: Shape) -> list[Layer]:
-    size = Network(input_shape, (Flatten(),)).output_shape[0]
+def _dense(params: Params, frame: _Frame) -> list[Layer]:
     hidden = [int(params["hidden_units"])] * int(params["hidden_layers"]) if params["hidden_layers"] else []
     units = [*hidden, int(params["code_units"]), *hidden]
     inner = [layer for count in units for layer in (Dense(count), *_after(params))]
-    return [Flatten(), *inner, *_dropout(params), Dense(size), Reshape(input_shape)]
+    return [Flatten(), *inner, *_dropout(params), Dense(math.prod(frame.output_shape)), Reshape(frame.output_shape)]
 
 
 def _convs(params: Params, width: int, dilation: int = 1) -> list[Layer]:

@@ -34,8 +34,10 @@ class Backbone(Layer):
         return self.frozen
 
     def cost(self, shape: Shape) -> Cost:
-        if shape[0] != 3:
-            raise InvalidNetwork(f"Backbone({self.name!r}) takes 3 channels, but gets {shape}")
+        if shape[0] != 3 or len(shape) != 3:
+            raise InvalidNetwork(
+                f"Backbone({self.name!r}) takes 3 channels, but gets {shape}: (3, height, width) would fit"
+            )
         steps = list(fold({"resnet18": resnet18_features, "vgg16": vgg16_features}[self.name](), shape))
         params, macs, _ = totals(steps)
         return Cost(steps[-1].shape, params, macs, frozen=params if self.frozen else 0)

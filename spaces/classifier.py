@@ -35,24 +35,26 @@ def classifier_space(
     widths: Sequence[tuple[int, int]],
     max_convs: int,
     min_stages: int = 1,
-    pixels: Standardize,
+    pixels: Standardize | None,
     stems: Sequence[str] = (),
     residual: bool = False,
     max_dropout: float = 0.9,
     recipe: Sequence[Parameter] | None = None,
+    last: Sequence[Layer] = (),
 ) -> Space:
     """Returns a space of classifiers of `min_stages` to `len(widths)` stages with 1 to `max_convs` convolutions each.
 
     `widths[stage]` is the range (low, high) of a stage's filters. `pixels` standardizes the images. For large images,
     `stems` are ways to shrink them first: none, pooled (means of 2x2), strided (a 5x5 convolution with stride 2), or
-    one of these twice (pooled_4, strided_4). With `residual`, a stage may have a skip around its convolutions.
+    one of these twice (pooled_4, strided_4). With `residual`, a stage may have a skip around its convolutions. `last`
+    are layers after the one with an output for each class.
     """
     return Space(
         (
             *_network_parameters(widths, max_convs, min_stages, stems, residual, max_dropout),
             *(recipe or recipe_parameters()),
         ),
-        partial(_candidate, input_shape, num_classes, pixels),
+        partial(_candidate, input_shape, num_classes, [] if pixels is None else [pixels], last),
     )
 
 
@@ -107,11 +109,13 @@ def _has_conv(stage: int, conv: int, params: Params) -> bool:
     return _has_stage(stage, params) and int(params[f"convs_{stage}"]) >= conv
 
 
-def _candidate(input_shape: Shape, num_classes: int, pixels: Standardize, params: Params) -> Candidate:
-    layers: list[Layer] = [pixels, *_stem(params)]
+def _candidate(
+    input_shape: Shape, num_classes: int, first: Sequence[Layer], last: Sequence[Layer], params: Params
+) -> Candidate:
+    layers = [*first, *_stem(params)]
     for stage in range(1, int(params["stages"]) + 1):
         layers += _stage(params, stage)
-    layers += _head(params, num_classes)
+    layers += [*_head(params, num_classes), *last]
     return Candidate(Network(input_shape, tuple(layers)), recipe_of(params))
 
 

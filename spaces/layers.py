@@ -3,9 +3,10 @@
 Every layer has one rule, `cost(shape)`, which computes its output shape, its weights and its multiply-accumulates
 (MACs) from its input shape. `fold` applies the rules in order.
 
-A shape is (channels, height, width) or (features,), without the batch. Parameters are weights, biases, norm scales and
-shifts; running statistics are not counted. MACs are the multiplications of convolutions and dense layers for one
-image; norms, activations and pooling count as none, as in the literature's tables.
+A shape is (channels, height, width) of an image, (channels, length) of a signal, or (features,), without the batch.
+Layers of images do the same to signals, along their length. Parameters are weights, biases, norm scales and shifts;
+running statistics are not counted. MACs are the multiplications of convolutions and dense layers for one input; norms,
+activations and pooling count as none, as in the literature's tables.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Layer:
     needs: str | None = None
     """The name of the Save above whose value this layer takes besides its input."""
     is_local: bool
-    """Whether the built layer takes images of any size."""
+    """Whether the built layer takes images or signals of any size."""
     is_fixed: bool
     """Whether its output for an image stays the same throughout training, so that it can be computed once."""
     ends_stage: bool
@@ -76,7 +77,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A 2-D convolution. 'same' gives ceil(size / stride), and puts the odd pixel of padding after the image."""
+    """A convolution over each side of an image, or over a signal.
+
+    The padding 'same' gives ceil(size / stride), and puts the odd pixel after the image.
+    """
 
     filters: int
     kernel: int
@@ -99,10 +103,10 @@ class Conv(Layer):
         return self.stride > 1
 
     def cost(self, shape: Shape) -> Cost:
-        channels, height, width = _image(shape, self)
-        out = (self.filters, self._extent(height), self._extent(width))
-        weights = channels * self.kernel**2 * self.filters
-        return Cost(_nonempty(out, self), weights + self.bias * self.filters, weights * out[1] * out[2])
+        channels, *sizes = _image(shape, self)
+        out = (self.filters, *(self._extent(size) for size in sizes))
+        weights = channels * self.kernel ** len(sizes) * self.filters
+        return Cost(_nonempty(out, self), weights + self.bias * self.filters, weights * math.prod(out[1:]))
 
     def pads(self, size: int) -> tuple[int, int]:
         """Returns the pixels added before and after a side of `size` pixels."""
@@ -137,12 +141,12 @@ class Pool(Layer):
     choices = ("pooling",)
 
     def cost(self, shape: Shape) -> Cost:
-        channels, height, width = _image(shape, self)
+        channels, *sizes = _image(shape, self)
         if self.padding > self.size // 2:
             raise InvalidNetwork(
                 f"{self}: the padding must be at most half of the size, or a window could miss the image"
             )
-        return Cost(_nonempty((channels, self._extent(height), self._extent(width)), self))
+        return Cost(_nonempty((channels, *(self._extent(size) for size in sizes)), self))
 
     def _extent(self, size: int) -> int:
         step, span = self.stride or self.size, size + 2 * self.padding - self.size
@@ -154,18 +158,46 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class Standardize(Layer):
-    """Shifts and scales pixels (0 to 1) by the data's mean and standard deviation."""
+    """Subtracts the data's mean and divides by their standard deviation.
 
-    mean: float
-    std: float
+    Each is a number, or one for each channel or feature: a tuple, or an array, which becomes a tuple.
+    """
+
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
 
     is_local = True
     is_fixed = True
     ends_stage = False
     choices = ()
 
+    def __post_init__(self) -> None:
+        _make_plain(self)
+
     def cost(self, shape: Shape) -> Cost:
-        return Cost(shape)
+        return _scaled(shape, self)
+
+
+@dataclass(frozen=True)
+class Rescale(Layer):
+    """Multiplies by a standard deviation and adds a mean, in float32: turns outputs into the targets' units.
+
+    Each is a number, or one for each channel or feature: a tuple, or an array, which becomes a tuple.
+    """
+
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
+
+    is_local = True
+    is_fixed = True
+    ends_stage = False
+    choices = ()
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+
+    def cost(self, shape: Shape) -> Cost:
+        return _scaled(shape, self)
 
 
 @dataclass(frozen=True)
@@ -215,7 +247,7 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Upsample(Layer):
-    """Repeats each pixel `factor` times in both directions.
+    """Repeats each pixel `factor` times in both directions, or each value of a signal.
 
     `like` names a saved image; the result is cut to its size. This undoes a pooling with `ceil` of an odd size.
     """
@@ -233,15 +265,17 @@ class Upsample(Layer):
         return self.like
 
     def cost(self, shape: Shape) -> Cost:
-        channels, height, width = _image(shape, self)
-        return Cost(_nonempty((channels, height * self.factor, width * self.factor), self))
+        channels, *sizes = _image(shape, self)
+        return Cost(_nonempty((channels, *(size * self.factor for size in sizes)), self))
 
     def cost_with(self, shape: Shape, saved: Shape) -> Cost:
-        channels, height, width = self.cost(shape).shape
-        _, like_height, like_width = _image(saved, self)
-        if not (0 <= height - like_height < self.factor and 0 <= width - like_width < self.factor):
-            raise InvalidNetwork(f"{self}: {height}x{width} cannot be cut to {like_height}x{like_width}")
-        return Cost((channels, like_height, like_width))
+        channels, *sizes = self.cost(shape).shape
+        _, *like = _image(saved, self)
+        if len(sizes) != len(like) or not all(
+            0 <= size - cut < self.factor for size, cut in zip(sizes, like, strict=True)
+        ):
+            raise InvalidNetwork(f"{self}: {_by(sizes)} cannot be cut to {_by(like)}")
+        return Cost((channels, *like))
 
 
 @dataclass(frozen=True)
@@ -256,13 +290,13 @@ class Repeat(Layer):
     choices = ()
 
     def cost(self, shape: Shape) -> Cost:
-        channels, height, width = _image(shape, self)
-        return Cost(_nonempty((channels * self.times, height, width), self))
+        channels, *sizes = _image(shape, self)
+        return Cost(_nonempty((channels * self.times, *sizes), self))
 
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Turns an image into features, channel by channel."""
+    """Turns an image or a signal into features, channel by channel."""
 
     is_local = False
     is_fixed = False
@@ -275,7 +309,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """Turns features into an image of `shape`, (channels, height, width)."""
+    """Turns features into an image or a signal of `shape`."""
 
     shape: Shape
 
@@ -292,7 +326,7 @@ class Reshape(Layer):
 
 @dataclass(frozen=True)
 class GlobalPool(Layer):
-    """Averages each channel over the image."""
+    """Averages each channel over the image or signal."""
 
     is_local = False
     is_fixed = False
@@ -395,8 +429,10 @@ def totals(steps: list[Cost]) -> tuple[int, int, int]:
 
 
 def _image(shape: Shape, layer: Layer) -> Shape:
-    if len(shape) != 3:
-        raise InvalidNetwork(f"{layer} takes an image, but gets {shape}")
+    if len(shape) not in (2, 3):
+        raise InvalidNetwork(
+            f"{layer} takes an image, but gets {shape}; it needs (channels, height, width) or (channels, length)"
+        )
     return shape
 
 
@@ -404,3 +440,26 @@ def _nonempty(shape: Shape, layer: Layer) -> Shape:
     if min(shape) < 1:
         raise InvalidNetwork(f"{layer} leaves nothing of the image: {shape}")
     return shape
+
+
+def _scaled(shape: Shape, layer: Standardize | Rescale) -> Cost:
+    for name, value in (("mean", layer.mean), ("std", layer.std)):
+        if isinstance(value, tuple) and len(value) != shape[0]:
+            kind = type(layer).__name__
+            raise InvalidNetwork(
+                f"{kind}: {name} has {len(value)} values, but the input {shape} has {shape[0]} channels"
+            )
+    return Cost(shape)
+
+
+def _make_plain(layer: Standardize | Rescale) -> None:
+    """Turns arrays and NumPy's numbers into tuples and floats, which JSON can hold."""
+    for name, value in (("mean", layer.mean), ("std", layer.std)):
+        if isinstance(value, Iterable):
+            object.__setattr__(layer, name, tuple(float(each) for each in value))
+        elif not isinstance(value, int | float):
+            object.__setattr__(layer, name, float(value))
+
+
+def _by(sizes: Iterable[int]) -> str:
+    return "x".join(str(size) for size in sizes)

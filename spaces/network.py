@@ -14,11 +14,12 @@ from typing import Any
 
 from spaces.backbones import Backbone
 from spaces.layers import Cost, Join, Layer, Save, Shape, fold
+from spaces.own import Own
 
 
 @dataclass(frozen=True)
 class Network:
-    """An architecture: the shape of one input, (channels, height, width), and the layers that it passes through."""
+    """An architecture: the shape of one input, such as (channels, height, width), and the layers it passes through."""
 
     input_shape: Shape
     layers: tuple[Layer, ...]
@@ -78,9 +79,14 @@ class Network:
         """Whether the built network takes images of any size."""
         return all(layer.is_local for layer in self.layers)
 
-    def resized(self, height: int, width: int) -> Network:
-        """Returns the same layers for images of another size."""
-        return Network((self.input_shape[0], height, width), self.layers)
+    @property
+    def has_own_module(self) -> bool:
+        """Whether a layer is a module of the user's task, which only the task's code can make."""
+        return any(isinstance(layer, Own) for layer in self.layers)
+
+    def resized(self, *sizes: int) -> Network:
+        """Returns the same layers for images of another height and width, or for signals of another length."""
+        return Network((self.input_shape[0], *sizes), self.layers)
 
     def to_json(self) -> dict[str, Any]:
         return {"input_shape": list(self.input_shape), "layers": _to_json(self.layers)}

@@ -42,14 +42,12 @@ class Space:
 
     parameters: tuple[Parameter, ...]
     build: Callable[[Params], Candidate]
+    allowed: Callable[[Params, Candidate], bool | str] | None = None
+    """A constraint of the user's: whether a draw and its candidate may be trained, or the reason why not."""
 
     def draw(self, suggest: Suggest) -> Params:
         """Returns a value for each parameter that applies."""
-        params: Params = {}
-        for parameter in self.parameters:
-            if parameter.applies(params):
-                params[parameter.name] = suggest(parameter.name, parameter.distribution)
-        return params
+        return draw(self.parameters, suggest)
 
     def distributions(self, params: Params) -> dict[str, BaseDistribution]:
         """Returns the distribution of each parameter in a draw."""
@@ -94,6 +92,15 @@ class Space:
             if name not in known:
                 raise ValueError(f"{prefix}{name}: the space has no parameter {name!r}; it has {', '.join(known)}")
         return {name: known[name] for name in names}
+
+
+def draw(parameters: Iterable[Parameter], suggest: Suggest) -> Params:
+    """Returns a value for each parameter that applies, in order."""
+    params: Params = {}
+    for parameter in parameters:
+        if parameter.applies(params):
+            params[parameter.name] = suggest(parameter.name, parameter.distribution)
+    return params
 
 
 def describe(distribution: BaseDistribution) -> str:

@@ -62,7 +62,7 @@ def test_each_path_of_the_project_that_a_page_names_is_there(page: Path):
 
 def test_the_commands_of_the_pages_are_found():
     found = {command for page in PAGES for command, _ in COMMAND.findall(page.read_text(encoding="utf-8"))}
-    assert found == {"run", "confirm", "report", "ablate", "replay", "predict", "doctor"}
+    assert found == {"run", "confirm", "report", "ablate", "replay", "predict", "doctor", "check"}
 
 
 def test_the_readme_is_short():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -27,6 +27,7 @@ from spaces.layers import (
     Norm,
     Pool,
     Repeat,
+    Rescale,
     Reshape,
     Save,
     Shape,
@@ -34,7 +35,10 @@ from spaces.layers import (
     Upsample,
 )
 from spaces.network import Network
+from spaces.own import Own
 from trainables.few_channels import AvgPool2x2, BatchNorm2d, ChannelsLastGradient, MaxPool2x2
+from trainables.own_module import Makers, OwnModule
+from trainables.task_code import TaskCode
 
 
 class Sigmoid(nn.Module):
@@ -57,20 +61,26 @@ MONOTONIC = (nn.ReLU, nn.LeakyReLU, nn.ELU, Sigmoid)
 """The activations that never fall."""
 
 
-def build(network: Network, seed: int = 0, device: torch.device | str = "cpu") -> Module:
+def build(network: Network, seed: int = 0, device: torch.device | str = "cpu", code: TaskCode | None = None) -> Module:
     """Returns the module of a network, with weights drawn from `seed` alone, on the CPU, so that all devices agree.
 
     Weights are initialized with Keras' default, Glorot uniform (Glorot & Bengio 2010, eq. 16) and zero biases, as the
-    published networks were. On the device `meta` nothing is allocated or drawn. Raises WeightsUnavailable if a
-    backbone's weights cannot be downloaded, and TypeError for a kind of layer without a builder.
+    published networks were. An Own layer is made by the task's `code`, and initialized by itself. On the device `meta`
+    nothing is allocated or drawn, except for Own layers, which are on the CPU then.
+
+    Raises WeightsUnavailable if a backbone's weights cannot be downloaded, TypeError for a kind of layer without a
+    builder, ValueError for an Own layer without `code`, and TaskFileError for an error in the code.
     """
     device = torch.device(device)
     weights_seed, dropout_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2, np.uint64))
     generator = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(dropout_seed)
     with torch.device("meta"):
-        module = Module(network, generator)
+        module = Module(network, generator, Makers(code, seed))
     if device.type != "meta":
-        module.load_state_dict({name: _empty_like(tensor) for name, tensor in module.state_dict().items()}, assign=True)
+        undefined = {name: tensor for name, tensor in module.state_dict().items() if tensor.is_meta}
+        module.load_state_dict(
+            {name: _empty_like(tensor) for name, tensor in undefined.items()}, strict=False, assign=True
+        )
         _initialize(module, torch.Generator().manual_seed(weights_seed))
         _load_pretrained(module)
         module.to(device)
@@ -85,15 +95,16 @@ def _empty_like(tensor: Tensor) -> Tensor:
 class Module(nn.Module):
     """The layers of a network in order, with the values that a Save keeps for later layers.
 
-    The input is [N, C, H, W], the output [N, *network.output_shape]. Dropout draws from `generator`, which is on the
-    module's device.
+    The input is [N, *network.input_shape], the output [N, *network.output_shape]. Dropout draws from `generator`, which
+    is on the module's device. `memory_format` is that of images: a user's module may rely on contiguous ones.
     """
 
-    def __init__(self, network: Network, generator: torch.Generator) -> None:
+    def __init__(self, network: Network, generator: torch.Generator, makers: Makers) -> None:
         super().__init__()
         self.generator = generator
+        self.memory_format = torch.contiguous_format if network.has_own_module else torch.channels_last
         shapes = [network.input_shape, *(step.shape for step in network.trace())]
-        self.layers = nn.ModuleList(_modules(network.layers, shapes, generator))
+        self.layers = nn.ModuleList(_modules(network.layers, shapes, generator, makers))
 
     def forward(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Applies the layers from `start` to before `stop`."""
@@ -124,10 +135,10 @@ class _WithSaved(nn.Module):
 
 
 class _Join(_WithSaved):
-    def __init__(self, join: Join, saved: Shape, generator: torch.Generator) -> None:
+    def __init__(self, join: Join, saved: Shape, generator: torch.Generator, makers: Makers) -> None:
         super().__init__(join.name)
         self.mode = join.mode
-        self.projection = Module(Network(saved, join.projection), generator)
+        self.projection = Module(Network(saved, join.projection), generator, makers)
 
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
         side = self.projection(saved)
@@ -142,7 +153,7 @@ class _UpsampleLike(_WithSaved):
         self.upsample = nn.Upsample(scale_factor=factor)
 
     def forward(self, x: Tensor, saved: Tensor) -> Tensor:
-        return self.upsample(x)[:, :, : saved.shape[2], : saved.shape[3]]
+        return self.upsample(x)[(..., *(slice(size) for size in saved.shape[2:]))]
 
 
 class _Repeat(nn.Module):
@@ -151,7 +162,7 @@ class _Repeat(nn.Module):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.repeat(1, self.times, 1, 1)
+        return x.repeat(1, self.times, *[1] * (x.dim() - 2))
 
 
 class _Dropout(nn.Module):
@@ -175,19 +186,41 @@ class _Dropout(nn.Module):
         return words.view(torch.int16)[: x.numel()].view(x.shape)
 
 
-class _Standardize(nn.Module):
-    def __init__(self, mean: float, std: float) -> None:
-        super().__init__()
-        self.mean, self.std = mean, std
+class _Scaled(nn.Module):
+    """Holds a mean and a standard deviation: numbers, or buffers with one number for each channel."""
 
+    mean: Tensor | float
+    std: Tensor | float
+
+    def __init__(self, layer: Standardize | Rescale, shape: Shape) -> None:
+        super().__init__()
+        self.layer, self.rank = layer, len(shape)
+        self.reset_buffers()
+
+    def reset_buffers(self) -> None:
+        for name, value in (("mean", self.layer.mean), ("std", self.layer.std)):
+            if isinstance(value, tuple):
+                self.register_buffer(name, torch.tensor(value, dtype=torch.float32).view(-1, *[1] * (self.rank - 1)))
+            else:
+                setattr(self, name, value)
+
+
+class _Standardize(_Scaled):
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean).div_(self.std)
 
 
-class _PaddedConv(nn.Module):
-    """A convolution whose padding differs before and after the image, which Conv2d does not support."""
+class _Rescale(_Scaled):
+    """Computes in float32, whatever the precision of its input: bfloat16 has 8 bits for the targets' units."""
 
-    def __init__(self, conv: nn.Conv2d, pads: tuple[int, int, int, int]) -> None:
+    def forward(self, x: Tensor) -> Tensor:
+        return x.float() * self.std + self.mean
+
+
+class _PaddedConv(nn.Module):
+    """A convolution whose padding differs before and after the image, which torch's own do not support."""
+
+    def __init__(self, conv: nn.Module, pads: tuple[int, ...]) -> None:
         super().__init__()
         self.conv, self.pads = conv, pads
 
@@ -213,14 +246,18 @@ class _DilatedConv(nn.Module):
             return self.conv(x.float())
 
 
-def _modules(layers: Iterable[Layer], shapes: list[Shape], generator: torch.Generator) -> list[nn.Module]:
+def _modules(
+    layers: Iterable[Layer], shapes: list[Shape], generator: torch.Generator, makers: Makers
+) -> list[nn.Module]:
     saved: dict[str, Shape] = {}
     modules: list[nn.Module] = []
     for layer, shape in zip(layers, shapes, strict=False):
         if isinstance(layer, Save):
             saved[layer.name] = shape
         if isinstance(layer, Join):
-            modules.append(_Join(layer, saved[layer.name], generator))
+            modules.append(_Join(layer, saved[layer.name], generator, makers))
+        elif isinstance(layer, Own):
+            modules.append(makers.make(layer))
         else:
             modules.append(_built(layer, shape, generator))
     return _pool_before_activating(modules)
@@ -239,39 +276,51 @@ def _built(layer: Layer, shape: Shape, generator: torch.Generator) -> nn.Module:
 def _pool_before_activating(modules: list[nn.Module]) -> list[nn.Module]:
     """Swaps a monotonic activation with the max pool after it: the result is the same, for a quarter of the work."""
     for index, (first, second) in enumerate(itertools.pairwise(modules)):
-        if isinstance(first, MONOTONIC) and isinstance(second, nn.MaxPool2d):
+        if isinstance(first, MONOTONIC) and isinstance(second, nn.MaxPool1d | nn.MaxPool2d):
             modules[index], modules[index + 1] = nn.Identity(), nn.Sequential(second, first)
     return modules
 
 
 def _conv(layer: Conv, shape: Shape, generator: torch.Generator) -> nn.Module:
-    (top, bottom), (left, right) = layer.pads(shape[1]), layer.pads(shape[2])
-    even = top == bottom and left == right
-    conv = nn.Conv2d(
+    pads = [layer.pads(size) for size in shape[1:]]
+    even = all(before == after for before, after in pads)
+    conv = _of_rank(shape, nn.Conv1d, nn.Conv2d)(
         shape[0],
         layer.filters,
         layer.kernel,
         stride=layer.stride,
-        padding=(top, left) if even else 0,
+        padding=tuple(before for before, _ in pads) if even else 0,
         dilation=layer.dilation,
         bias=layer.bias,
     )
-    padded = conv if even else _PaddedConv(conv, (left, right, top, bottom))
+    # torch pads the last side first
+    padded = conv if even else _PaddedConv(conv, tuple(itertools.chain(*reversed(pads))))
     return _DilatedConv(padded) if layer.dilation > 1 else padded
 
 
 def _pool(layer: Pool, shape: Shape, generator: torch.Generator) -> nn.Module:
-    if layer == Pool("max", 2):
+    if layer == Pool("max", 2) and len(shape) == 3:
         return MaxPool2x2()
-    if layer == Pool("average", 2):
+    if layer == Pool("average", 2) and len(shape) == 3:
         return AvgPool2x2()
     if layer.kind == "max":
-        return nn.MaxPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
-    return nn.AvgPool2d(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
+        pool = _of_rank(shape, nn.MaxPool1d, nn.MaxPool2d)
+    else:
+        pool = _of_rank(shape, nn.AvgPool1d, nn.AvgPool2d)
+    return pool(layer.size, layer.stride, layer.padding, ceil_mode=layer.ceil)
 
 
 def _norm(layer: Norm, shape: Shape, generator: torch.Generator) -> nn.Module:
     return BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+
+
+def _global_pool(layer: GlobalPool, shape: Shape, generator: torch.Generator) -> nn.Module:
+    pool = _of_rank(shape, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+    return nn.Sequential(ChannelsLastGradient(), pool(1), nn.Flatten())
+
+
+def _of_rank(shape: Shape, for_signals: Callable[..., nn.Module], for_images: Callable[..., nn.Module]):
+    return for_signals if len(shape) == 2 else for_images
 
 
 def _backbone(layer: Backbone, shape: Shape, generator: torch.Generator) -> nn.Module:
@@ -296,7 +345,8 @@ class _Backbone(nn.Module):
 _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]] = {
     Conv: _conv,
     Pool: _pool,
-    Standardize: lambda layer, shape, generator: _Standardize(layer.mean, layer.std),
+    Standardize: lambda layer, shape, generator: _Standardize(layer, shape),
+    Rescale: lambda layer, shape, generator: _Rescale(layer, shape),
     Norm: _norm,
     Activation: lambda layer, shape, generator: ACTIVATIONS[layer.name](),
     Dropout: lambda layer, shape, generator: _Dropout(layer.rate, generator),
@@ -306,9 +356,7 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
     Repeat: lambda layer, shape, generator: _Repeat(layer.times),
     Flatten: lambda layer, shape, generator: nn.Sequential(ChannelsLastGradient(), nn.Flatten()),
     Reshape: lambda layer, shape, generator: nn.Unflatten(1, layer.shape),
-    GlobalPool: lambda layer, shape, generator: nn.Sequential(
-        ChannelsLastGradient(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    ),
+    GlobalPool: _global_pool,
     Dense: lambda layer, shape, generator: nn.Linear(shape[0], layer.units, bias=layer.bias),
     Save: lambda layer, shape, generator: _Save(layer.name),
     Backbone: _backbone,
@@ -317,15 +365,25 @@ _BUILDERS: dict[type[Layer], Callable[[Any, Shape, torch.Generator], nn.Module]]
 
 def _initialize(module: nn.Module, generator: torch.Generator) -> None:
     """Draws all weights. Raises TypeError for a module whose weights it does not know, which would stay undefined."""
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
+    for part in _our_parts(module):
+        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(part.weight, generator=generator)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.reset_parameters()
+        elif isinstance(part, _Scaled):
+            part.reset_buffers()
         elif any(True for _ in (*part.parameters(recurse=False), *part.buffers(recurse=False))):
             raise TypeError(f"{type(part).__name__}: add its weights to _initialize in trainables/build.py")
+
+
+def _our_parts(module: nn.Module) -> Iterator[nn.Module]:
+    """Yields a module and the modules in it, without those in a module of the user's."""
+    yield module
+    for child in module.children():
+        if not isinstance(child, OwnModule):
+            yield from _our_parts(child)
 
 
 def _load_pretrained(module: nn.Module) -> None:

@@ -1,113 +1,50 @@
-"""The computations of each goal: the examples of a batch, the loss on them, and the scores of a split."""
+"""The goals of images and labels: the examples of a batch, the loss on them, and the scores of a split."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data.splits import Images
-from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
+from spaces.goal import Classify, Custom, Denoise, Goal, MultiLabel, Reconstruct, Regress, Restore, Segment
 from spaces.recipe import Recipe
-from trainables.augment import augment
+from trainables.custom_goal import CustomWork
+from trainables.device_split import DeviceSplit
 from trainables.inference import batches, to_float
+from trainables.patches import Patches
+from trainables.segment_goal import SegmentWork
 from trainables.ssim import ssim
+from trainables.target_goals import MultiLabelWork, RegressWork
+from trainables.task_code import TaskCode
+from trainables.work import Answer, Predict, Scores, Work, augmented, listed, one_size, root_scores
 
 NOISE_SEED = 0  # for the noise of validation and test images; changing it makes rows incomparable
 
-Predict = Callable[[Tensor], Tensor]
-"""Maps a batch of images, uint8 or float from 0 to 1, to the network's outputs, float32."""
 
-Answer = tuple[Tensor, Tensor, Tensor]
-"""The inputs, outputs and targets of a batch."""
+def work_for(goal: Goal, split: DeviceSplit, code: TaskCode | None = None) -> Work:
+    """Returns the computations of a goal on a split. Raises TypeError for a goal without any.
 
-
-@dataclass(frozen=True)
-class Scores:
-    """A network's mean loss, its goal's metric and further metrics on a split."""
-
-    loss: float
-    score: float
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DeviceSplit:
-    """Images uint8 [N, C, H, W] with labels int64 [N] or target images, on one device; lists if sizes differ."""
-
-    x: Tensor | list[Tensor]
-    y: Tensor | list[Tensor]
-
-    @classmethod
-    def of(cls, x: Images, y: Images, device: torch.device) -> DeviceSplit:
-        """Copies images [N, H, W] or [N, C, H, W], or lists of [H, W], to a device."""
-        return cls(_images(x, device), _images(y, device))
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @property
-    def device(self) -> torch.device:
-        return self.x[0].device
-
-
-def work_for(goal: Goal, split: DeviceSplit) -> Work:
-    """Returns the computations of a goal on a split. Raises TypeError for a goal without any."""
+    `code` is the user's, with the functions of a Custom goal and their own augmentation. Raises ValueError if the goal
+    needs other data, or functions that are missing.
+    """
     if (work := _WORKS.get(type(goal))) is None:
         raise TypeError(f"goal {type(goal).__name__}: has no work; add it to _WORKS in trainables/goals.py")
-    return work(goal, split)
-
-
-class Work(ABC):
-    """The computations of a goal on one split. `len` is the number of examples in an epoch."""
-
-    def __init__(self, split: DeviceSplit) -> None:
-        self.split = split
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    @abstractmethod
-    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns inputs, float32 [B, C, H, W], and targets of the examples at `places` [B], drawn anew each time."""
-
-    @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
-        """Returns the loss that training minimizes, for float32 outputs."""
-
-    @abstractmethod
-    def answers(self, predict: Predict) -> Iterator[Answer]:
-        """Yields the answers for all images of the split in their order, in batches; equal for equal networks.
-
-        Inputs are uint8 or float from 0 to 1. Outputs are logits [B, classes] with labels int64 [B] as targets, or
-        images [B, C, H, W] with images from 0 to 1 as targets.
-        """
-
-    @abstractmethod
-    def scores(self, predict: Predict) -> Scores:
-        """Returns the scores of a network's answers."""
-
-    @abstractmethod
-    def image_scores(self, answers: Sequence[Answer]) -> Tensor:
-        """Returns each image's contribution to the score, float64 [N]; their mean is the score and varies like it.
-
-        `answers` are those of the whole split, in its order.
-        """
+    return work(goal, split, code)
 
 
 class _Classify(Work):
-    def __init__(self, goal: Classify, split: DeviceSplit) -> None:
-        super().__init__(split)
-        self.x, self.y = _one(split.x), _one(split.y)
+    gives = "classes"
 
-    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return _augmented(self.x, places, recipe, generator), self.y[places]
+    def __init__(self, goal: Classify, split: DeviceSplit, code: TaskCode | None = None) -> None:
+        super().__init__(goal, split, code)
+        self.x, self.y = one_size(split.x, goal), one_size(split.y, goal)
+
+    def draw(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return augmented(self.x, places, recipe, generator), self.y[places]
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return functional.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
@@ -127,16 +64,22 @@ class _Classify(Work):
 
 
 class _Reconstruct(Work):
-    def __init__(self, goal: Reconstruct, split: DeviceSplit) -> None:
-        super().__init__(split)
-        self.x = _one(split.x)
+    gives = "images"
+
+    def __init__(self, goal: Reconstruct, split: DeviceSplit, code: TaskCode | None = None) -> None:
+        super().__init__(goal, split, code)
+        self.x = one_size(split.x, goal)
+        if self.x.dtype != torch.uint8:
+            raise ValueError(
+                "Reconstruct needs pixels, uint8; for numbers take Regress(), whose targets may be x itself"
+            )
 
     @cached_property
     def entropy(self) -> float:
         return pixel_entropy(self.x)
 
-    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        images = _augmented(self.x, places, recipe, generator)
+    def draw(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        images = augmented(self.x, places, recipe, generator)
         return images, images
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
@@ -159,12 +102,14 @@ class _Reconstruct(Work):
 
 
 class _Denoise(Work):
-    def __init__(self, goal: Denoise, split: DeviceSplit) -> None:
-        super().__init__(split)
-        self.sigma, self.x = goal.sigma, _one(split.x)
+    gives = "images"
 
-    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        clean = _augmented(self.x, places, recipe, generator)
+    def __init__(self, goal: Denoise, split: DeviceSplit, code: TaskCode | None = None) -> None:
+        super().__init__(goal, split, code)
+        self.sigma, self.x = goal.sigma, one_size(split.x, goal)
+
+    def draw(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        clean = augmented(self.x, places, recipe, generator)
         return add_noise(clean, self.sigma, generator), clean
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
@@ -190,9 +135,11 @@ class _Denoise(Work):
 
 
 class _Restore(Work):
-    def __init__(self, goal: Restore, split: DeviceSplit) -> None:
-        super().__init__(split)
-        self.x, self.y = _many(split.x), _many(split.y)
+    gives = "images"
+
+    def __init__(self, goal: Restore, split: DeviceSplit, code: TaskCode | None = None) -> None:
+        super().__init__(goal, split, code)
+        self.x, self.y = listed(split.x), listed(split.y)
         shapes = [tuple(page.shape) for page in self.x]
         self.side, self.num_patches = goal.side(shapes), goal.patches(shapes)
 
@@ -200,10 +147,10 @@ class _Restore(Work):
         return sum(self.num_patches)
 
     @cached_property
-    def patches(self) -> _Patches:
-        return _Patches(self.x, self.y, self.side, self.num_patches)
+    def patches(self) -> Patches:
+        return Patches(self.x, self.y, self.side, self.num_patches)
 
-    def examples(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, places: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x, y = self.patches.draw(places, generator)
         return to_float(x), to_float(y)
 
@@ -222,37 +169,10 @@ class _Restore(Work):
         return Scores(mse, math.sqrt(mse))
 
     def image_scores(self, answers: Sequence[Answer]) -> Tensor:
-        """Linearizes the root around the score (the delta method). Pages are weighted by their pixels."""
+        """Pages are weighted by their pixels."""
         squares = torch.stack([(cleaned - clean).square().sum(dtype=torch.float64) for _, cleaned, clean in answers])
         pixels = torch.tensor([clean.numel() for *_, clean in answers], dtype=torch.float64, device=squares.device)
-        mse = squares.sum() / pixels.sum()
-        deviations = (squares - mse * pixels) / pixels.mean()
-        return mse.sqrt() + deviations / (2 * mse.sqrt().clamp_min(torch.finfo(torch.float64).tiny))
-
-
-class _Patches:
-    """Draws random patches of pages of any sizes and of their targets, from one row that holds all pixels."""
-
-    def __init__(self, x: list[Tensor], y: list[Tensor], side: int, num_patches: list[int]) -> None:
-        device, sizes = x[0].device, torch.tensor([page.shape[-2:] for page in x])
-        self.x, self.y = (torch.cat([page.flatten() for page in pages]) for pages in (x, y))
-        self.starts = (sizes.prod(1).cumsum(0) - sizes.prod(1)).to(device)
-        self.widths = sizes[:, 1].to(device)
-        self.corners = (sizes - side + 1).double().to(device)
-        """The number of rows and columns where a patch's corner may be, for each page."""
-        self.ends = torch.tensor(num_patches).cumsum(0).to(device)
-        self.within = torch.arange(side, device=device)
-
-    def draw(self, places: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Returns patches uint8 [B, 1, side, side] and their targets. A page has one place for each patch."""
-        pages = torch.searchsorted(self.ends, places, right=True)
-        uniform = torch.rand((len(places), 2), generator=generator, device=places.device)
-        top, left = (uniform * self.corners[pages]).long().unbind(1)
-        widths = self.widths[pages]
-        firsts = self.starts[pages] + top * widths + left
-        rows = firsts[:, None] + self.within * widths[:, None]
-        pixels = rows[:, None, :, None] + self.within
-        return self.x[pixels], self.y[pixels]
+        return root_scores(squares, pixels)
 
 
 _WORKS: dict[type[Goal], Callable[..., Work]] = {
@@ -260,12 +180,11 @@ _WORKS: dict[type[Goal], Callable[..., Work]] = {
     Reconstruct: _Reconstruct,
     Denoise: _Denoise,
     Restore: _Restore,
+    Regress: RegressWork,
+    MultiLabel: MultiLabelWork,
+    Segment: SegmentWork,
+    Custom: CustomWork,
 }
-
-
-def _augmented(x: Tensor, places: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Returns the images at `places` as floats, augmented by the recipe."""
-    return augment(to_float(x.index_select(0, places)), recipe.augmentation, generator)
 
 
 def pixel_entropy(x: Tensor) -> float:
@@ -299,21 +218,3 @@ def add_noise(clean: Tensor, sigma: float, generator: torch.Generator) -> Tensor
 def psnr(errors: Tensor) -> Tensor:
     """Returns the peak signal-to-noise ratios in dB, at most 100, of mean squared errors of pixels from 0 to 1."""
     return -10 * torch.log10(errors.clamp_min(1e-10))
-
-
-def _images(values: Images, device: torch.device) -> Tensor | list[Tensor]:
-    if isinstance(values, list):
-        return [torch.tensor(image, device=device).unsqueeze(0) for image in values]
-    tensor = torch.tensor(values, device=device)
-    if tensor.dim() == 1:
-        return tensor.long()
-    return tensor if tensor.dim() == 4 else tensor.unsqueeze(1)
-
-
-def _one(values: Tensor | list[Tensor]) -> Tensor:
-    assert isinstance(values, Tensor), "this goal needs images of one size"
-    return values
-
-
-def _many(values: Tensor | list[Tensor]) -> list[Tensor]:
-    return list(values)

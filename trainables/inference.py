@@ -1,4 +1,4 @@
-"""Applies a module to images, without gradients, in batches and in a given precision."""
+"""Applies a module to inputs, without gradients, in batches and in a given precision."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ def predict(
 
     If `weights` are given, they replace the module's own.
     """
-    inputs = to_float(x)
-    if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    inputs = arranged(module, to_float(x))
     with torch.no_grad(), autocast(x.device, precision):
         arguments = (inputs, start, stop)
         outputs = torch.func.functional_call(module, weights, arguments) if weights else module(*arguments)
     return outputs.float()
 
 
+def arranged(module: torch.nn.Module, x: Tensor) -> Tensor:
+    """Returns inputs in the memory format that the module computes fastest in, or relies on."""
+    memory_format = getattr(module, "memory_format", torch.channels_last) if x.dim() == 4 else torch.contiguous_format
+    return x.contiguous(memory_format=memory_format)
+
+
 def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yields the tensors [N, ...] together, in batches that fit into memory given the first one's image size."""
+    """Yields the tensors [N, ...] together, in batches that fit into memory given the first one's example size."""
     size = max(1, EVALUATION_PIXELS // max(1, tensors[0][0].numel())) if len(tensors[0]) else 1
     return zip(*(tensor.split(size) for tensor in tensors), strict=True)
 

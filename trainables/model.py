@@ -4,6 +4,7 @@ from trainables.model import load_model
 model = load_model("results/runs/NAME/models/best.pt")
 labels = model(images).argmax(1)   # for a classifier; images: uint8 [N, 28, 28]
 cleaned = model([page])[0]         # for a network that gives images; page: uint8 [H, W], cleaned: float32 [1, H, W]
+model = load_model("best.pt", task="my_task.py")   # for a network with a module of the task's own file
 """
 
 from __future__ import annotations
@@ -19,18 +20,25 @@ from torch import Tensor
 
 from spaces.recipe import Candidate
 from trainables.inference import batches, predict
-from trainables.model_file import FORMAT, read_model_file
+from trainables.model_file import FORMAT, goal_name, read_model_file
+from trainables.task_code import TaskCode
 
 Shape = tuple[int, ...]
-"""(channels, height, width) of one image, or (features,)."""
+"""The shape of one example: (channels, height, width) of an image, (channels, length) of a signal, or (features,)."""
+OTHER_GOALS = ("Regress", "MultiLabel", "Segment", "Custom")
+"""Goals whose outputs are not images from 0 to 1, whatever their shape."""
 
 
 @dataclass(frozen=True)
 class Model:
     """A trained network: call it with images uint8 [N, H, W] or [N, C, H, W] for outputs float32 [N, ...].
 
-    Outputs are a classifier's logits [N, classes], or images [N, C, H, W] from 0 to 1. `facts` holds the model's origin
-    (run, task, trial, dataset, fingerprint, score) and `classes`, the names of the labels, if they have names.
+    A network that was trained on other numbers takes these, [N, *input_shape], as float32.
+
+    Outputs are a classifier's logits [N, classes], or images [N, C, H, W] from 0 to 1. Those of Regress are in the
+    targets' unit, those of MultiLabel logits [N, K] and those of Segment logits [N, classes, H, W]. `facts` holds the
+    model's origin (run, task, trial, dataset, fingerprint, score), its goal, and `classes`, the names of the labels, if
+    they have names.
     """
 
     candidate: Candidate
@@ -48,13 +56,19 @@ class Model:
         return self.candidate.network.output_shape
 
     @property
+    def input_dtype(self) -> str:
+        """The type of the training inputs: "uint8", which stands for 0 to 1, or "float32"."""
+        return self.facts.get("input_dtype") or "uint8"
+
+    @property
     def takes_any_size(self) -> bool:
-        return self.candidate.network.takes_any_size
+        """Whether it takes images of any size."""
+        return len(self.input_shape) == 3 and self.candidate.network.takes_any_size
 
     @property
     def gives_images(self) -> bool:
-        """Whether it turns images into images; otherwise it classifies them."""
-        return len(self.output_shape) == 3
+        """Whether it turns images into images."""
+        return len(self.output_shape) == 3 and goal_name(self.facts) not in OTHER_GOALS
 
     @property
     def classes(self) -> list[str] | None:
@@ -78,15 +92,17 @@ class Model:
     def __call__(self, images: np.ndarray | Tensor | list[np.ndarray]) -> Tensor | list[Tensor]:
         """Returns the outputs; for a list of images [H, W] or [C, H, W], whose sizes may differ, a list of outputs.
 
-        Raises ValueError for images of another shape or type, with the expected and the given one.
+        Raises ValueError for inputs of another shape or type, with the expected and the given one.
         """
         if isinstance(images, list):
             return [self(image[None])[0] for image in images]
         given = images if isinstance(images, Tensor) else torch.tensor(images)  # a copy, since arrays may be read-only
-        x = given.unsqueeze(1) if given.dim() == 3 else given
-        if x.dtype != torch.uint8 or x.dim() != 4 or not self._takes(tuple(x.shape[1:])):
+        x = given.unsqueeze(1) if given.dim() == len(self.input_shape) == 3 else given
+        is_typed = x.dtype == torch.uint8 if self.input_dtype == "uint8" else not x.is_complex()
+        if not is_typed or x.dim() != 1 + len(self.input_shape) or not self._takes(tuple(x.shape[1:])):
             expected = format_shape(self.input_shape, self.takes_any_size, "N")
-            raise ValueError(f"the model takes uint8 {expected}, not {given.dtype} {list(given.shape)}")
+            raise ValueError(f"the model takes {self.input_dtype} {expected}, not {given.dtype} {list(given.shape)}")
+        x = x if self.input_dtype == "uint8" else x.to(torch.float32)
         output_shape = self.output_shape_for(tuple(x.shape[1:]))
         outputs = [predict(self.module, part, torch.float32) for (part,) in batches(x)]
         joined = torch.cat(outputs) if outputs else torch.empty(0, *output_shape)
@@ -97,7 +113,9 @@ class Model:
 
 
 def format_shape(shape: Shape, any_size: bool, *first: str) -> str:
-    """Returns the shape of images (channels, height, width) as text; grey ones have no channel: [N, 28, 28]."""
+    """Returns the shape of inputs as text; grey images (1, height, width) have no channel: [N, 28, 28]."""
+    if len(shape) != 3:
+        return f"[{', '.join(map(str, [*first, *shape]))}]"
     channels, *sides = shape
     sides = ["height", "width"] if any_size else sides
     return f"[{', '.join(map(str, [*first, *([] if channels == 1 else [channels]), *sides]))}]"
@@ -111,7 +129,12 @@ def model_bytes(candidate: Candidate, weights: dict[str, Tensor], facts: dict[st
     return file.getvalue()
 
 
-def load_model(path: str | Path) -> Model:
-    """Reads a model file. Raises ValueError, with the path, if it is missing, damaged or inconsistent."""
-    candidate, module, facts = read_model_file(path)
-    return Model(candidate, module.to(memory_format=torch.channels_last).eval(), facts)
+def load_model(path: str | Path, task: str | Path | TaskCode | None = None) -> Model:
+    """Reads a model file. `task` is the task's file, or its code, for a network with a module of the user's own.
+
+    Raises ValueError, with the path, if a file is missing, damaged or inconsistent, and TaskFileError for an error in
+    the task's file.
+    """
+    code = task if task is None or isinstance(task, TaskCode) else TaskCode.read(task)
+    candidate, module, facts = read_model_file(path, code)
+    return Model(candidate, module.to(memory_format=module.memory_format).eval(), facts)

@@ -12,6 +12,7 @@ from torch import Tensor
 from spaces.network import Network
 from spaces.recipe import Candidate
 from trainables.build import Module, build
+from trainables.task_code import TaskCode, TaskFileError
 from trainables.tensor_file import NoTensorFile, read_tensors
 
 FORMAT = 1
@@ -25,6 +26,7 @@ FACT_TYPES: dict[str, tuple[type, ...]] = {
     "val_score": (int, float, type(None)),
     "classes": (list, type(None)),
     "goal": (str, dict, type(None)),
+    "input_dtype": (str, type(None)),
 }
 """The types of the facts that commands read. Other facts are not checked."""
 
@@ -37,15 +39,20 @@ class Content(NamedTuple):
     facts: dict[str, Any]
 
 
-def read_model_file(path: str | Path) -> Content:
-    """Reads a model file. Raises ValueError, with the path, if it is missing, foreign, damaged or inconsistent."""
+def read_model_file(path: str | Path, code: TaskCode | None = None) -> Content:
+    """Reads a model file. Raises ValueError, with the path, if it is missing, foreign, damaged or inconsistent.
+
+    A network with a module of the user's own needs the task's `code`, whose errors are raised as TaskFileError.
+    """
     try:
         with open(path, "rb") as file:
-            return _checked(read_tensors(file))
+            return _checked(read_tensors(file), code)
     except FileNotFoundError:
         raise ValueError(
             f"{path}: there is no such file; a finished run has its best model in models/best.pt"
         ) from None
+    except TaskFileError:
+        raise
     except NoTensorFile as error:
         raise ValueError(f"{path}: not a model that Frugal saved: {_short(error)}") from None
     except ValueError as error:
@@ -54,7 +61,7 @@ def read_model_file(path: str | Path) -> Content:
         raise ValueError(f"{path}: not a model that Frugal saved ({type(error).__name__}: {_short(error)})") from None
 
 
-def _checked(held: Any) -> Content:
+def _checked(held: Any, code: TaskCode | None) -> Content:
     names = ("format", "candidate", "weights", "facts")
     if not isinstance(held, dict) or not all(name in held for name in names):
         raise NoTensorFile(f"it does not have all of {', '.join(names)}")
@@ -64,7 +71,10 @@ def _checked(held: Any) -> Content:
         raise NoTensorFile("its candidate is not text")
     candidate = Candidate.from_json(held["candidate"])
     _check_size(candidate.network, held["weights"])
-    module = build(candidate.network, device="meta")  # nothing is drawn or downloaded, since the file has all weights
+    if candidate.network.has_own_module and code is None:
+        raise ValueError("its network has a module of the task's own file, which model files do not hold: task=FILE")
+    # Nothing is drawn or downloaded, since the file has all weights
+    module = build(candidate.network, device="meta", code=code)
     _check_weights(held["weights"], module.state_dict())
     module.load_state_dict(held["weights"], assign=True)
     _check_facts(held["facts"], candidate.network)
@@ -109,10 +119,17 @@ def _check_facts(facts: Any, network: Network) -> None:
         return
     if not all(isinstance(each, str) for each in classes):
         raise ValueError("its classes are not all text")
-    if network.output_shape != (len(classes),):
+    is_map = goal_name(facts) == "Segment"
+    if (network.output_shape[:1] if is_map else network.output_shape) != (len(classes),):
         raise ValueError(f"it names {len(classes):,} classes, but its network has outputs {list(network.output_shape)}")
     if len(set(classes)) < len(classes):
         raise ValueError("two of its classes have the same name")
+
+
+def goal_name(facts: Mapping[str, Any]) -> str | None:
+    """Returns the kind of goal that a model was trained for, or None if it is not known."""
+    goal = facts.get("goal")
+    return goal.get("goal") if isinstance(goal, dict) else None
 
 
 def _kind(weights: Tensor) -> str:

@@ -47,10 +47,11 @@ def check_export_possible() -> None:
 def write_onnx(model: Model, path: Path) -> None:
     """Writes a model with weights on the CPU to an ONNX file, which is checked first. No file is left after an error.
 
-    Its input `images` is uint8 [N, C, H, W], its output `outputs` float32: logits [N, classes], or images [N, C, H, W]
-    from 0 to 1. N is free, and so are H and W if the model takes any size. The metadata hold run, trial, dataset,
-    classes (a JSON list) and parameters, if known. Raises ExportFailed, OSError if the file cannot be written, and
-    ValueError as `check_export_possible` does.
+    Its input `images` is uint8 [N, C, H, W], or `inputs` float32 [N, *input_shape] if the model was trained on floats.
+    Its output `outputs` is float32, as the model's: logits [N, classes], or images [N, C, H, W] from 0 to 1. N is free,
+    and so are H and W if the model takes any size. The metadata hold run, trial, dataset, classes (a JSON list) and
+    parameters, if known. Raises ExportFailed, OSError if the file cannot be written, and ValueError as
+    `check_export_possible` does.
     """
     check_export_possible()
     _check_size(model)
@@ -64,14 +65,15 @@ def write_onnx(model: Model, path: Path) -> None:
 
 
 class _Whole(nn.Module):
-    """The computation of Model.__call__, from raw pixels to outputs."""
+    """The computation of Model.__call__, from raw pixels or numbers to outputs."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.module, self.gives_images = model.module, model.gives_images
 
     def forward(self, images: Tensor) -> Tensor:
-        outputs = self.module(images.to(torch.float32) / 255)
+        inputs = images.to(torch.float32) / 255 if images.dtype == torch.uint8 else images
+        outputs = self.module(inputs)
         return outputs.clamp(0, 1) if self.gives_images else outputs
 
 
@@ -86,11 +88,10 @@ def _exported(model: Model) -> ModelProto:
     try:
         program = torch.onnx.export(
             _Whole(model).eval(),
-            (
-                torch.zeros(2, *model.input_shape, dtype=torch.uint8),
-            ),  # with 0 or 1 image, it would only take that number
+            # With 0 or 1 example, it would only take that number
+            (torch.zeros(2, *model.input_shape, dtype=_input_type(model)),),
             dynamo=True,
-            input_names=["images"],
+            input_names=[_input_name(model)],
             output_names=["outputs"],
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC, **sides},),
             verbose=False,
@@ -128,13 +129,27 @@ def _check(exported: ModelProto, content: bytes, model: Model) -> None:
         onnx.checker.check_model(exported, full_check=True)
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         for shape in _shapes(model):
-            images = rng.integers(0, 256, shape, dtype=np.uint8)
-            (outputs,) = session.run(["outputs"], {"images": images})
-            _compare(np.asarray(outputs), model(images).numpy(), shape)
+            inputs = _random_inputs(model, shape, rng)
+            (outputs,) = session.run(["outputs"], {_input_name(model): inputs})
+            _compare(np.asarray(outputs), model(inputs).numpy(), shape)
     except ExportFailed:
         raise
     except Exception as error:  # the two packages have their own error types without a common base
         raise ExportFailed(f"the exported file does not run: {_in_one_line(error)}") from error
+
+
+def _input_type(model: Model) -> torch.dtype:
+    return torch.uint8 if model.input_dtype == "uint8" else torch.float32
+
+
+def _input_name(model: Model) -> str:
+    return "images" if model.input_dtype == "uint8" else "inputs"
+
+
+def _random_inputs(model: Model, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    if model.input_dtype == "uint8":
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+    return rng.standard_normal(shape, dtype=np.float32)
 
 
 def _shapes(model: Model) -> Iterator[Shape]:
@@ -158,12 +173,12 @@ def _other_shape(model: Model) -> Shape:
 def _compare(outputs: np.ndarray, expected: np.ndarray, shape: Shape) -> None:
     if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
         kinds = [f"{array.dtype} {list(array.shape)}" for array in (outputs, expected)]
-        raise ExportFailed(f"for images {list(shape)} the exported file gives {kinds[0]}, PyTorch {kinds[1]}")
+        raise ExportFailed(f"for inputs {list(shape)} the exported file gives {kinds[0]}, PyTorch {kinds[1]}")
     difference = np.abs(outputs - expected).max()
     allowed = TOLERANCE * max(1.0, np.abs(expected).max())
     if not difference <= allowed:  # true for NaN, too
         raise ExportFailed(
-            f"for images {list(shape)} the exported file's outputs differ from PyTorch's by up to {difference:.3g};"
+            f"for inputs {list(shape)} the exported file's outputs differ from PyTorch's by up to {difference:.3g};"
             f" {allowed:.3g} is allowed"
         )
 

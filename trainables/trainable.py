@@ -14,6 +14,7 @@ from trainables.trial_spec import TrialSpec
 
 if TYPE_CHECKING:
     from spaces.report import Report
+    from trainables.task_code import TaskCode
     from trainables.training import Training
 
 
@@ -27,15 +28,25 @@ class TrialTrainable(tune.Trainable):
     The spec is read, and the network built, in the first step: so a bad candidate fails the trial, not the worker.
     """
 
-    def setup(self, config: dict[str, Any], arrays: Any = None, store: Any = None, threads: int = 1) -> None:
-        """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/trials/checkpoints.py."""
+    def setup(
+        self,
+        config: dict[str, Any],
+        arrays: Any = None,
+        store: Any = None,
+        threads: int = 1,
+        code: TaskCode | None = None,
+    ) -> None:
+        """`arrays` holds train_x, train_y, val_x and val_y; `store` is the actor of search/trials/checkpoints.py.
+
+        `code` is that of the user's task, if it is one.
+        """
         import torch  # here, so that the driver, which needs this class only by name, starts without torch
 
         from trainables.goals import DeviceSplit
         from trainables.machine import describe, prepare_process
 
         prepare_process(threads)
-        self.store, self._saving = store, None
+        self.store, self.code, self._saving = store, code, None
         device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         self.machine = describe(device)
         self.train_split = DeviceSplit.of(arrays["train_x"], arrays["train_y"], device)
@@ -92,6 +103,7 @@ class TrialTrainable(tune.Trainable):
             reports_per_epoch=self.spec.reports_per_epoch,
             record_steps=self.spec.record_steps,
             data_dir=self.spec.data_dir,
+            code=self.code,
         )
         checkpoint: Any = ray.get(self.store.load.remote(self.spec.number))
         if checkpoint is not None:
@@ -127,6 +139,8 @@ class TrialTrainable(tune.Trainable):
         from trainables.model import model_bytes
 
         facts = {**self.spec.facts, "val_score": score}
+        if self.train_split.input_dtype != "uint8":
+            facts["input_dtype"] = self.train_split.input_dtype
         results = {"model": model_bytes(self.spec.candidate, training.weights(), facts)}
         if self.spec.length is not None:
             results["answers"] = to_bytes(training.answers())

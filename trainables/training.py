@@ -10,6 +10,7 @@ import io
 import math
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spaces.goal import Classify, Goal
+from spaces.goal import Classify, Custom, Goal
 from spaces.recipe import Candidate
 from spaces.report import Report
 from trainables.answers import Arrays, answer_arrays
@@ -25,10 +26,12 @@ from trainables.build import build
 from trainables.engine import move_towards
 from trainables.features import num_fixed_layers, through_fixed_layers
 from trainables.goals import DeviceSplit, Scores, Work, work_for
-from trainables.inference import autocast, predict
+from trainables.inference import arranged, autocast, predict
 from trainables.machine import fastest_precision
 from trainables.optim import learning_rate, load_state, make_optimizer, set_learning_rate
+from trainables.own_module import GlobalRandomness
 from trainables.recording import Recording
+from trainables.task_code import TaskCode
 from trainables.tensor_file import read_tensors
 
 
@@ -51,25 +54,34 @@ class Training:
         reports_per_epoch: int = 1,
         record_steps: bool = True,
         data_dir: Path | None = None,
+        code: TaskCode | None = None,
     ) -> None:
         """The default goal is Classify. With `record_steps`, a GPU replays a recorded step; a CPU ignores it.
 
         Features of frozen backbones are cached in `data_dir`, by default the machine's own folder of data files.
-        Raises ValueError for more reports than batches in an epoch, and WeightsUnavailable for a backbone's weights.
+        `code` has the user's module, augmentation, loss and score, if there are any. A step that calls one of these is
+        never recorded, and draws global random numbers of its own.
+
+        Raises ValueError for more reports than batches in an epoch, WeightsUnavailable for a backbone's weights, and
+        TaskFileError for an error in the user's code.
         """
         self.candidate, self.recipe, self.goal = candidate, candidate.recipe, goal or Classify()
         self.seed, self.epochs, self.reports_per_epoch = seed, epochs, reports_per_epoch
         self.device = train.device
         self.precision = fastest_precision(self.device)
-        self.module = build(candidate.network, seed, self.device).to(memory_format=torch.channels_last)
-        self.start = num_fixed_layers(candidate, self.goal)
+        self.code, augments = code, code is not None and code.augment is not None
+        calls_user = candidate.network.has_own_module or isinstance(self.goal, Custom) or augments
+        self.randomness = GlobalRandomness(seed, self.device) if calls_user else None
+        self.module = build(candidate.network, seed, self.device, code)
+        self.module.to(memory_format=self.module.memory_format)
+        self.start = 0 if augments else num_fixed_layers(candidate, self.goal)
         self.data_dir = data_dir
         self.train, self.val = self._work(train), self._work(val)
         self.batch_size = min(self.recipe.batch_size, len(self.train))
         self.steps_per_epoch = len(self.train) // self.batch_size
         if reports_per_epoch > self.steps_per_epoch:
             raise ValueError(f"reports_per_epoch={reports_per_epoch}: an epoch has only {self.steps_per_epoch} batches")
-        in_graph = record_steps and self.device.type == "cuda"
+        in_graph = record_steps and self.device.type == "cuda" and not calls_user
         self.recording = Recording(self.module.generator) if in_graph else None
         self.optimizer = make_optimizer(self.recipe, self.module.parameters(), in_graph=in_graph)
         self.average = self._trained_weights() if self.recipe.ema_decay is not None else None
@@ -111,20 +123,23 @@ class Training:
         """
         start, first = time.perf_counter(), self.num_steps
         self.num_reports += 1
-        train_loss = self._train(self.num_reports * self.steps_per_epoch // self.reports_per_epoch)
+        with self.randomness.for_training() if self.randomness else nullcontext():
+            train_loss = self._train(self.num_reports * self.steps_per_epoch // self.reports_per_epoch)
         seconds, num_images = self.unreported
         num_images += (self.num_steps - first) * self.batch_size
         self.unreported = (seconds + time.perf_counter() - start, num_images)
         return train_loss
 
     def scores(self, split: DeviceSplit | None = None) -> Scores:
-        """Scores the current weights (averaged if the recipe says so) on the validation images or another split."""
+        """Scores the current weights (averaged if the recipe says so) on the validation split or another one."""
         work = self._work(split) if split else self.val
-        return work.scores(self._predict)
+        with self._scoring():
+            return work.scores(self._predict)
 
     def answers(self) -> Arrays:
-        """Returns the results of the current weights for each validation image."""
-        return answer_arrays(self.val, self._predict)
+        """Returns the results of the current weights for each validation example."""
+        with self._scoring():
+            return answer_arrays(self.val, self._predict)
 
     def weights(self) -> dict[str, Tensor]:
         """Returns copies of the weights that are validated: averaged ones if the recipe has `ema_decay`."""
@@ -142,6 +157,8 @@ class Training:
             "best_score": self.best_score,
             "last_report": asdict(self.last_report) if self.last_report else None,
         }
+        if self.randomness:
+            state["global_randomness"] = self.randomness.states
         file = io.BytesIO()
         torch.save(state, file)
         return file.getvalue()
@@ -154,6 +171,8 @@ class Training:
         for name, value in (self.average or {}).items():
             value.copy_(loaded["average"][name])
         self.module.generator.set_state(loaded["generator"].cpu())
+        if self.randomness:
+            self.randomness.load(loaded["global_randomness"])
         self.num_steps, self.num_reports, self.best_report = loaded["position"]
         self.unreported = loaded["unreported"]
         self.best_score = loaded["best_score"]
@@ -161,7 +180,10 @@ class Training:
 
     def _work(self, split: DeviceSplit) -> Work:
         inputs = through_fixed_layers(self.candidate, self.start, self.module, split, self.precision, self.data_dir)
-        return work_for(self.goal, inputs)
+        return work_for(self.goal, inputs, self.code)
+
+    def _scoring(self) -> AbstractContextManager[None]:
+        return self.randomness.for_scoring() if self.randomness else nullcontext()
 
     def _predict(self, x: Tensor) -> Tensor:
         self.module.eval()
@@ -185,8 +207,7 @@ class Training:
     def _step(self) -> None:
         """Runs forward, backward and the optimizer's step for `batch`, and adds the loss to `total_loss`."""
         inputs, targets = self.train.examples(self.batch, self.recipe, self.module.generator)
-        if inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = arranged(self.module, inputs)
         with autocast(self.device, self.precision):
             outputs = self.module(inputs, self.start)
         loss = self.train.loss(outputs.float(), targets, self.recipe)

@@ -36,7 +36,7 @@ class Strategy:
     """The settings of a search that strategies differ in. With `grace_epochs` None, nothing is pruned."""
 
     sampler: str = RunKeys.sampler
-    grace_epochs: float | None = tiny10k.SCALE.grace_epochs
+    grace_epochs: float | None = tiny10k.laptop.grace_epochs
     reduction_factor: int = RunKeys.reduction_factor
     reports_per_epoch: int = RunKeys.reports_per_epoch
 

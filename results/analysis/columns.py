@@ -35,6 +35,12 @@ def has_any(table: pd.DataFrame, column: str) -> bool:
     return bool(table[column].notna().to_numpy().any())
 
 
+def first_value(table: pd.DataFrame | None, column: str) -> Any:
+    """Returns the first value of a column that is not missing, or None, also if there is no such column."""
+    found = () if table is None or column not in table else table[column].dropna()
+    return found.iloc[0] if len(found) else None  # type: ignore[union-attr]
+
+
 def distinct(table: pd.DataFrame, column: str) -> list:
     """Returns the distinct values of a column, sorted, without missing ones."""
     return sorted(set(table[column].dropna()))

@@ -16,7 +16,8 @@ MAX_LISTED = 5
 def comparable(table: pd.DataFrame, run: str) -> pd.DataFrame:
     """Returns the rows of a table of `results.load` whose scores compare with those of a run, including its own.
 
-    Scores compare if task, goal, dataset, epochs and numbers of images are equal: the columns of `results.CONDITIONS`.
+    Scores compare if task, goal, dataset, epochs and numbers of examples are equal: the columns of
+    `results.CONDITIONS`.
     Warns of each run that is left out, with what differs. Raises ValueError if the table has no row of this run, or
     has rows of two different runs of that name.
     """

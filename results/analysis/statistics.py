@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Mean:
     high: float
     n: int
     num_images: int = 0
-    """The number of images that the interval covers besides the n values; 0 if it covers the values alone."""
+    """The number of examples that the interval covers besides the n values; 0 if it covers the values alone."""
 
     @property
     def has_interval(self) -> bool:
@@ -40,12 +41,31 @@ class Mean:
         return "apart" if self.is_apart_from_zero else "not distinguishable"
 
 
-def bounds_of(direction: str) -> Bounds:
-    """Returns the range of scores: a maximized one is an accuracy, a minimized one an error."""
+UNBOUNDED: Bounds = (-math.inf, math.inf)
+
+
+def bounds_of(direction: str, goal: str | None = None) -> Bounds:
+    """Returns the lowest and the highest possible score of a goal, which is in the words of `goal_text`.
+
+    A user's own score has the bounds that its goal states. Of Frugal's own, a maximized one is a share from 0 to 1, and
+    a minimized one an error.
+    """
+    kind, *settings = (goal or "").split(" ")
+    if kind == "custom":
+        return _stated(dict(each.split("=", 1) for each in settings if "=" in each).get("bounds", "null"))
     return (0.0, 1.0) if direction == "maximize" else (0.0, math.inf)
 
 
-def mean(values: Sequence[float], bounds: Bounds = (-math.inf, math.inf)) -> Mean:
+def _stated(text: str) -> Bounds:
+    """Returns bounds from JSON. Tables may come from anyone, so that anything else counts as no bounds."""
+    try:
+        low, high = (float(end) for end in json.loads(text))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return UNBOUNDED
+    return (low, high) if low < high else UNBOUNDED
+
+
+def mean(values: Sequence[float], bounds: Bounds = UNBOUNDED) -> Mean:
     """Returns the mean with Student's t interval, which takes the values as draws from one normal distribution.
 
     The interval is clipped to the bounds, since the true mean is within them. Raises ValueError for no values.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from results.analysis.columns import distinct, floats, has_value, searched_trials, select_rows
+from results.analysis.columns import distinct, first_value, floats, has_value, searched_trials, select_rows
 from results.analysis.comparable import check_comparable
 from results.analysis.statistics import Bounds, bounds_of, mean
 from results.pareto import find_front
@@ -64,12 +64,13 @@ def effects(
 
     `scored` is a leaderboard, preferably from `at_equal_epochs`. Names, switches and small sets of integers are their
     own groups; other numbers are cut into three or four groups of about equal size. A parameter with one group, or with
-    fewer than FEWEST trials, is left out. Intervals are Student's t over the trials; those of maximized scores, which
-    are accuracies, end at 1. Raises ValueError for runs that do not compare.
+    fewer than FEWEST trials, is left out. Intervals are Student's t over the trials, within the bounds of the score.
+    Raises ValueError for runs that do not compare.
     """
     check_comparable(scored)
     columns = [f"param_{name.removeprefix('param_')}" for name in parameters] if parameters else param_columns(scored)
-    found = [row for column in columns for row in _effect(scored, column, bounds_of(direction))]
+    bounds = bounds_of(direction, first_value(scored, "goal"))
+    found = [row for column in columns for row in _effect(scored, column, bounds)]
     return pd.DataFrame(found, columns=["parameter", "group", "n", "mean", "low", "high"])
 
 

@@ -4,7 +4,7 @@ A table with nothing to draw gives an empty figure with a message. Scores of sev
 compare; otherwise a ValueError says what differs. It may import results.analysis, and not results.report.
 """
 
-from results.plots.confirmation import confusion, finalists
+from results.plots.confirmation import confusion, finalists, predicted
 from results.plots.parameters import effects, importance
 from results.plots.trials import (
     choices,
@@ -26,6 +26,7 @@ __all__ = [
     "finalists",
     "importance",
     "learning_curves",
+    "predicted",
     "rungs",
     "score_by_macs",
     "score_by_params",

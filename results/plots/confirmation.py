@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from results.analysis.columns import is_searched
+from results.analysis.columns import floats, is_searched
 from results.analysis.comparable import check_comparable
 from results.analysis.confirmed import Confirmed, describe_sample
 from results.analysis.statistics import Mean
-from results.plots.style import BLACK, BLUE, PAPER, RED, new_figure, shorten_names, show_message
+from results.plots.style import AXIS, BLACK, BLUE, PAPER, RED, new_figure, shorten_names, show_message
 from spaces.goal import Direction
 
 _WHISKER = {"thickness": 2, "width": 6}
 _MAX_NUMBERED_LABELS = 20  # with more labels, a confusion matrix shows no numbers
+_MAX_POINTS = 2_000
 _MAX_LABEL_LENGTH = 22  # characters
 
 
@@ -71,7 +73,7 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
         xgap=1,
         ygap=1,
         hoverongaps=False,
-        hovertemplate="label %{y} predicted as %{x}: %{text} images<extra></extra>",
+        hovertemplate="label %{y} predicted as %{x}: %{text} examples<extra></extra>",
     )
     figure.update_xaxes(type="category", showgrid=False, side="top")
     if len(names) <= _MAX_NUMBERED_LABELS:  # the diagonal is a gap in the heat map, which shows no text
@@ -79,6 +81,30 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
             figure.add_annotation(text=row[place], x=name, y=name, showarrow=False, opacity=0.7)
     figure.update_yaxes(type="category", showgrid=False, autorange="reversed", dtick=1)
     return figure.update_layout(margin={"b": 16})
+
+
+def predicted(examples: pd.DataFrame) -> go.Figure:
+    """Draws predicted numbers against the right ones, a point for each example: `index`, `target` and `value`.
+
+    The line is where both are equal. Of more than 2,000 examples, evenly spaced ones are drawn.
+    """
+    figure = new_figure("Predicted against true", "true", "predicted", 520)
+    if examples.empty:
+        return show_message(figure, "Nothing was predicted.")
+    places = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), _MAX_POINTS)).astype(int))
+    shown = examples.iloc[places]
+    true, values = floats(shown, "target"), floats(shown, "value")
+    ends = [float(np.min([true, values])), float(np.max([true, values]))]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": AXIS, "width": 1}, hoverinfo="skip")
+    figure.add_scatter(
+        x=true,
+        y=values,
+        mode="markers",
+        marker={"color": BLUE, "size": 6, "opacity": 0.5},
+        customdata=[str(index) for index in shown["index"]],
+        hovertemplate="example %{customdata}<br>true %{x:.5g}<br>predicted %{y:.5g}<extra></extra>",
+    )
+    return figure.update_layout(showlegend=False, margin={"b": 56})
 
 
 def _mean_with_interval(name: str, stats: Mean, colour: str) -> dict:

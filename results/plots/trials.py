@@ -44,8 +44,8 @@ def score_by_params(leaderboard: pd.DataFrame, *, score_name: str = "validation 
 
 
 def score_by_macs(leaderboard: pd.DataFrame, *, score_name: str = "validation score") -> go.Figure:
-    """Draws score against multiply-accumulates for one image, with their own Pareto front, as `score_by_params`."""
-    names = ("Score by computation", "MACs", "for one image")
+    """Draws score against multiply-accumulates for one example, with their own Pareto front, as `score_by_params`."""
+    names = ("Score by computation", "MACs", "for one example")
     return _score_by(leaderboard, "num_macs", names, score_name)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from results.analysis.ablation import Effect, describe_gap, effects
-from results.analysis.columns import distinct, floats, has_value, records
+from results.analysis.columns import distinct, first_value, floats, has_value, records
 from results.analysis.statistics import Bounds, bounds_of, mean, mean_cells
 from results.plots.variants import ablation
 from results.report.page import Column, Section, figure, page, paragraph, part, table
@@ -24,7 +24,7 @@ def ablation_page(folder: Path) -> str:
     if found.empty:
         raise ValueError(f"{folder}: no training of this ablation has finished yet")
     objective = read_config(folder / "config.yaml").get("objective") or {}
-    bounds = bounds_of(objective.get("direction", "minimize"))
+    bounds = bounds_of(objective.get("direction", "minimize"), first_value(found, "goal"))
     groups = enumerate(found.groupby("parameter", sort=False))
     sections = [_section(place, str(name), rows, bounds) for place, (name, rows) in groups]
     return page(f"{folder.name}: ablation of {found['base'].iloc[0]}", _head(folder, found), sections)
@@ -36,9 +36,9 @@ def _head(folder: Path, found: pd.DataFrame) -> Markup:
     goal = first["goal"] if has_value(first["goal"]) else "unknown"
     text = (
         f"Each variant differs from the base in one choice only, and was trained for {count(epochs, 'epoch')} with the "
-        f"same {count(seeds, 'seed')} on {first['dataset']}. Scores are on validation images; test images were not "
+        f"same {count(seeds, 'seed')} on {first['dataset']}. Scores are on validation examples; test examples were not "
         "read. Differences are means over pairs of equal seeds. The 95% intervals are Student's t and cover the seeds "
-        "alone: they do not account for other validation images, another recipe or another length of training. No "
+        "alone: they do not account for other validation examples, another recipe or another length of training. No "
         "correction is made for multiple comparisons: of twenty choices without any effect, about one is apart by "
         "chance."
     )

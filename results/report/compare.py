@@ -14,14 +14,14 @@ from results.locations import user_facing_path
 from results.report.confirmed import interval, stand_in_notice
 from results.report.page import Column, Section, figure, page, paragraph, part, table
 from results.report.run_record import RunRecord
-from results.wording import number
+from results.wording import capitalize, number
 
 _COLUMNS = (
     Column("run", is_number=False),
     Column("best network", is_number=False),
     Column("in the search", is_number=True),
     Column("confirmed", is_number=False),
-    Column("published networks, confirmed", is_number=False),
+    Column("references, confirmed", is_number=False),
     Column("trials"),
     Column("epochs"),
     Column("budget", is_number=False),
@@ -55,7 +55,9 @@ def _groups(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
 def _describe_groups(groups: Sequence[Sequence[RunRecord]]) -> str:
     """Returns a sentence on which runs are compared, and how the others differ from the first."""
     if len(groups) == 1:
-        return "All have the same task, goal, dataset, number of epochs and numbers of images, so their scores compare."
+        return (
+            "All have the same task, goal, dataset, number of epochs and numbers of examples, so their scores compare."
+        )
     (first, *_), *others = groups
     apart = find_differences([(run.name, run.conditions) for group in others for run in group], first.conditions)
     return (
@@ -74,9 +76,9 @@ def _group(place: int, runs: list[RunRecord]) -> Section:
     rows = table(_COLUMNS, [_row(run) for run in runs], caption, name=f"runs-{place}", is_sortable=True)
     drawn = plots.compare(boards, score_name=first.score_name)
     best = "; ".join(f"{run.name}: {_best(run)}" for run in runs)
-    seen = f"{first.score_name.capitalize()} by parameters of completed trials, a colour for each run. Best: {best}."
+    seen = f"{capitalize(first.score_name)} by parameters of completed trials, a colour for each run. Best: {best}."
     lead = paragraph(
-        "A score in the search is that of one training, on the images that the search chooses by; a confirmed score "
+        "A score in the search is that of one training, on the examples that the search chooses by; a confirmed score "
         "is a mean over seeds. Runs may differ in their search spaces and budgets."
     )
     html = stand_in_notice(first) + lead + rows + figure(drawn, f"compare-{place}", seen)

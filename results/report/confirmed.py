@@ -15,7 +15,7 @@ from results.report.page import Column, Section, figure, join_parts, missing, pa
 from results.report.run_record import RunRecord
 from results.schema import Status
 from results.values import echoed
-from results.wording import count, number
+from results.wording import capitalize, count, number
 
 
 def head(run: RunRecord) -> Markup:
@@ -42,7 +42,8 @@ def finalists(run: RunRecord) -> Section:
     title = "Confirmed finalists"
     if not run.confirmed.means:
         why = (
-            "No finalist has been confirmed, which means to retrain it with several seeds and score it on test images. "
+            "No finalist has been confirmed, which means to retrain it with several seeds and to score it on test "
+            "examples. "
         )
         if run.best is None:
             return Section("finalists", title, missing(f"{why}No trial is complete yet."))
@@ -53,14 +54,14 @@ def finalists(run: RunRecord) -> Section:
     means = run.confirmed.means
     cells = [_finalist_row(run, name, stats) for name, stats in means.items()]
     axis = run.test_score_name
-    caption = f"{axis.capitalize()}, mean over seeds, in the order of the search's validation scores"
+    caption = f"{capitalize(axis)}, mean over seeds, in the order of the search's validation scores"
     seen = "; ".join(f"{name} {interval(stats)}" for name, stats in means.items())
     assert run.finalists is not None
     drawn = plots.finalists(run.finalists, run.predictions, score_name=axis, direction=run.direction)
     return Section(
         "finalists",
         title,
-        figure(drawn, "finalists-plot", f"{axis.capitalize()}, a dot for each seed, a diamond for each mean: {seen}.")
+        figure(drawn, "finalists-plot", f"{capitalize(axis)}, a dot for each seed, a diamond for each mean: {seen}.")
         + table(columns, cells, caption, name="finalists-table")
         + paragraph(_how_scored(run), "quiet"),
     )
@@ -85,7 +86,7 @@ def _verdict(run: RunRecord) -> tuple[str, list[str], str]:
     title += number(best["score"])
     sentences = [
         f"The best trial so far is trial {best['trial']}, with {_size(best)}. It is not confirmed: its score is that "
-        "of one training, on the images by which it was chosen, so it is probably too optimistic.",
+        "of one training, on the examples by which it was chosen, so it is probably too optimistic.",
     ]
     if reference := _better_reference(run, best):
         sentences.append(reference)
@@ -110,7 +111,7 @@ def _confirmed_verdict(run: RunRecord) -> tuple[str, list[str], str]:
     title = f"{run.task}: {name}, {row['num_params']:,} parameters, {scored} {number(stats.value)}"
     how = describe_choice(_confirmed_rows(run), name)
     if run.scored_on != "test":
-        how = "The search chose it by these same images, so the score is biased upwards"
+        how = "The search chose it by these same examples, so the score is biased upwards"
     text = f"The best network by validation, {name}, has {_size(row)}. Its mean {scored} is {interval(stats)}. "
     return (
         title,
@@ -136,7 +137,7 @@ def _winner(run: RunRecord) -> tuple[str, Mean]:
 
 
 def _size(row: dict[str, Any]) -> str:
-    macs = f" and {row['num_macs']:,} multiply-accumulates per image" if has_value(row["num_macs"]) else ""
+    macs = f" and {row['num_macs']:,} multiply-accumulates per example" if has_value(row["num_macs"]) else ""
     return f"{row['num_params']:,} parameters{macs}"
 
 
@@ -147,7 +148,7 @@ def _better_reference(run: RunRecord, best: dict[str, Any]) -> str:
         return ""
     first, model = ahead.iloc[0], run.folder / "models" / "best.pt"
     return (
-        f"The published network {first['reference']} scored better in this search: {number(first['score'])} with "
+        f"The reference {first['reference']} scored better in this search: {number(first['score'])} with "
         f"{first['num_params']:,} parameters." + (" The model file contains that network." if model.is_file() else "")
     )
 
@@ -175,13 +176,13 @@ def _against(gap: Mean | None) -> tuple[str, str | None]:
 def _how_scored(run: RunRecord) -> str:
     text = (
         f"{describe_coverage(run.confirmed.means, run.scored_on)} Differences are the first minus the other, paired by "
-        "seed, on the same images, so that effects common to both cancel out. "
+        "seed, on the same examples, so that effects common to both cancel out. "
     )
     if run.scored_on == "test":
         return text + (
-            describe_readings(_confirmed_rows(run)) or "Each training was scored on the test images once, at its end."
+            describe_readings(_confirmed_rows(run)) or "Each training was scored on the test examples once, at its end."
         )
-    return text + f"Scored on {run.scored_on} images, by which the search chose: these scores are biased upwards."
+    return text + f"Scored on {run.scored_on} examples, by which the search chose: these scores are biased upwards."
 
 
 def _confirmed_rows(run: RunRecord) -> list[dict[str, Any]]:

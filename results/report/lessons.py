@@ -11,7 +11,7 @@ from results.analysis.importance import EVALUATOR, FEWEST, importance, num_best
 from results.plots.style import COLOURS
 from results.report.page import Section, figure, missing, paragraph, part
 from results.report.run_record import RunRecord
-from results.wording import count, epoch_range, number
+from results.wording import capitalize, count, epoch_range, number
 
 _MANY = 200  # trials: with fewer, the order of importances is uncertain
 _EFFECTS_SHOWN = 8  # parameters; the others are folded
@@ -45,7 +45,7 @@ def learning(run: RunRecord) -> Section:
         if len(epochs):
             parts.append(f"{count(len(epochs), 'trial')} {status.lower()} after {epoch_range(epochs)}")
     seen = (
-        f"{run.score_name.capitalize()} by epoch, a line for each trial, coloured by how it ended: {', '.join(parts)}."
+        f"{capitalize(run.score_name)} by epoch, a line for each trial, coloured by how it ended: {', '.join(parts)}."
     )
     drawn = plots.learning_curves(run.curves, run.leaderboard, score_name=run.score_name)
     return Section("curves", "Learning curves", figure(drawn, "learning", seen))
@@ -123,11 +123,11 @@ def _front_seen(run: RunRecord, column: str, what: str) -> str:
         return "No trial has a score yet."
     front = scored.loc[analysis.is_on_front(scored, column, run.direction)].sort_values(by=column)
     if front.empty:
-        return f"{run.score_name.capitalize()} by {what}: {count(len(scored), 'trial')}, none of them complete."
+        return f"{capitalize(run.score_name)} by {what}: {count(len(scored), 'trial')}, none of them complete."
     ends = [f"{number(row['score'])} with {row[column]:,} {what}" for row in records(front)]
     networks = ends[0] if len(ends) == 1 else f"from {ends[0]} to {ends[-1]}"
     steps = count(len(ends), "network")
-    return f"{run.score_name.capitalize()} by {what}. The Pareto front of completed trials has {steps}: {networks}."
+    return f"{capitalize(run.score_name)} by {what}. The Pareto front of completed trials has {steps}: {networks}."
 
 
 def _fair_scores(run: RunRecord) -> str:
@@ -160,4 +160,4 @@ def _effects_figure(found: pd.DataFrame, names: list[str], anchor: str, axis: st
 
 
 def _more(run: RunRecord) -> str:
-    return run.command("search.run", f"task={run.task}", f"num_trials={max(2 * FEWEST, len(run.leaderboard) * 2)}")
+    return run.command("search.run", f"task={run.task_key}", f"num_trials={max(2 * FEWEST, len(run.leaderboard) * 2)}")

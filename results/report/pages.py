@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.files import replacing
-from results.report import confirmed, images, lessons
+from results.report import confirmed, images, lessons, numbers
 from results.report import search as searched
 from results.report.ablation import ablation_page
 from results.report.page import page
@@ -43,6 +43,8 @@ def run_page(run: RunRecord) -> str:
         lessons.effects(run, order),
         images.mistakes(run),
         images.pictures(run),
+        numbers.predicted(run),
+        numbers.labels(run),
         searched.cost(run),
     ]
     return page(f"{run.name}: {run.task}", confirmed.head(run), [section for section in sections if section])

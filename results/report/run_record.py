@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
 
 from results import tables
-from results.analysis.columns import floats, records, searched_trials, select_rows, trial_name
+from results.analysis.columns import first_value, floats, records, searched_trials, select_rows, trial_name
 from results.analysis.confirmed import Confirmed
 from results.analysis.statistics import Mean
 from results.analysis.trials import Direction, at_equal_epochs, find_direction
@@ -25,6 +25,9 @@ from results.rungs import rungs_below
 from results.runs_at import is_default
 from results.schema import Status
 from results.shell import argument_of
+
+TASK = "task.py"
+"""The text of a user's own task, in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,14 @@ class RunRecord:
 
     @property
     def task(self) -> str:
-        return str(self.config.get("task") or self.first("task") or "unknown task")
+        """The task's name; a user's own task is configured by its file."""
+        return str(self.first("task") or PurePath(str(self.config.get("task") or "unknown task")).stem)
+
+    @property
+    def task_key(self) -> str:
+        """The task as the key `task=` takes it: its name, or the path of a user's own."""
+        configured = str(self.config.get("task") or "")
+        return user_facing_path(Path(configured)) if configured.endswith(".py") else self.task
 
     @cached_property
     def conditions(self) -> Conditions:
@@ -56,6 +66,11 @@ class RunRecord:
     def goal(self) -> str:
         """Returns the goal that networks are trained for, with its settings."""
         return self.conditions.goal or "unknown"
+
+    @property
+    def goal_kind(self) -> str:
+        """Returns the kind of the goal: classify, regress, multi-label, segment, custom ... or unknown."""
+        return self.goal.split(" ")[0]
 
     @property
     def score_name(self) -> str:
@@ -127,8 +142,7 @@ class RunRecord:
 
     def first(self, column: str) -> Any:
         """Returns the first value of a column of the leaderboard that is not missing, or None."""
-        found = self.leaderboard[column].dropna()
-        return found.iloc[0] if len(found) else None
+        return first_value(self.leaderboard, column)
 
     def command(self, module: str, *further: str) -> str:
         """Returns a command line that runs a module on this run."""
@@ -138,10 +152,11 @@ class RunRecord:
         return shlex.join(["python", "-m", module, *words, *further])
 
     def predict_command(self, model: str) -> str:
-        """Returns a command line that applies one of the run's models to images."""
-        return shlex.join(
-            ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}", "input=IMAGES"]
-        )
+        """Returns a command line that applies one of the run's models."""
+        words = ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}"]
+        task = self.folder / TASK
+        own = ["input=EXAMPLES", f"task={user_facing_path(task)}"]
+        return shlex.join([*words, *(own if task.is_file() else ["input=IMAGES"])])
 
 
 def read_run(folder: Path) -> RunRecord:

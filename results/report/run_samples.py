@@ -15,6 +15,8 @@ from results.files import read_file
 _MAX_BYTES = 2**28
 """The maximum size of the file, and of all its arrays: 50 pictures of pages, three times each, take a tenth."""
 _MAX_PICTURES, _MAX_SIDE = 1_000, 2**14
+_MAX_NAMES = 1_000
+_BY_LABEL = (("label_name", "U"), ("label_count", "iu"), ("label_f1", "f"))
 _TEXTS = ("finalist", "scored_on", "error_name")
 
 Samples = dict[str, np.ndarray]
@@ -24,7 +26,9 @@ def read_samples(path: Path) -> Samples | None:
     """Returns the arrays, or None if there is no such file.
 
     `kind` [N] (worst or typical) and `index` [N] describe the pictures; `input_K` is uint8 [H, W] or [C, H, W] with 1
-    or 3 channels. A network that makes images has `output_K` and `target_K` too, and often `error` [N].
+    or 3 channels. A network that makes images has `output_K` and `target_K` too, and often `error` [N]; these are class
+    maps [H, W] if there are `classes` [C], their names. Examples with several labels have `label_name`, `label_count`
+    and `label_f1` [L].
     Raises ValueError that names the file if it is damaged or contains anything else.
     """
     content = read_file(path, _MAX_BYTES)
@@ -64,8 +68,23 @@ def _check(samples: Samples) -> None:
     for name in _TEXTS:
         if name in samples:
             _array(samples, name, "U", 0)
+    if "classes" in samples:
+        _check_maps(samples)
+    if any(name in samples for name, _ in _BY_LABEL):
+        sizes = {len(_array(samples, name, kinds, 1)) for name, kinds in _BY_LABEL}
+        if len(sizes) != 1 or max(sizes) > _MAX_NAMES:
+            raise ValueError(f"label_name, label_count and label_f1 must have one length, at most {_MAX_NAMES}")
     if "error" in samples and len(_array(samples, "error", "f", 1)) != len(places):
         raise ValueError(f"error must have {len(places)} numbers")
+
+
+def _check_maps(samples: Samples) -> None:
+    """Raises ValueError unless outputs and targets are class maps."""
+    if len(_array(samples, "classes", "U", 1)) > _MAX_NAMES:
+        raise ValueError(f"it has {len(samples['classes'])} classes; at most {_MAX_NAMES} are allowed")
+    for name in samples:
+        if name.startswith(("output_", "target_")):
+            _array(samples, name, "u", 2)
 
 
 def _check_picture(samples: Samples, name: str) -> None:

@@ -45,7 +45,7 @@ def settings(run: RunRecord) -> Section:
     pairs = [
         ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
         ("Goal", run.goal),
-        ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the published networks that fit"),
+        ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the references that fit"),
         ("Budget", ", ".join(filter(None, limits)) or "no limit"),
         ("Complete trial", count(config["max_epochs"], "epoch") if config.get("max_epochs") else "unknown"),
         ("Sampler", f"{config.get('sampler', 'unknown')}, seed {config.get('seed', 'unknown')}"),
@@ -89,7 +89,7 @@ def leaderboard(run: RunRecord) -> Section:
         Column("MACs"),
         *([Column("code", meaning="values at the narrowest layer")] if has_any(board, "code_size") else []),
         Column("seconds", meaning="for training and validation"),
-        Column("images/s"),
+        Column("examples/s"),
         Column("published as", is_number=False),
     ]
     columns = [column for column in columns if column.name != "published as" or has_any(board, "reference")]
@@ -122,7 +122,7 @@ def cost(run: RunRecord) -> Section:
         ("Slot time with trials", f"{clock(held)}, {percentage(held, wall * slots)} of all slot time"),
         ("Training and validation", f"{clock(training)}, {percentage(training, held)} of that"),
         ("Confirmation", _confirmation_time(run)),
-        ("Images per second, median", f"{np.median(speeds):,.0f}" if len(speeds) else "unknown"),
+        ("Examples per second, median", f"{np.median(speeds):,.0f}" if len(speeds) else "unknown"),
     ]
     spent = ", ".join(
         f"{row['status'].lower()} {clock(3600 * (row['training'] + row['rest']))}" for row in records(times)
@@ -151,7 +151,7 @@ def _data_and_machines(run: RunRecord) -> list[tuple[str, str]]:
     return [
         ("Dataset", f"{run.first('dataset') or 'unknown'} ({run.first('dataset_origin') or 'unknown'})"),
         ("Dataset fingerprint", str(run.first("dataset_fingerprint") or "unknown")),
-        *([("Images used", " and ".join(examples))] if examples else []),
+        *([("Examples used", " and ".join(examples))] if examples else []),
         ("Devices", _names(distinct(run.leaderboard, "device"))),
         ("Nodes", _names(distinct(run.leaderboard, "node"))),
         ("Versions", versions or "unknown"),
@@ -180,7 +180,7 @@ def _row(trial: dict[str, Any], place: int, columns: list[Column], metrics: list
         "MACs": _number(trial["num_macs"], ",d"),
         "code": _number(trial["code_size"], ",d"),
         "seconds": _number(trial["train_seconds"], ",.1f"),
-        "images/s": _number(trial["images_per_second"], ",.0f"),
+        "examples/s": _number(trial["images_per_second"], ",.0f"),
         "published as": trial["reference"] if has_value(trial["reference"]) else None,
         **{name.removeprefix("metric_"): _score(trial[name]) for name in metrics},
     }

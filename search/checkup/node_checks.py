@@ -146,7 +146,7 @@ def _gpus(node: NodeFacts, here: NodeFacts, needs: Needs) -> Iterator[Finding]:
     elif usable and needs.slot.fits(node.resources) and needs.gpu_bytes() > min(node.gpu_bytes):
         cause = f"a GPU has {_gb(min(node.gpu_bytes))}; the trials that share it need at least {_gb(needs.gpu_bytes())}"
         yield Finding(
-            Severity.broken, node.name, cause, "set a larger gpus_per_trial=, or use fewer images: train_examples="
+            Severity.broken, node.name, cause, "set a larger gpus_per_trial=, or use fewer examples: train_examples="
         )
 
 

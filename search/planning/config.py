@@ -16,6 +16,7 @@ from results.runs_at import runs_at
 from search import tasks
 from search.planning.keys import HELP_COMMAND, Export, RunKeys
 from search.planning.resume import earlier
+from search.planning.task_text import find_task
 from search.study.pruning.pruner import Pruner, PruningKeys
 from search.study.pruning.registry import PRUNERS
 from search.tasks import Scale, Task
@@ -82,7 +83,7 @@ def complete(keys: RunKeys) -> RunConfig:
     Numbers of examples stay open: a scale's are upper limits, which `Plan.load_data` applies to the data.
     """
     check_ranges(keys)
-    task = tasks.find(keys.task)
+    task = find_task(keys)
     scale = task.scale(keys.scale.value)
     max_epochs = keys.max_epochs or scale.max_epochs
     values = {each.name: getattr(keys, each.name) for each in dataclasses.fields(RunKeys)} | {
@@ -93,7 +94,7 @@ def complete(keys: RunKeys) -> RunConfig:
         "max_macs": keys.max_macs or scale.max_macs,
         "max_code": keys.max_code or task.max_code,
         "fix": {**scale.fix, **keys.fix},
-        "run": keys.run or new_name(keys.task),
+        "run": keys.run or new_name(task.name),
         "data_dir": find_data_dir(keys.data_dir),
         "data": checked_data(task, keys.data),
         "warm_start": expand_home("warm_start", keys.warm_start) if keys.warm_start else None,

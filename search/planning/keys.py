@@ -59,7 +59,7 @@ class RunKeys:
         None, "number of candidates to draw from the space; references are added", "the task's", above=0, most=MAX_STEPS
     )
     max_params: int | None = key(None, "maximum number of parameters", "the task's", above=0)
-    max_macs: int | None = key(None, "maximum number of multiply-accumulates for one image", "the task's", above=0)
+    max_macs: int | None = key(None, "maximum number of multiply-accumulates for one example", "the task's", above=0)
     max_code: int | None = key(
         None, "maximum number of values in the narrowest layer of an autoencoder", "the task's", above=0
     )
@@ -89,7 +89,7 @@ class RunKeys:
     confirm: ConfirmKeys = field(default_factory=ConfirmKeys)
     export: Export = key(Export.none, "onnx: write an ONNX file with each model, checked against PyTorch's output")
     report: bool = key(True, "write report.html at the end of each session")
-    references: bool = key(True, "train the task's published networks too, in full")
+    references: bool = key(True, "train the task's references too, in full: published networks, or your own baselines")
     fix: dict[str, Any] = key(
         {}, "pins a parameter of the space: fix.optimizer=adam; null searches a pinned one", "the task's"
     )
@@ -104,8 +104,8 @@ class RunKeys:
         "auto", "original: real files; made: synthetic; auto: original if available, else made; or a path to your data"
     )
     data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
-    train_examples: int | None = key(None, "number of training images", "at most the task's", above=0)
-    val_examples: int | None = key(None, "number of validation images", "at most the task's", above=0)
+    train_examples: int | None = key(None, "number of training examples", "at most the task's", above=0)
+    val_examples: int | None = key(None, "number of validation examples", "at most the task's", above=0)
     sigma: float | None = key(None, "standard deviation of the noise that a denoiser removes", "the task's", above=0)
     weights: Weights = key(Weights.imagenet, "weights of references with a backbone: imagenet, downloaded; or random")
     max_failures: int = key(2, "number of times that a failing trial is restarted", least=0)
@@ -150,9 +150,9 @@ def _scales_help(task: tasks.Task) -> list[str]:
 
 
 def _in_words(scale: tasks.Scale) -> str:
-    images = f"{scale.train_examples:,} training images" if scale.train_examples else "all training images"
+    examples = f"{scale.train_examples:,} training examples" if scale.train_examples else "all training examples"
     macs = f", up to {short_number(scale.max_macs)} MACs" if scale.max_macs else ""
     grace = f" (grace_epochs={scale.grace_epochs})" if scale.grace_epochs > 1 else ""
     pinned = "".join(f", fix.{name}={str(value).lower()}" for name, value in scale.fix.items())
     trials = f"{count(scale.num_trials, 'trial')} of up to {count(scale.max_epochs, 'epoch')}"
-    return f"{trials}{grace} on {images}{macs}{pinned}"
+    return f"{trials}{grace} on {examples}{macs}{pinned}"

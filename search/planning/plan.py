@@ -17,7 +17,7 @@ from search.runs.study_tables import Origin
 from search.study.budget import Budget
 from search.study.pruning.pruner import Pruner
 from search.tasks import Scale, Task
-from spaces.goal import Goal
+from spaces.goal import Custom, Goal
 from spaces.network import short_number
 from spaces.recipe import Candidate, with_weights
 from spaces.space import Space, describe
@@ -126,8 +126,10 @@ class Plan:
 
     @property
     def objective_text(self) -> str:
-        """The name of the search's objective, with the settings of its goal if it has any."""
+        """The name of the search's objective, with the settings of its goal if it has any, or a user's direction."""
         name = self.task.objective.name
+        if isinstance(self.goal, Custom):
+            return f"{name} ({self.task.objective.direction}d)"
         return f"{name} ({self.goal_text})" if " " in self.goal_text else name
 
     def origin(self, splits: Splits) -> Origin:
@@ -143,6 +145,7 @@ class Plan:
             train_examples=len(splits.train),
             val_examples=len(splits.val),
             classes=splits.classes,
+            features=splits.features,
         )
 
     def identity(self, splits: Splits) -> Identity:
@@ -150,7 +153,7 @@ class Plan:
         config = self.config
         num_examples = self.num_examples(splits)
         return Identity(
-            task=config.task,
+            task=self.task.name,
             scale=config.scale.value,
             max_params=config.max_params,
             max_macs=config.max_macs,

@@ -23,6 +23,7 @@ def check_feasible(plan: Plan) -> None:
         return
     smallest = seen.smallest()
     hint = f"; the smallest network seen has {_size(smallest)}" if smallest else ""
+    hint += f"; one that cannot be built: {seen.misfit}" if seen.misfit else ""
     raise ValueError(
         f"max_params={plan.budget.max_params} max_macs={plan.budget.max_macs}: nothing in the space fits; "
         f"100% of {seen.num_draws} draws were rejected ({seen.rates()}){hint}"
@@ -83,12 +84,12 @@ def _time_line(plan: Plan, seen: Survey) -> str:
         seed=plan.config.seed,
     )
     epochs += len(plan.references()) * plan.max_epochs
-    seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed)
+    seconds = time_epoch(seen.feasible, plan.goal, splits, plan.config.seed, plan.task.code)
     slots = plan.config.concurrency or max(1, int((os.cpu_count() or 1) / plan.config.cpus_per_trial))
     total = epochs * seconds / slots
     return (
         f"predicted time: {count(round(total / 60), 'minute')} on {count(slots, 'slot')} of this machine's CPU: about "
-        f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} images), timed "
+        f"{count(round(epochs), 'epoch')} of {seconds:.1f} s on {splits.name} ({len(splits.train):,} examples), timed "
         "on a few batches, assuming random scores"
     )
 

@@ -18,8 +18,10 @@ from search.study.budget import Budget, judge
 from search.study.pruning.pruner import Pruner
 from search.study.sampling.draws import draws_from
 from spaces.goal import Goal
+from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
-from spaces.space import Space
+from spaces.space import Params, Space
+from trainables.task_code import TaskCode
 
 TIMED_CANDIDATES = 6
 TIMED_STEPS = 4
@@ -34,6 +36,8 @@ class Survey:
     feasible: list[Candidate]
     over: list[Candidate]
     """Valid networks that are over the budget."""
+    misfit: str = ""
+    """The reason why the first network that cannot be built cannot; empty if all can."""
 
     @property
     def acceptance(self) -> float:
@@ -56,14 +60,24 @@ class Survey:
 def survey(space: Space, budget: Budget, seed: int, num_draws: int = 1_000) -> Survey:
     """Draws candidates as a search draws its first trials, and judges them by the budget."""
     rejected: Counter[str] = Counter()
-    feasible, over = [], []
+    feasible, over, misfit = [], [], ""
     for params in islice(draws_from(space, RandomSampler(seed=seed)), num_draws):
         candidate, reason = judge(space, budget, params)
         if reason:
             rejected[reason] += 1
         if candidate:
             (over if reason else feasible).append(candidate)
-    return Survey(num_draws=num_draws, rejected=rejected, feasible=feasible, over=over)
+        elif not misfit:
+            misfit = _find_misfit(space, params)
+    return Survey(num_draws=num_draws, rejected=rejected, feasible=feasible, over=over, misfit=misfit)
+
+
+def _find_misfit(space: Space, params: Params) -> str:
+    try:
+        space.build(params).network.trace()
+    except InvalidNetwork as error:
+        return str(error)
+    return ""
 
 
 def predict_epochs(pruner: Pruner, *, num_trials: int, max_epochs: int, reports_per_epoch: int, seed: int) -> float:
@@ -79,7 +93,9 @@ def predict_epochs(pruner: Pruner, *, num_trials: int, max_epochs: int, reports_
     return num_reports / reports_per_epoch
 
 
-def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed: int) -> float:
+def time_epoch(
+    candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed: int, code: TaskCode | None = None
+) -> float:
     """Returns the median seconds that an epoch of these candidates takes on one core, timed on a few batches."""
     import torch
 
@@ -92,7 +108,7 @@ def time_epoch(candidates: Sequence[Candidate], goal: Goal, splits: Splits, seed
     for candidate in candidates[:TIMED_CANDIDATES]:
         sample = splits.train.take(np.arange(min(_sample_size(candidate, splits), len(splits.train))))
         few = DeviceSplit.of(sample.x, sample.y, torch.device("cpu"))
-        training = Training(candidate, few, few, goal=goal, seed=seed, epochs=2)
+        training = Training(candidate, few, few, goal=goal, seed=seed, epochs=2, code=code)
         training.advance()  # warms up: the first steps choose kernels
         start = time.perf_counter()
         training.advance()

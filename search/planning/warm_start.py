@@ -18,6 +18,7 @@ from results.wording import count
 from search.planning.identity import Identity
 from search.planning.known_candidates import completed_entries
 from search.planning.plan import Plan
+from search.planning.task_text import is_same_code, read_text
 from search.runs.folder import RunFolder
 from search.runs.model_files import copy_model, holds, set_aside
 from search.study.budget import judge
@@ -33,7 +34,7 @@ TRIALS_PER_WARM = 4
 IDENTITY_KEYS = ("dataset_fingerprint", "goal", "max_epochs", "reports_per_epoch", "weights")
 """Settings that an earlier run must share with this one for its curves to be valid here."""
 
-NEEDED_FILES = (JOURNAL, "models/best.pt")
+NEEDED_FILES = (JOURNAL, "models/best.pt", "task.py")
 """Files of an earlier run that a warm start reads."""
 
 Say = Callable[[str], None]
@@ -56,6 +57,8 @@ class Earlier:
     reports: Sequence[Report] = ()
     """Its curve, empty if it is unknown."""
     identity: Mapping[str, object] = field(default_factory=dict)
+    is_same_code: bool = True
+    """Whether its task's code is this run's, if the task is a user's own."""
     model: Path | None = None
     """Its run's models/best.pt, which may hold another trial's network."""
 
@@ -87,6 +90,8 @@ def start_warm(plan: Plan, study: Study, earlier: Sequence[Earlier], identity: I
     chosen = _choose(_order(earlier, here), room, plan, study, say)
     if room > 0:
         _print_differences(earlier, chosen, here, say)
+    if others := sorted({each.run for each in chosen if not each.is_same_code}):
+        say(f"warm     {', '.join(others)}: the task's file was another one; its candidates are retrained")
     known = [each for each in chosen if _is_valid_here(each, identity)]
     for each in known:
         study.add_known(each.candidate, each.params, each.seed, each.reports)
@@ -134,6 +139,9 @@ def _read_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
     journal = Journal.read(folder.journal)
     if journal.identity.get("task") != plan.task.name or "ablation" in journal.identity:
         return []
+    same = plan.task.code is None or (
+        folder.task.is_file() and is_same_code(read_text(folder.task), plan.task.code.text)
+    )
     return [
         Earlier(
             run=folder.name,
@@ -145,6 +153,7 @@ def _read_run(folder: RunFolder, plan: Plan) -> list[Earlier]:
             seed=entry.trial.seed,
             reports=entry.reports,
             identity=journal.identity,
+            is_same_code=same,
             model=folder.best_model,
         )
         for entry in completed_entries(journal, plan.task)
@@ -210,7 +219,11 @@ def _print_differences(earlier: Sequence[Earlier], chosen: Sequence[Earlier], he
 
 
 def _is_valid_here(each: Earlier, identity: Identity) -> bool:
-    return bool(each.reports) and all(each.identity.get(name) == getattr(identity, name) for name in IDENTITY_KEYS)
+    return (
+        bool(each.reports)
+        and each.is_same_code
+        and all(each.identity.get(name) == getattr(identity, name) for name in IDENTITY_KEYS)
+    )
 
 
 def _choose(found: Sequence[Earlier], room: int, plan: Plan, study: Study, say: Say) -> list[Earlier]:
@@ -246,10 +259,10 @@ def _keep_model(known: Sequence[Earlier], plan: Plan, study: Study, say: Say) ->
     If none has, sets aside the model of the previous best trial, since it is no longer the best. Raises StorageError.
     """
     best, target = study.best, plan.folder.best_model
-    if best is None or best.origin != KNOWN or holds(target, best):
+    if best is None or best.origin != KNOWN or holds(target, best, plan.task.code):
         return
     models = [each.model for each in known if each.model and each.candidate == best.candidate]
-    if source := next((model for model in models if holds(model, best)), None):
+    if source := next((model for model in models if holds(model, best, plan.task.code)), None):
         copy_model(source, target)
     else:
         set_aside(target, say)

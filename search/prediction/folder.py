@@ -12,13 +12,12 @@ from data.folders import check_utf8, read_entries
 from data.image_files import FORMATS, as_shown, check_pixels, image_suffixes
 from data.labelled import PART_OF
 from data.lists import list_names
-from search.prediction.inputs import Inputs, Progress, refuse
-from spaces.layers import Shape
+from search.prediction.inputs import Inputs, Progress, Takes, refuse
 
 MAX_SKIPPED = 3  # names of skipped files in one line
 
 
-def read_folder(folder: Path, shape: Shape, any_size: bool) -> Inputs:
+def read_folder(folder: Path, takes: Takes) -> Inputs:
     """Reads all images of a folder. If it holds only folders, reads theirs, labelled with the folders' names."""
     names = _image_names(folder)
     progress = Progress("images read", len(names))
@@ -27,7 +26,7 @@ def read_folder(folder: Path, shape: Shape, any_size: bool) -> Inputs:
         warnings.simplefilter("ignore")  # Pillow warns of odd files: each image is read, or listed with the reason
         for name in names:
             try:
-                images.append(_read_image(folder / name, shape, any_size))
+                images.append(_read_image(folder / name, takes))
             except ValueError as error:
                 faults.append(f"{name}: {error}")
             progress.add(1)
@@ -94,12 +93,12 @@ def _splits(names: list[str]) -> list[str] | None:
     return roots if is_split else None
 
 
-def _read_image(path: Path, shape: Shape, any_size: bool) -> np.ndarray:
+def _read_image(path: Path, takes: Takes) -> np.ndarray:
     """Reads an image as uint8 [H, W], or as [3, H, W] for a model that takes colours.
 
     EXIF's orientation is applied, and transparent pixels are put on white. Raises ValueError without the file's name.
     """
-    channels, height, width = shape
+    channels, height, width = takes.shape
     try:
         with Image.open(path, formats=FORMATS) as opened:
             check_pixels(opened)
@@ -109,7 +108,7 @@ def _read_image(path: Path, shape: Shape, any_size: bool) -> np.ndarray:
         raise ValueError(f"not an image that can be read ({error})") from None
     if mode.startswith(("I", "F")):  # their brightest value may be 4,095 or 1.0 as well as 65,535
         raise ValueError(f"has more than 8 bits a channel (mode {mode}); convert it to 8")
-    if not any_size and pixels.shape[:2] != (height, width):
+    if not takes.any_size and pixels.shape[:2] != (height, width):
         found = f"{pixels.shape[0]}x{pixels.shape[1]}"
         raise ValueError(f"is {found} pixels (height x width), and the model takes {height}x{width}")
     return pixels if channels == 1 else pixels.transpose(2, 0, 1)

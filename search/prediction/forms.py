@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from data.folders import check_utf8
 from data.image_files import image_suffixes
 from search.prediction.files import read_array, read_arrays, read_digits, read_max_digits
 from search.prediction.folder import read_folder
-from search.prediction.inputs import Inputs
-from spaces.layers import Shape
+from search.prediction.inputs import Inputs, Takes
+from search.prediction.rows import read_features
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,31 @@ class Form:
 
     description: str
     """What the help text calls it."""
-    read: Callable[[Path, Shape, bool], Inputs]
-    """Reads the images of a path, for a model of this input shape, which may take any height and width."""
+    read: Callable[[Path, Takes], Inputs]
+    """Reads the examples of a path, for a model that takes such examples."""
     header: tuple[str, ...]
-    """Columns of the CSV file of labels: the image's name or number, its label, perhaps the probability."""
+    """Columns of the CSV file of labels: the example's name or number, its label, perhaps the probability."""
     labels: str
     """The default name of the file of labels."""
     images: str | None = None
-    """The default name of the folder or .npy file of images; None if the form is for classifiers alone."""
+    """The default name of the folder or .npy file of images; None if the form has no such output."""
+    maps: str | None = None
+    """The default name of the folder or .npy file of class maps, as of images."""
+    of_images: bool = True
+    """Whether it holds images of pixels from 0 to 255 only."""
 
 
 COLUMNS = ("image", "label", "probability")
-FOLDER = Form("FOLDER of images (PNG, JPEG ...)", read_folder, COLUMNS, "labels.csv", "cleaned")
-ARRAY = Form("FILE.npy", read_array, COLUMNS, "labels.csv", "cleaned.npy")
+FOLDER = Form("FOLDER of images (PNG, JPEG ...)", read_folder, COLUMNS, "labels.csv", "cleaned", "classes")
+ARRAY = Form("FILE.npy", read_array, COLUMNS, "labels.csv", "cleaned.npy", "classes.npy", of_images=False)
 ARRAYS = Form("FILE.npz, as for training", read_arrays, COLUMNS, "labels.csv")
 DIGITS = Form("FILE.csv, as Kaggle's test.csv", read_digits, ("ImageId", "Label"), "submission.csv")
 MAX_DIGITS = Form("a pickle, as test_max_x", read_max_digits, ("Id", "Label"), "submission.csv")
+ROWS = Form(
+    "FILE.csv or .parquet, rows of features", read_features, ("row", *COLUMNS[1:]), "labels.csv", of_images=False
+)
 BY_SUFFIX = {".npy": ARRAY, ".npz": ARRAYS, ".csv": DIGITS, "": MAX_DIGITS, ".pkl": MAX_DIGITS, ".pickle": MAX_DIGITS}
+BY_SUFFIX |= {".parquet": ROWS, ".pq": ROWS}
 
 
 def form_of(path: Path) -> Form:
@@ -52,24 +60,44 @@ def form_of(path: Path) -> Form:
         advice = "; name its folder" if suffix in image_suffixes() else ""
         raise ValueError(
             f"input={path}: expected a folder of images, or a file in .npy, .npz or .csv, or a pickle in .pkl, .pickle "
-            f"or without suffix, found {path.suffix}{advice}"
+            f"or without suffix, or rows in .parquet; found {path.suffix}{advice}"
         )
     return BY_SUFFIX[suffix]
 
 
-def read_images(path: Path, shape: Shape, any_size: bool = False) -> Inputs:
-    """Reads the images of a file or folder, for a model that takes `shape` (channels, height, width) or any size.
+def form_for(path: Path, takes: Takes) -> Form:
+    """Returns the form of a path for a model. Raises ValueError, with what is right, for one that it cannot take."""
+    form = form_of(path)
+    if form is DIGITS and not takes.are_images:
+        form = ROWS
+    if form is ROWS and not takes.features:
+        raise ValueError(f"input={path}: the model knows no names of features; {_instead(takes)}")
+    if form.of_images and not takes.are_images:
+        raise ValueError(f"input={path}: the model does not take images of pixels from 0 to 255; {_instead(takes)}")
+    return form
 
-    Raises ValueError for a file that cannot be read or has another shape; for a folder, it lists all such files.
-    """
-    return form_of(path).read(path, shape, any_size)
+
+def _instead(takes: Takes) -> str:
+    """Returns what a model takes, as advice."""
+    rows = ", or a .csv or .parquet file of its features" if takes.features else ""
+    return f"expected an .npy file that holds {takes}{rows}"
 
 
 def describe_forms() -> list[str]:
-    """Returns the lines of a table: each form of input, and the outputs of a classifier and of an image model."""
+    """Returns the lines of two tables: the outputs by form of input, and those of models of the further goals."""
     rows = [("input", "a classifier writes", "a model that returns images writes")]
     for form in (FOLDER, *dict.fromkeys(BY_SUFFIX.values())):
         rows.append((form.description, f"{form.labels}: {', '.join(form.header)}", _describe_images(form.images)))
+    further = [
+        ("a model of", "writes"),
+        ("several labels", "labels.csv: each label, 0 or 1, then the probability of each"),
+        ("numbers, or a goal of its own", "values.csv: a column for each output; output=NAME.npy: an array"),
+        ("the class of each pixel", "classes/: PNGs that hold class numbers; of an .npy file, classes.npy"),
+    ]
+    return [*_columns(rows), "", *_columns(further)]
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 

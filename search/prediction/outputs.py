@@ -1,4 +1,4 @@
-"""Writes labels, images and pixel values, each file whole or not at all."""
+"""Writes labels, numbers, images, class maps and pixel values, each file whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from results.class_colours import class_colour
 from search.prediction.inputs import Inputs, refuse
 from search.prediction.record import Outputs
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 NOT_IN_IDS = ',"\r\n'
 """Characters that would break the lines of a file of id,value."""
 VALUE_DECIMALS = 5
+MAX_PNG_CLASSES = 256
 
 
 def write_labels(
@@ -31,17 +33,81 @@ def write_labels(
     labels: list[str],
     probabilities: np.ndarray,
 ) -> None:
-    """Writes a CSV file with these columns and a line for each image: its name, its label and the probability [N].
+    """Writes a CSV file with these columns and a line for each example: its name, its label and the probability [N].
 
     The probability is left out if the header has only two columns. Raises ValueError if the file cannot be written.
     """
+    found = zip(names, labels, probabilities, strict=True)
+    rows = [[name, label, f"{probability:.4f}"][: len(header)] for name, label, probability in found]
+    _write_table(outputs, path, header, rows)
+
+
+def write_several_labels(
+    outputs: Outputs, path: Path, first: str, names: list[str], labels: Sequence[str], probabilities_NK: np.ndarray
+) -> None:
+    """Writes a CSV file with each of K labels as 0 or 1, then the probability of each. Raises ValueError as above."""
+    header = [first, *labels, *(f"{label} probability" for label in labels)]
+    rows = [
+        [name, *(int(each >= 0.5) for each in row), *(f"{each:.4f}" for each in row)]
+        for name, row in zip(names, probabilities_NK.tolist(), strict=True)
+    ]
+    _write_table(outputs, path, header, rows)
+
+
+def write_values(
+    outputs: Outputs, path: Path, first: str, names: list[str], values: np.ndarray, columns: Sequence[str]
+) -> None:
+    """Writes numbers [N, ...] as a CSV file with these columns, or as an .npy file, [N] if there is one an example.
+
+    Raises ValueError if the file cannot be written.
+    """
+    if path.suffix.lower() == ".npy":
+        with outputs.writing("output", path) as file:
+            np.save(file, values[:, 0] if values.shape[1:] == (1,) else values)
+        return
+    rows = [[name, *(f"{each:.7g}" for each in row)] for name, row in zip(names, values.tolist(), strict=True)]
+    _write_table(outputs, path, [first, *columns], rows)
+
+
+def write_maps(
+    outputs: Outputs, maps: Iterable[np.ndarray], inputs: Inputs, *, source: Path, target: Path, num_classes: int
+) -> None:
+    """Writes class maps [H, W] as PNGs that hold class numbers and show them in colours, or as one .npy file [N, H, W].
+
+    Raises ValueError as `write_images` does, and for more classes than a PNG holds.
+    """
+    dtype = np.uint8 if num_classes <= MAX_PNG_CLASSES else np.int64
+    if target.suffix.lower() == ".npy":
+        with outputs.writing("output", target) as file:
+            shape = np.asarray(inputs.images).shape
+            np.save(file, np.array([*maps], dtype).reshape(shape[0], *shape[-2:]))
+        return
+    if num_classes > MAX_PNG_CLASSES:
+        raise ValueError(
+            f"output={target}: a PNG holds at most {MAX_PNG_CLASSES} classes, and the model has {num_classes:,}; "
+            "expected the images as an .npy file"
+        )
+    stems = _stems(inputs)
+    _check_stems(source, inputs.names, stems, with_values=False)
+    outputs.check_folder(target, [f"{stem}.png" for stem in stems])
+    palette = [share for number in range(num_classes) for share in class_colour(number)]
+    for stem, classes in zip(stems, maps, strict=True):
+        image = Image.fromarray(classes.astype(np.uint8))
+        image.putpalette(palette)
+        with outputs.writing("output", target / f"{stem}.png") as file:
+            image.save(file, "PNG")
+
+
+def _write_table(outputs: Outputs, path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for name, label, probability in zip(names, labels, probabilities, strict=True):
-        writer.writerow([name, label, f"{probability:.4f}"][: len(header)])
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
     with outputs.writing("output", path) as file:
         file.write(text.getvalue().encode())
+
+
+def _stems(inputs: Inputs) -> list[str]:
+    """Returns the examples' names without suffix."""
+    return [str(PurePosixPath(name).with_suffix("")) for name in inputs.names]
 
 
 def write_images(
@@ -53,7 +119,7 @@ def write_images(
     `values`, if given. PNGs appear one by one, the two other files at the end. Raises ValueError for names that do not
     fit, for files that must not be replaced, and for files that cannot be written.
     """
-    stems = [str(PurePosixPath(name).with_suffix("")) for name in inputs.names]
+    stems = _stems(inputs)
     _check_stems(source, inputs.names, stems, with_values=values is not None)
     is_array = target.suffix.lower() == ".npy"
     if not is_array:

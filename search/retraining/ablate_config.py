@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from results.keys import entries_of, key, parse_into, read_fields, values_into
@@ -62,7 +63,7 @@ def parse(arguments: Sequence[str]) -> AblateConfig:
     own = {name: value for name, value in file.items() if _is_own(name)}
     asked = _with_own(AblateKeys(), own, mine)
     others = [*_of_base(asked.base, others), *others]
-    task = _given(others, "task") or RunKeys.task
+    task = PurePath(_given(others, "task") or RunKeys.task).stem
     config = parse_run([*others, f"run={_given(others, 'run') or new_name(f'{task}-ablation')}"])
     keys = _with_own(known, own, mine) if (known := _earlier(config)) else asked
     if not keys.base or not keys.vary:

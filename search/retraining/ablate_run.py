@@ -32,8 +32,8 @@ def ablate_run(config: AblateConfig, stop: Stop | None = None) -> Ending:
             ("ablation", "bold"),
             f": {keys.base} and {count(len(job.given) // keys.seeds - 1, 'variant')}, "
             f"{count(keys.seeds, 'seed')} each, {count(plan.max_epochs, 'epoch')} on "
-            f"{len(session.splits.train):,} images of {session.splits.name} "
-            f"({session.splits.origin}), scored on {len(session.splits.val):,} validation images\n"
+            f"{len(session.splits.train):,} examples of {session.splits.name} "
+            f"({session.splits.origin}), scored on {len(session.splits.val):,} validation examples\n"
             f"run      {user_facing_path(plan.folder.path)}",
         )
         outcome = session.train(job, session.study, session.splits)

@@ -69,7 +69,7 @@ class Ablation:
         identity = {
             "ablation": self.base.name,
             "base": self.base.candidate.to_json(),
-            "task": plan.config.task,
+            "task": plan.task.name,
             **plan.num_examples(splits),
             "weights": plan.config.weights.value,
             "seed": plan.config.seed,

@@ -7,30 +7,31 @@ from collections.abc import Sequence
 import pandas as pd
 
 from results.analysis.ablation import Effect, describe_gap, effects
-from results.analysis.statistics import bounds_of, mean, mean_cells
+from results.analysis.columns import first_value
+from results.analysis.statistics import Bounds, bounds_of, mean, mean_cells
 from results.locations import user_facing_path
 from search.command_line.terminal import Column, Table, Terminal
 from search.retraining.ablation import Ablation
 from search.retraining.retrain import failures
 from search.session.session import Session
-from spaces.goal import Metric
 
 
 def print_ablation(terminal: Terminal, ablation: Ablation, session: Session) -> None:
     """Prints a table for each parameter that was varied, in the order of its values."""
     rows = pd.DataFrame(ablation.rows(session.study, session.splits))
-    objective, name = ablation.plan.task.objective, ablation.plan.objective_text
+    bounds = bounds_of(ablation.plan.task.objective.direction, first_value(rows, "goal"))
+    name = ablation.plan.objective_text
     for parameter, mine in rows.groupby("parameter", sort=False) if len(rows) else ():
-        terminal.show(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine), objective))
+        terminal.show(_table(f"{parameter}: {name}, mean over seeds", str(parameter), effects(mine), bounds))
     if len(rows):
         terminal.say(
-            "The 95% intervals cover the choice of seed alone; all trainings are scored on the same validation images."
+            "The 95% intervals cover the choice of seed alone; all trainings have the same validation examples."
         )
     for line in [*failures(session.study), f"table: {user_facing_path(ablation.plan.folder.path)}/ablation.parquet"]:
         terminal.say(line)
 
 
-def _table(title: str, parameter: str, found: Sequence[Effect], objective: Metric) -> Table:
+def _table(title: str, parameter: str, found: Sequence[Effect], bounds: Bounds) -> Table:
     columns = (
         Column(parameter, is_text=True, folds=True),
         Column("mean"),
@@ -41,7 +42,7 @@ def _table(title: str, parameter: str, found: Sequence[Effect], objective: Metri
     )
     table = Table(columns, title)
     for each in found:
-        value, interval, _, n = mean_cells(mean(list(each.scores.values()), bounds_of(objective.direction)))
+        value, interval, _, n = mean_cells(mean(list(each.scores.values()), bounds))
         table.add(
             each.value,
             value,

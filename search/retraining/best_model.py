@@ -28,14 +28,14 @@ def settle_best_model(session: Session, outcome: Outcome) -> Path | None:
     that kept another trial's model, or the file was removed or damaged. Raises StorageError.
     """
     best, path = session.study.best, session.plan.folder.best_model
-    if best and (outcome.kept.get(BEST) == best.number or holds(path, best)) and path.is_file():
+    if best and (outcome.kept.get(BEST) == best.number or holds(path, best, session.plan.task.code)) and path.is_file():
         return path
     set_aside(path, session.say)
     if best is None:
         return None
     if outcome.is_whole:
         _retrain(session, best)
-    if holds(path, best):
+    if holds(path, best, session.plan.task.code):
         return path
     session.say(
         f"best model: none, since no file holds the network of {best.name}. Retrain it with: "

@@ -28,6 +28,7 @@ class ConfirmConfig:
         None, "trainings of each finalist", "the run's original setting, by default 3", above=0, most=MAX_SEEDS
     )
     runs_dir: str = key("", "folder of all runs", RULE)
+    task: str = key("", "the task's file, if it has moved", "the run's")
     data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
     data_dir: str | None = key(None, "folder of data files, if they have moved", "the run's")
     concurrency: int | None = key(None, "number of trainings in parallel", "all slots", above=0)
@@ -60,7 +61,9 @@ def _configured(asked: ConfirmConfig) -> RunConfig:
     check_name("run", asked.run)
     runs_dir = runs_at(asked.runs_dir)
     find_run(runs_dir, asked.run)
-    shared = {name: getattr(asked, name) for name in ("run", "address", "data", "data_dir", "export", "concurrency")}
+    shared = {
+        name: getattr(asked, name) for name in ("run", "task", "address", "data", "data_dir", "export", "concurrency")
+    }
     keys = {**shared, "runs_dir": runs_dir, "confirm.top_k": asked.top_k, "confirm.seeds": asked.seeds}
     config = config_of_run(**{name: value for name, value in keys.items() if value not in (None, "")})
     top_k = config.confirm.top_k or ConfirmKeys.top_k  # it is 0 in a run that was started without confirmation

@@ -1,4 +1,4 @@
-"""Confirms a run: retrains its finalists, scores them on the test images once, and prints the result."""
+"""Confirms a run: retrains its finalists, scores them on the test examples once, and prints the result."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def confirm(session: Session) -> bool:
         names = ", ".join(finalist.name for finalist in confirmation.finalists)
         terminal.say(
             ("\nconfirmation", "bold"),
-            f": {names}; {count(seeds, 'seed')} each, on {len(held_out.train):,} images; scored once, on "
-            f"{len(held_out.val):,} {confirmation.scored_on} images",
+            f": {names}; {count(seeds, 'seed')} each, on {len(held_out.train):,} examples; scored once, on "
+            f"{len(held_out.val):,} {confirmation.scored_on} examples",
         )
         job = confirmation.job(study)
         outcome = session.train(job, study, held_out)
@@ -82,7 +82,7 @@ def _num_left(session: Session) -> int:
 
 
 def describe_test_reads(folder: RunFolder) -> str:
-    """Returns how often test images were read for a run: its confirmation reads them, a search never does."""
+    """Returns how often test examples were read for a run: its confirmation reads them, a search never does."""
     try:
         reads = num_test_reads(folder)
     except ValueError:  # the confirmation reports it in full

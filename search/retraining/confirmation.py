@@ -1,4 +1,4 @@
-"""Confirmation: retrains a run's finalists on all images except the test images, and scores them on those once."""
+"""Confirmation: retrains a run's finalists on all examples except the test examples, and scores them on those once."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ class Confirmation:
 
     @property
     def scored_on(self) -> str:
-        """The name of the scored split: test, or validation if the dataset has no test images with answers."""
+        """The name of the scored split: test, or validation if the dataset has no test examples with answers."""
         return "test" if len(self.splits.test) else "validation"
 
     @property
     def scored(self) -> Split:
-        """The images that are scored."""
+        """The examples that are scored."""
         return self.splits.test if self.scored_on == "test" else self.splits.val
 
     def held_out(self) -> Splits:
-        """Returns splits with the scored images as their validation part, and all others as their training part.
+        """Returns splits with the scored examples as their validation part, and all others as their training part.
 
-        If the validation images are scored, only the training images are trained on.
+        If the validation examples are scored, only the training examples are trained on.
         """
         splits = self.splits
         if self.scored_on == "validation":
@@ -138,7 +138,7 @@ class Confirmation:
         return [retrain.Subject(each.name, each.trial.candidate, each.length, each.trial.number) for each in finalists]
 
     def write_tables(self, study: Study, is_live: bool) -> None:
-        """Writes finalists.parquet with the trainings completed so far; at the end, also their answers to each image.
+        """Writes finalists.parquet with the trainings completed so far; at the end, also their answers to each example.
 
         Raises StorageError.
         """
@@ -159,7 +159,7 @@ class Confirmation:
         return [self._row(*each) | self._round_columns(each[-1], each[0], rounds) for each in self._completed(study)]
 
     def _round_columns(self, training: TrialRecord, finalist: Finalist, rounds: Rounds) -> dict[str, object]:
-        """Returns the round of a training, and when test images were read if they are scored."""
+        """Returns the round of a training, and when test examples were read if they are scored."""
         columns: dict[str, object] = {"round": rounds.place(training)}
         if self.scored_on != "test":
             return columns

@@ -58,7 +58,7 @@ def print_confirmed(terminal: Terminal, confirmation: Confirmation, study: Study
 
 
 def _comparisons(found: Confirmed, names: Sequence[str]) -> list[str]:
-    """Compares each finalist with the search's first, paired by seed and image."""
+    """Compares each finalist with the search's first, paired by seed and example."""
     gaps = {name: found.gap(names[0], name) for name in names[1:]}
     return [
         f"{names[0]} and {name}: {gap.verdict}; the difference is "
@@ -75,4 +75,4 @@ def _files(confirmation: Confirmation) -> str:
     )
     if confirmation.scored_on == "test":
         return files
-    return f"{files}. The search chose by these same images, so the scores are biased upwards"
+    return f"{files}. The search chose by these same examples, so the scores are biased upwards"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.splits import Splits
@@ -34,6 +33,7 @@ class ReplayConfig:
     run: str = key("", "name of the run", "required")
     trial: int | None = key(None, "number of the trial, as in the leaderboard", "required")
     runs_dir: str = key("", "folder of all runs", RULE)
+    task: str = key("", "the task's file, if it has moved", "the run's")
     data: str | None = key(None, "original, made, auto, or the path of your own data", "the run's")
     data_dir: str | None = key(None, "folder of data files, if they have moved", "the run's")
 
@@ -65,7 +65,7 @@ def replay_trial(config: ReplayConfig, say: Callable[[str], None]) -> Replay:
     splits = _load_data(plan, journal, say)
     say(f"trial {config.trial} of {config.run}: {_outcome_of(entry)}; retraining it on {splits.name}")
     largest = 0.0
-    for recorded, repeated in zip(entry.reports, _train(entry, journal.identity, splits, plan.data_dir), strict=True):
+    for recorded, repeated in zip(entry.reports, _train(entry, journal.identity, splits, plan), strict=True):
         difference = max(_difference(getattr(recorded, name), getattr(repeated, name)) for name in COMPARED)
         largest = max(largest, difference)
         say(
@@ -87,10 +87,10 @@ def _entry(journal: Journal, config: ReplayConfig) -> Entry:
 
 
 def _plan(journal: Journal, config: ReplayConfig) -> Plan:
-    """Returns the run's original plan; `data=` and `data_dir=` may say where its data are now."""
-    original = {name: journal.identity[name] for name in ("task", "max_epochs")}
-    known = earlier(config.runs_dir, config.run) or RunKeys()
-    given = {name: value for name in ("data", "data_dir") if (value := getattr(config, name))}
+    """Returns the run's original plan; `task=`, `data=` and `data_dir=` may say where its files are now."""
+    original = {"max_epochs": journal.identity["max_epochs"]}
+    known = earlier(config.runs_dir, config.run) or RunKeys(task=journal.identity["task"])
+    given = {name: value for name in ("task", "data", "data_dir") if (value := getattr(config, name))}
     return Plan.of(complete(replace(known, run=config.run, runs_dir=config.runs_dir, **original, **given)))
 
 
@@ -107,7 +107,7 @@ def _load_data(plan: Plan, journal: Journal, say: Callable[[str], None]) -> Spli
     return splits
 
 
-def _train(entry: Entry, identity: dict[str, Any], splits: Splits, data_dir: Path) -> Iterator[Report]:
+def _train(entry: Entry, identity: dict[str, Any], splits: Splits, plan: Plan) -> Iterator[Report]:
     """Retrains the trial and yields its reports."""
     from trainables.goals import DeviceSplit
     from trainables.machine import prepare_process
@@ -124,7 +124,8 @@ def _train(entry: Entry, identity: dict[str, Any], splits: Splits, data_dir: Pat
         seed=entry.trial.seed,
         epochs=identity["max_epochs"],
         reports_per_epoch=identity["reports_per_epoch"],
-        data_dir=data_dir,
+        data_dir=plan.data_dir,
+        code=plan.task.code,
     )
     for _ in entry.reports:
         yield training.advance()

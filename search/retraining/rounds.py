@@ -1,4 +1,4 @@
-"""Rounds of a confirmation: the finalists of each, and how often test images had been read before it.
+"""Rounds of a confirmation: the finalists of each, and how often test examples had been read before it.
 
 A confirmation's journal has a note of each round, and its reports, one for each training, in the order in which they
 arrived. So the order of events does not depend on a clock.
@@ -27,7 +27,7 @@ class Round:
     finalists: Sequence[str]
     seeds: int
     num_read: int
-    """How often test images had been read when it started."""
+    """How often test examples had been read when it started."""
     num_begun: int
     """The number of trainings that had been started when it started."""
 
@@ -58,7 +58,7 @@ class Rounds:
         return [each.has(name, seed) for each in self.rounds].index(True) + 1
 
     def is_after_test(self, finalist: TrialRecord) -> bool:
-        """Returns whether test images had been read for this run when a trial first became a finalist."""
+        """Returns whether test examples had been read for this run when a trial first became a finalist."""
         place, chosen = next((n, each) for n, each in enumerate(self.rounds) if finalist.name in each.finalists)
         if self.starts_unrecorded and place == 0:  # it became one after its training ended
             return bool(self.first_read_at and finalist.ended_at and self.first_read_at < finalist.ended_at)
@@ -75,7 +75,7 @@ def begin_round(study: Study, finalists: Sequence[str], seeds: int) -> None:
 
 
 def num_test_reads(folder: RunFolder) -> int:
-    """Returns how often a run's confirmation has read the test images. Raises ValueError if its journal is damaged."""
+    """Returns how often a run's confirmation has read test examples. Raises ValueError if its journal is damaged."""
     path = confirmation_folder(folder).journal
     if not path.exists():
         return 0

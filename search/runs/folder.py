@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def task(self) -> Path:
+        """The text of the user's task file that the run was started with, if its task is one."""
+        return self.path / "task.py"
+
+    @property
     def models(self) -> Path:
         return self.path / "models"
 
@@ -106,6 +111,12 @@ class RunFolder:
         text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
         with writing(self.config), replacing(self.config, make_folder=True) as file:
             file.write(text.encode())
+
+    def write_task(self, text: str) -> None:
+        """Writes the text of the run's task file, unless it is there. Raises StorageError."""
+        if not self.task.exists():
+            with writing(self.task), replacing(self.task, make_folder=True) as file:
+                file.write(text.encode())
 
     def _sweep(self) -> None:
         """Removes temporary files that killed processes left."""

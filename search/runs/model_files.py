@@ -10,16 +10,20 @@ from data.files import replacing
 from results.files import writing
 from results.locations import user_facing_path
 from search.study.trial import TrialRecord
+from trainables.task_code import TaskCode
 
 
-def holds(path: Path, trial: TrialRecord) -> bool:
-    """Returns whether a file holds a model of a trial's candidate; False for a missing or unreadable file."""
+def holds(path: Path, trial: TrialRecord, code: TaskCode | None) -> bool:
+    """Returns whether a file holds a model of a trial's candidate; False for a missing or unreadable file.
+
+    `code` is that of the run's task, if it is a user's own.
+    """
     if not path.is_file():
         return False
     from trainables.model import load_model  # imports torch, which most sessions do not need
 
     try:
-        return load_model(path).candidate == trial.candidate
+        return load_model(path, code).candidate == trial.candidate
     except ValueError:
         return False
 

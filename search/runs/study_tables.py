@@ -32,10 +32,12 @@ class Origin:
     train_examples: int
     val_examples: int
     classes: tuple[str, ...] | None = None
+    features: tuple[str, ...] | None = None
+    """The names of the columns of rows; None for other examples."""
 
     def columns(self) -> dict[str, object]:
         """Returns the columns of each row of a table."""
-        return {name: value for name, value in vars(self).items() if name != "classes"}
+        return {name: value for name, value in vars(self).items() if name not in ("classes", "features")}
 
     def facts(self) -> dict[str, object]:
         """Returns the JSON values that a model file records."""
@@ -45,6 +47,7 @@ class Origin:
             "dataset": self.dataset,
             "dataset_fingerprint": self.dataset_fingerprint,
             "classes": list(self.classes) if self.classes else None,
+            **({"features": list(self.features)} if self.features else {}),
         }
 
 

@@ -79,7 +79,7 @@ class Session:
             return True
         from search.runs.onnx_models import write_onnx_models
 
-        return write_onnx_models(self.plan.folder, self.terminal)
+        return write_onnx_models(self.plan.folder, self.terminal, self.plan.task.code)
 
     def write_report(self) -> None:
         """Writes the run's report.html, unless `report` is off. Raises StorageError."""

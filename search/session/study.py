@@ -8,6 +8,7 @@ from data.splits import Splits
 from search.planning.config import DATA_CHOICES
 from search.planning.keys import to_dict
 from search.planning.plan import Plan
+from search.planning.task_text import is_task_file
 from search.study.study import Study
 from search.trials.checkpoints import check_checkpoints
 
@@ -46,4 +47,8 @@ def write_config(plan: Plan, splits: Splits) -> None:
     dataset = {"name": splits.name, "origin": splits.origin, "fingerprint": splits.fingerprint}
     dataset |= plan.num_examples(splits)
     objective = {"name": plan.task.objective.name, "direction": plan.task.objective.direction}
+    if code := plan.task.code:
+        plan.folder.write_task(code.text)
+        if is_task_file(plan.config.task):
+            config["task"] = code.path
     plan.folder.write_config({**config, **plan.more, "objective": objective, "dataset": dataset})

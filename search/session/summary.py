@@ -28,7 +28,7 @@ NUM_BEST = 10
 
 
 def print_start(session: Session, *, test_reads: str) -> None:
-    """Prints the search's plan, data and slots. `test_reads` is a phrase about how often test images were read."""
+    """Prints the search's plan, data and slots. `test_reads` is a phrase about how often test examples were read."""
     plan, study, slots = session.plan, session.study, session.slots
     config, budget = plan.config, plan.budget
     limits = [
@@ -172,7 +172,9 @@ def _files(plan: Plan, best_model: Path | None) -> list[str]:
     lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
     if best_model is not None:
         model = user_facing_path(best_model)
-        predict = command_line("search.predict", f"model={model}", "input=IMAGES")
+        task = plan.folder.task
+        own = ["input=EXAMPLES", f"task={user_facing_path(task)}"]
+        predict = command_line("search.predict", f"model={model}", *(own if task.is_file() else ["input=IMAGES"]))
         lines.append(f"best model: {model}; try: {predict}")
     return lines
 
@@ -190,6 +192,6 @@ def _notebook(runs_dir: str) -> str:
 
 
 def _data(splits: Splits, test_reads: str) -> str:
-    sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation images"
-    test = f"{len(splits.test):,} test images {test_reads}"
+    sizes = f"{len(splits.train):,} training and {len(splits.val):,} validation examples"
+    test = f"{len(splits.test):,} test examples {test_reads}"
     return f"{splits.name} ({splits.origin}, {splits.fingerprint}): {sizes}; {test}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from spaces.layers import InvalidNetwork
 from spaces.recipe import Candidate
 from spaces.space import Params, Space
 
 SHRUNK = "image shrinks to nothing"
+NOT_ALLOWED = "not allowed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +34,25 @@ class Budget:
 
 
 def judge(space: Space, budget: Budget, params: Params) -> tuple[Candidate | None, str | None]:
-    """Returns a draw's candidate, None if it cannot be built, and why it is rejected, None if it is accepted."""
+    """Returns a draw's candidate, None if it cannot be built, and why it is rejected, None if it is accepted.
+
+    The space's own constraint is asked last, about candidates within the budget. Raises ValueError if it answers
+    neither True, False nor with a reason.
+    """
     try:
         candidate = space.build(params)
         candidate.network.trace()  # a budget without limits would not notice an invalid network
     except InvalidNetwork:
         return None, SHRUNK
-    return candidate, budget.rejection(candidate)
+    return candidate, budget.rejection(candidate) or _refusal(space, params, candidate)
+
+
+def _refusal(space: Space, params: Params, candidate: Candidate) -> str | None:
+    """Returns why the space's own constraint refuses a candidate, or None if it allows it."""
+    answer = True if space.allowed is None else space.allowed(params, candidate)
+    match answer:
+        case bool() | np.bool_():
+            return None if answer else NOT_ALLOWED
+        case str() if answer:
+            return answer
+    raise ValueError(f"`allowed` must return True, False or the reason for a rejection, but returned {answer!r}")

@@ -170,8 +170,17 @@ def _check_same(folder: Path, before: Mapping[str, object], now: Mapping[str, ob
     changed = [name for name in {**before, **now} if name not in renamed and before.get(name) != now.get(name)]
     if changed:
         lines = "; ".join(f"{n} was {_format(before.get(n))}, is now {_format(now.get(n))}" for n in changed)
-        hint = "" if is_same_data else ". If the data have moved, give their folder with data_dir= or data="
+        hint = "" if is_same_data else _data_hint(folder)
         raise ValueError(f"{folder}: a run keeps its original settings, or its rows would not compare: {lines}{hint}")
+
+
+def _data_hint(folder: Path) -> str:
+    if (folder / "task.py").exists():
+        return (
+            ". Its data() returned other examples than before; it must always return the same ones: seed its random "
+            "numbers, as in np.random.default_rng(0), and put back files that have changed"
+        )
+    return ". If the data have moved, give their folder with data_dir= or data="
 
 
 def _format(value: object) -> str:

@@ -1,6 +1,7 @@
-"""One file for each task, which exports TASK and has the task's name; `names` and `find` look the tasks up here.
+"""One file for each task, which has the task's name; `names` and `find` look the tasks up here.
 
-A task is data, search space and goal, as values. It imports spaces and data, and neither torch nor Ray.
+A file defines the parts of a task by name: `data`, `space`, `goal`, `max_params` and so on, as a user's own task file
+does; `own` makes the Task of both. It imports spaces and data, and neither torch nor Ray.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from data.splits import Dataset
 from spaces.goal import Classify, Goal, Metric
 from spaces.recipe import Candidate
 from spaces.space import Space, Value
+from trainables.task_code import TaskCode
 
 __all__ = ["Metric", "Reference", "Scale", "Task", "find", "names"]
 
@@ -33,6 +35,13 @@ class Scale:
     """Replaces the task's dataset, for made data of another size."""
     fix: Mapping[str, Value] = field(default_factory=dict)
     """Values of parameters that are not searched at this scale."""
+
+    def __post_init__(self) -> None:
+        counts = ("num_trials", "max_epochs", "grace_epochs", "max_macs", "train_examples", "val_examples")
+        for name in counts:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"Scale({name}={value!r}): expected a whole number above 0")
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class Task:
     """The share of a GPU that a trial takes, if there are GPUs."""
     tailor: Callable[[Path], Task] | None = None
     """Makes the task for a user's own data; None if the task cannot be applied to them."""
+    code: TaskCode | None = None
+    """The code of a user's own task, which workers execute too."""
 
     @property
     def objective(self) -> Metric:
@@ -75,15 +86,21 @@ class Task:
         return {"laptop": self.laptop, "full": self.full}[name]
 
 
+FOUND: dict[str, Task] = {}
+"""The tasks that were looked up so far, by name."""
+
+
 def names() -> list[str]:
     """Returns all tasks' names, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
 
 
 def find(name: str) -> Task:
     """Returns the task of this name. Raises ValueError, with all names, if there is none."""
     if name not in names():
-        raise ValueError(f"task={name}: there is no such task; there are {', '.join(names())}")
-    task: Task = import_module(f"{__name__}.{name}").TASK
-    assert task.name == name, f"search/tasks/{name}.py exports a task called {task.name}"
-    return task
+        raise ValueError(f"task={name}: there is no such task; there are {', '.join(names())}, and task=FILE.py")
+    if name not in FOUND:
+        from search.tasks.own.assembling import declared  # here, since it needs this module
+
+        FOUND[name] = declared(name, import_module(f"{__name__}.{name}"))
+    return FOUND[name]

@@ -1,7 +1,7 @@
-"""autoencoder: the network that best reconstructs MNIST's digits from a narrow code."""
+"""autoencoder: the best autoencoder for MNIST digits with a code of at most 128 values."""
 
 from data.mnist import MNIST
-from search.tasks import Reference, Scale, Task
+from search.tasks import Reference, Scale
 from spaces.autoencoder import autoencoder_space
 from spaces.goal import Reconstruct
 from spaces.layers import Activation, Conv, Layer, Pool, Upsample
@@ -38,30 +38,26 @@ FLAT_AUTOENCODER = Candidate(
 )
 """The same, section 1.2: 11,905 parameters, no bottleneck, 0.0583."""
 
-TASK = Task(
-    name="autoencoder",
-    sentence="the best autoencoder for MNIST digits with a code of at most 128 values",
-    dataset=MNIST,
-    space=autoencoder_space(
-        input_shape=(1, 28, 28),
-        families=("stages", "flat", "dense"),
-        widths=((2, 16), (3, 24), (4, 32)),
-        code_widths=(1, 16),
-        code_units=(16, 128),
-    ),
-    goal=Reconstruct(),
-    laptop=Scale(
-        num_trials=32,
-        max_epochs=12,
-        max_macs=KERAS_AUTOENCODER.network.num_macs,
-        train_examples=24_000,
-        val_examples=4_000,
-    ),
-    full=Scale(num_trials=256, max_epochs=50, max_macs=10_000_000),
-    max_code=128,
-    references={
-        "keras-autoencoder": Reference(KERAS_AUTOENCODER, 4_385),
-        "flat-autoencoder": Reference(FLAT_AUTOENCODER, 11_905),
-    },
-    gpus_per_trial=0.25,
+data = MNIST
+goal = Reconstruct()
+max_code = 128
+laptop = Scale(
+    num_trials=32,
+    max_epochs=12,
+    max_macs=KERAS_AUTOENCODER.network.num_macs,
+    train_examples=24_000,
+    val_examples=4_000,
 )
+full = Scale(num_trials=256, max_epochs=50, max_macs=10_000_000)
+space = autoencoder_space(
+    input_shape=(1, 28, 28),
+    families=("stages", "flat", "dense"),
+    widths=((2, 16), (3, 24), (4, 32)),
+    code_widths=(1, 16),
+    code_units=(16, 128),
+)
+references = {
+    "keras-autoencoder": Reference(KERAS_AUTOENCODER, 4_385),
+    "flat-autoencoder": Reference(FLAT_AUTOENCODER, 11_905),
+}
+gpus_per_trial = 0.25

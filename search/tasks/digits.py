@@ -1,7 +1,7 @@
-"""digits: the best classifier of Kaggle's 'Digit Recognizer' images, of any size."""
+"""digits: the best classifier of Kaggle's 'Digit Recognizer' images."""
 
 from data.digit_recognizer import DIGITS
-from search.tasks import Reference, Scale, Task
+from search.tasks import Reference, Scale
 from search.tasks.tiny10k import PIXELS
 from spaces.backbones import Backbone
 from spaces.classifier import classifier_space
@@ -85,27 +85,23 @@ DIGITS_32_64 = Network(
 """'Training CNN on MNIST Dataset': 98.9% validation accuracy after 10 epochs, 98.978% on Kaggle. The article gives no
 kernel, padding and hidden width: 3, same and 128 are our choice."""
 
-TASK = Task(
-    name="digits",
-    sentence="the best classifier of Kaggle's 'Digit Recognizer' images",
-    dataset=DIGITS,
-    space=classifier_space(
-        input_shape=IMAGE,
-        num_classes=10,
-        widths=((6, 32), (12, 64), (16, 96)),
-        max_convs=2,
-        min_stages=2,
-        pixels=PIXELS,
-    ),
-    laptop=Scale(num_trials=24, max_epochs=8, train_examples=20_000, val_examples=4_000),
-    full=Scale(num_trials=256, max_epochs=30),
-    references={
-        "shan-base": Reference(Candidate(SHAN_BASE, ADAM), 85_386),
-        "shan-small": Reference(Candidate(SHAN_SMALL, ADAM), 4_819),
-        "shan-vgg16": Reference(Candidate(SHAN_VGG16, ADAM), 14_983_498),
-        "resnet18-frozen": Reference(Candidate(RESNET18_FROZEN, ADAM), 11_181_642),
-        "lenet5": Reference(Candidate(LENET5, ADAM), 61_706),
-        "digits-32-64": Reference(Candidate(DIGITS_32_64, ADAM), 467_818),
-    },
-    gpus_per_trial=0.25,
+data = DIGITS
+laptop = Scale(num_trials=24, max_epochs=8, train_examples=20_000, val_examples=4_000)
+full = Scale(num_trials=256, max_epochs=30)
+space = classifier_space(
+    input_shape=IMAGE,
+    num_classes=10,
+    widths=((6, 32), (12, 64), (16, 96)),
+    max_convs=2,
+    min_stages=2,
+    pixels=PIXELS,
 )
+references = {
+    "shan-base": Reference(Candidate(SHAN_BASE, ADAM), 85_386),
+    "shan-small": Reference(Candidate(SHAN_SMALL, ADAM), 4_819),
+    "shan-vgg16": Reference(Candidate(SHAN_VGG16, ADAM), 14_983_498),
+    "resnet18-frozen": Reference(Candidate(RESNET18_FROZEN, ADAM), 11_181_642),
+    "lenet5": Reference(Candidate(LENET5, ADAM), 61_706),
+    "digits-32-64": Reference(Candidate(DIGITS_32_64, ADAM), 467_818),
+}
+gpus_per_trial = 0.25

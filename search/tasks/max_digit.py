@@ -1,7 +1,7 @@
-"""max_digit: the largest of three digits in an image."""
+"""max_digit: the best classifier of 128x128 images by the largest of their three digits."""
 
 from data.max_digit import max_digit
-from search.tasks import Reference, Scale, Task
+from search.tasks import Reference, Scale
 from spaces.backbones import resnet18_features
 from spaces.classifier import classifier_space
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, GlobalPool, Layer, Norm, Pool, Standardize
@@ -63,36 +63,32 @@ TORCH_MAX_DIGIT = Candidate(
 """The same, section V.C: 471,210 parameters, 88.9% validation accuracy after 25 epochs. The batch size
 of 64 is our choice."""
 
-TASK = Task(
-    name="max_digit",
-    sentence="the best classifier of 128x128 images by the largest of their three digits",
-    dataset=max_digit(50_000, 10_000),
-    space=classifier_space(
-        input_shape=IMAGE,
-        num_classes=10,
-        widths=((4, 32), (8, 64), (16, 128), (24, 192)),
-        max_convs=2,
-        min_stages=3,
-        pixels=Standardize(0.35, 0.3),
-        stems=("pooled", "strided", "strided_4"),
-        residual=True,
-        max_dropout=0.5,
-        recipe=recipe_parameters(learning_rates=(5e-4, 1e-2), batch_sizes=(32, 64)),
-    ),
-    # Every network predicts 9, the commonest label, for its first hundreds of steps; without batch norm, for thousands.
-    # ASHA would choose at random at a rung in that phase.
-    laptop=Scale(
-        num_trials=16,
-        max_epochs=8,
-        grace_epochs=3,
-        max_macs=12_000_000,
-        dataset=max_digit(24_000, 2_000),
-        fix={"batch_norm": True, "padding": "same", "kernel_1": 3, "kernel_2": 3, "augmentation": "none"},
-    ),
-    full=Scale(num_trials=256, max_epochs=30, grace_epochs=2),
-    references={
-        "keras-max-digit": Reference(KERAS_MAX_DIGIT, 1_912_010),
-        "resnet18-max-digit": Reference(RESNET18_MAX_DIGIT, 11_175_370),
-        "torch-max-digit": Reference(TORCH_MAX_DIGIT, 471_210),
-    },
+data = max_digit(50_000, 10_000)
+# Every network predicts 9, the commonest label, for its first hundreds of steps; without batch norm, for thousands.
+# ASHA would choose at random at a rung in that phase.
+laptop = Scale(
+    num_trials=16,
+    max_epochs=8,
+    grace_epochs=3,
+    max_macs=12_000_000,
+    dataset=max_digit(24_000, 2_000),
+    fix={"batch_norm": True, "padding": "same", "kernel_1": 3, "kernel_2": 3, "augmentation": "none"},
 )
+full = Scale(num_trials=256, max_epochs=30, grace_epochs=2)
+space = classifier_space(
+    input_shape=IMAGE,
+    num_classes=10,
+    widths=((4, 32), (8, 64), (16, 128), (24, 192)),
+    max_convs=2,
+    min_stages=3,
+    pixels=Standardize(0.35, 0.3),
+    stems=("pooled", "strided", "strided_4"),
+    residual=True,
+    max_dropout=0.5,
+    recipe=recipe_parameters(learning_rates=(5e-4, 1e-2), batch_sizes=(32, 64)),
+)
+references = {
+    "keras-max-digit": Reference(KERAS_MAX_DIGIT, 1_912_010),
+    "resnet18-max-digit": Reference(RESNET18_MAX_DIGIT, 11_175_370),
+    "torch-max-digit": Reference(TORCH_MAX_DIGIT, 471_210),
+}

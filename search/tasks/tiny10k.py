@@ -1,7 +1,7 @@
-"""tiny10k: the best MNIST classifier with fewer than 10,000 parameters."""
+"""tiny10k: the best MNIST digit classifier with fewer than 10,000 parameters."""
 
 from data.mnist import MNIST
-from search.tasks import Reference, Scale, Task
+from search.tasks import Reference, Scale
 from spaces.classifier import classifier_space
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Pool, Standardize
 from spaces.network import Network
@@ -31,23 +31,17 @@ BERTOLDI = Candidate(
 )
 """D. Bertoldi, 'Assignment: CNN and MNIST', table 1: 9,682 parameters, 98.65% test accuracy after 10 epochs."""
 
-SCALE = Scale(num_trials=64, max_epochs=18, max_macs=3_000_000)
+laptop = full = Scale(num_trials=64, max_epochs=18, max_macs=3_000_000)
 
-TASK = Task(
-    name="tiny10k",
-    sentence="the best MNIST digit classifier with fewer than 10,000 parameters",
-    dataset=MNIST,
-    space=classifier_space(
-        input_shape=(1, 28, 28),
-        num_classes=10,
-        widths=((6, 14), (8, 24), (10, 32)),
-        max_convs=2,
-        min_stages=2,
-        pixels=PIXELS,
-    ),
-    laptop=SCALE,
-    full=SCALE,
-    max_params=9_999,
-    references={"bertoldi": Reference(BERTOLDI, 9_682)},
-    gpus_per_trial=0.25,
+data = MNIST
+max_params = 9_999
+space = classifier_space(
+    input_shape=(1, 28, 28),
+    num_classes=10,
+    widths=((6, 14), (8, 24), (10, 32)),
+    max_convs=2,
+    min_stages=2,
+    pixels=PIXELS,
 )
+references = {"bertoldi": Reference(BERTOLDI, 9_682)}
+gpus_per_trial = 0.25

@@ -48,7 +48,7 @@ class CheckpointStore:
         return _unseal(self.checkpoints / f"{number}.ckpt")
 
     def save_results(self, number: int, results: Mapping[str, bytes]) -> None:
-        """Saves a trial's results by kind: its model, and its answers to the images that it was scored on."""
+        """Saves a trial's results by kind: its model, and its answers to the examples that it was scored on."""
         for kind, content in results.items():
             _write(self.checkpoints / f"{number}.{kind}", content)
 

@@ -15,6 +15,7 @@ from search.study.trial import TrialRecord
 from spaces.goal import Goal
 from spaces.recipe import Candidate
 from spaces.space import Params
+from trainables.task_code import TaskCode
 from trainables.trial_spec import TrialSpec
 
 
@@ -52,6 +53,8 @@ class Job:
     """Whether a trial's training step is recorded once and replayed."""
     data_dir: Path
     """Where workers cache the features of frozen backbones, if their nodes can write there."""
+    code: TaskCode | None
+    """The code of a user's own task, for workers."""
     facts: Mapping[str, object]
     """JSON values that a model file records about its origin."""
     models: Path
@@ -92,6 +95,7 @@ def search_job(plan: Plan, splits: Splits) -> Job:
         max_failures=plan.config.max_failures,
         record_steps=plan.config.record_steps,
         data_dir=plan.data_dir,
+        code=plan.task.code,
         facts=origin.facts(),
         models=plan.folder.models,
         model_name=_best_model,

@@ -33,6 +33,7 @@ from search.trials.progress import Progress
 from search.trials.result_keeper import ResultKeeper
 from search.trials.scheduler import StudyScheduler
 from search.trials.searcher import StudySearcher, StudySearchGenerator
+from trainables.task_code import TaskCode
 from trainables.trainable import TrialTrainable
 
 TABLES_SECONDS, TABLES_SHARE = 8.0, 0.02
@@ -106,7 +107,7 @@ class TrialRun:
             try:
                 # Not tune.Tuner: it pickles searcher and scheduler for a restore of its own; we resume from the journal
                 tune.run(
-                    _worker(splits, self.store, self.slots.slot),
+                    _worker(splits, self.store, self.slots.slot, self.job.code),
                     name="trials",
                     storage_path=str(self.job.folder.scratch.absolute()),
                     resources_per_trial={"cpu": self.slots.slot.cpus, "gpu": self.slots.slot.gpus},
@@ -228,12 +229,14 @@ def _list_failed(trials: Sequence[TrialRecord]) -> str:
     return ", ".join(named)
 
 
-def _worker(splits: Splits, store: ActorProxy[CheckpointStore], slot: Slot) -> type[tune.Trainable]:
-    """Returns the trainable with its dataset, which Ray stores once. No worker receives the test images."""
+def _worker(
+    splits: Splits, store: ActorProxy[CheckpointStore], slot: Slot, code: TaskCode | None
+) -> type[tune.Trainable]:
+    """Returns the trainable with its dataset, which Ray stores once. No worker receives the test examples."""
     arrays = {
         "train_x": splits.train.x,
         "train_y": splits.train.y,
         "val_x": splits.val.x,
         "val_y": splits.val.y,
     }
-    return tune.with_parameters(TrialTrainable, arrays=arrays, store=store, threads=slot.threads)
+    return tune.with_parameters(TrialTrainable, arrays=arrays, store=store, threads=slot.threads, code=code)

@@ -18,11 +18,13 @@ from benchmarks.search_quality.recorded_curves import RecordedCurves, pack, read
 from benchmarks.search_quality.surrogate import Quantiles, Surrogate, rank_correlation
 from results import tables
 from results.schema import Status
+from search import tasks
 from search.study.budget import Budget
 from search.study.pruning.asha import Asha
 from search.study.study import Study
-from search.tasks.tiny10k import TASK
 from spaces.space import Params
+
+TASK = tasks.find("tiny10k")
 
 FACTS = {"task": "tiny10k", "max_epochs": 4, "reports_per_epoch": 4, "max_params": 9_999, "max_macs": 3_000_000}
 VAL_SHARE = 0.2

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 from data import max_digit
@@ -49,7 +48,7 @@ def shrink_all() -> None:
         task = tasks.find(name)
         scales = {each: getattr(task, each) for each in ("laptop", "full")}
         less = {each: replace(s, dataset=shrunk(s.dataset)) for each, s in scales.items() if s.dataset}
-        import_module(f"search.tasks.{name}").TASK = replace(task, dataset=shrunk(task.dataset), **less)
+        tasks.FOUND[name] = replace(task, dataset=shrunk(task.dataset), **less)
 
 
 def _in_small_numbers(load_made: Callable[..., Splits]) -> Callable[..., Splits]:

@@ -23,7 +23,8 @@ from results.report.run_samples import read_samples
 from results.run_config import read_config
 from results.schema import CURVES
 from search.planning.resume import earlier
-from search.prediction.forms import read_images
+from search.prediction.forms import form_of
+from search.prediction.inputs import Takes
 from search.retraining.answers import read_answers
 from tests.bounded import outcomes
 
@@ -146,11 +147,11 @@ def own_images(path: Path) -> object:
 
 
 def images_to_predict(path: Path) -> object:
-    return read_images(path, (1, 4, 4))
+    return form_of(path).read(path, Takes((1, 4, 4)))
 
 
 def folder_to_predict(path: Path) -> object:
-    return read_images(path.parent, (1, 4, 4), any_size=True)
+    return form_of(path.parent).read(path.parent, Takes((1, 4, 4), any_size=True))
 
 
 def pages(path: Path) -> object:

@@ -31,18 +31,21 @@ from spaces.layers import (
     Norm,
     Pool,
     Repeat,
+    Rescale,
     Reshape,
     Save,
     Standardize,
     Upsample,
 )
 from spaces.network import Network
+from spaces.own import Own
 from spaces.recipe import Augmentation, Candidate, Recipe
 from spaces.variants import FIELDS, names, variant
 from tests.search.toy import TOY
 from tests.spaces.strategies import LEFT_OUT, networks, single_layers
 from trainables.build import _BUILDERS, build
 from trainables.goals import _WORKS, DeviceSplit, work_for
+from trainables.task_code import TaskCode
 
 SIDE = 8
 RECIPE_FIELDS = {field.name for kind in (Recipe, Augmentation) for field in dataclasses.fields(kind)}
@@ -50,6 +53,7 @@ EXAMPLES: dict[str, tuple[Layer, ...]] = {
     "Conv": (Conv(4, 3),),
     "Pool": (Pool("max"),),
     "Standardize": (Standardize(0.1, 0.3),),
+    "Rescale": (Rescale((0.0, 5.0, -5.0), 2.0),),
     "Norm": (Norm(),),
     "Activation": (Activation("gelu"),),
     "Dropout": (Dropout(0.3),),
@@ -62,8 +66,19 @@ EXAMPLES: dict[str, tuple[Layer, ...]] = {
     "Save": (Save("a"), Conv(3, 3), Join("a")),
     "Join": (Save("a"), Conv(4, 3), Join("a", "concat", projection=(Conv(2, 1),))),
     "Backbone": (Backbone("resnet18", weights="random"),),
+    "Own": (Own((("width", 4),), (4, SIDE, SIDE), num_params=112, num_macs=6912),),
 }
 """Layers by kind: they include one of the kind, and take an image [3, SIDE, SIDE]."""
+CODE = TaskCode(
+    """
+from torch import nn
+
+def space(choose):
+    return nn.Conv2d(3, choose.int("width", 1, 9), 3, padding=1)
+""",
+    "task.py",
+)
+"""Makes the example of Own."""
 VALUES = {"dropout": 0.5, "pooling": "average", "padding": "valid", "activation": "elu", "kernel": 5, "widths": [6]}
 """A value for each choice of a layer that no example has."""
 
@@ -82,7 +97,7 @@ def network(kind: type[Layer]) -> Network:
 
 
 def test_every_kind_of_layer_is_built_as_its_arithmetic_says(network: Network):
-    module = build(network, seed=1).eval()
+    module = build(network, seed=1, code=CODE).eval()
     assert module(torch.rand(2, 3, SIDE, SIDE)).shape == (2, *network.output_shape)
     assert sum(weights.numel() for weights in module.parameters()) == network.num_params
 
@@ -91,10 +106,22 @@ def test_every_kind_of_layer_round_trips_through_json(network: Network):
     assert Network.from_json(json.loads(json.dumps(network.to_json()))) == network
 
 
+def test_every_kind_of_layer_takes_signals_as_its_arithmetic_says(network: Network, kind: type[Layer]):
+    if kind.__name__ in ("Backbone", "Own"):
+        pytest.skip("its example is made for images")
+    layers = tuple(Reshape((3, SIDE * SIDE)) if isinstance(layer, Reshape) else layer for layer in network.layers)
+    of_signals = Network((3, SIDE * SIDE), layers)
+    module = build(of_signals, seed=1).eval()
+    assert module(torch.rand(2, 3, SIDE * SIDE)).shape == (2, *of_signals.output_shape)
+    assert sum(weights.numel() for weights in module.parameters()) == of_signals.num_params
+    if of_signals.takes_any_size:
+        assert module(torch.rand(1, 3, 37)).shape == (1, *of_signals.resized(37).output_shape)
+
+
 def test_a_kind_of_layer_that_is_local_takes_images_of_any_size(network: Network):
     if not network.takes_any_size:
         pytest.skip("it is built for one size")
-    module = build(network, seed=1).eval()
+    module = build(network, seed=1, code=CODE).eval()
     for height, width in ((11, 6), (9, 13)):
         shape = network.resized(height, width).output_shape
         assert module(torch.rand(1, 3, height, width)).shape == (1, *shape)

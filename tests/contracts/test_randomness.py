@@ -17,8 +17,13 @@ GLOBAL = re.compile(
     r"|\.(?:bernoulli|uniform|normal|random)_\((?![^\n]*generator=)"
 )
 
+SWAPPED = ("trainables/own_module.py", "set_rng_state(")
+"""The file that gives each training of a user's module a state of the global generators of its own, and the call."""
+
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_global_generator_is_read(path):
     lines = [line for line in path.read_text().splitlines() if "rng." not in line and GLOBAL.search(line)]
+    if str(path.relative_to(ROOT)) == SWAPPED[0]:
+        lines = [line for line in lines if SWAPPED[1] not in line]
     assert not lines

@@ -23,8 +23,8 @@ from results import tables
 from search.planning.config import parse
 from search.planning.keys import RunKeys
 from search.planning.resume import earlier, resume_command
-from search.prediction.forms import read_images
-from search.prediction.inputs import Inputs
+from search.prediction.forms import form_of
+from search.prediction.inputs import Inputs, Takes
 from search.trials.checkpoints import CheckpointStore
 from spaces.recipe import Candidate
 from tests.search.toy import open_study, run, toy_candidate
@@ -51,6 +51,11 @@ def idx_bytes() -> bytes:
 def model() -> bytes:
     candidate = toy_candidate({"filters": 2, "optimizer": "adam"})
     return model_bytes(candidate, build(candidate.network).state_dict(), {})
+
+
+def read_input(path: Path) -> Inputs:
+    """Reads an input for a model of grey images of 4x4 pixels."""
+    return form_of(path).read(path, Takes((1, 4, 4)))
 
 
 def is_image(read: Inputs) -> bool:
@@ -135,17 +140,17 @@ READERS = [
         lambda frame: isinstance(frame, pd.DataFrame),
     ),
     Reader("best.pt", lambda path: path.write_bytes(model()), load_model, lambda m: isinstance(m.candidate, Candidate)),
-    Reader("x.npy", lambda path: np.save(path, IMAGE[None]), lambda path: read_images(path, (1, 4, 4)), is_image),
+    Reader("x.npy", lambda path: np.save(path, IMAGE[None]), lambda path: read_input(path), is_image),
     Reader(
         "x.npz",
         lambda path: np.savez(path, x=IMAGE[None], y=np.array(["a"], object)),
-        lambda path: read_images(path, (1, 4, 4)),
+        lambda path: read_input(path),
         is_image,
     ),
     Reader(
         "pngs/x.png",
         lambda path: Image.fromarray(IMAGE).save(path),
-        lambda path: read_images(path.parent, (1, 4, 4)),
+        lambda path: read_input(path.parent),
         is_image,
     ),
 ]

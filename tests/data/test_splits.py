@@ -109,6 +109,12 @@ def test_at_most_keeps_all_if_there_are_fewer_and_at_least_one_of_each_label(lim
     assert (splits.fingerprint == toy().fingerprint) == (kept == 20)
 
 
+def test_limits_that_keep_all_examples_copy_nothing():
+    splits = toy()
+    assert splits.limited(20, 20).train is splits.train
+    assert splits.at_most(99, 20).val is splits.val
+
+
 def test_at_most_of_nothing_is_nothing():
     splits = toy()
     none = replace(splits, val=splits.val.take(np.arange(0)))

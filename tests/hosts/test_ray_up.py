@@ -20,7 +20,49 @@ pytestmark = pytest.mark.hosts
 
 MNIST = ROOT.parent / "shared" / "data" / "MNIST"
 SILENT_SECONDS = 60.0
-COMMON = "task=tiny10k references=false confirm.top_k=0 report=false"
+QUICK = "references=false confirm.top_k=0 report=false"
+COMMON = f"task=tiny10k {QUICK}"
+OWN_TASK = '''"""Which side of a plane a point is on"""
+
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from data import Splits
+from spaces.goal import Custom
+
+
+def data():
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    return Splits.of(x, (x.sum(1) > 0).astype(np.float32))
+
+
+class Side(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.last = nn.Linear(3, width), nn.Linear(width, 1)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x)))
+
+
+def space(choose):
+    return Side(choose.int("width", 2, 16))
+
+
+def loss(outputs, targets):
+    return nn.functional.binary_cross_entropy_with_logits(outputs.flatten(), targets.flatten())
+
+
+def right(outputs, targets):
+    time.sleep(3)  # one worker must not finish all trials while the other one starts
+    return ((outputs.flatten() > 0) == (targets.flatten() > 0.5)).float().mean()
+
+
+goal = Custom(loss=loss, score=right, direction="maximize", bounds=(0, 1))
+'''
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +91,14 @@ def data(cluster: LabCluster) -> str:
         return "data=made train_examples=1200"
     cluster.ray("rsync-up", FILE, str(MNIST), "~/data/")
     return "data=original data_dir=~/data train_examples=2000 val_examples=1000"
+
+
+@pytest.fixture(scope="module")
+def own_task(cluster: LabCluster) -> str:
+    """Copies a user's task file to the head alone, and returns the keys for a search with it."""
+    (cluster.lab.home(LAPTOP) / "sides.py").write_text(OWN_TASK)
+    cluster.ray("rsync-up", FILE, f"{HOME}/sides.py", "frugal/sides.py")
+    return f"task=sides.py {QUICK} run=own max_epochs=2 grace_epochs=2 seed=1"
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +138,19 @@ def test_a_search_trains_on_every_worker(cluster, data):
     assert set(rows["status"]) <= {"COMPLETE", "PRUNED"}
     assert len(rows) == 4
     assert (runs / "a" / "models" / "best.pt").exists()
+
+
+def test_a_users_own_task_trains_on_every_worker_though_only_the_head_has_its_file(cluster, own_task):
+    for num_trials in (4, 6):  # the second command resumes the run
+        cluster.ray("exec", FILE, f"cd frugal && python -m search.run {own_task} num_trials={num_trials}")
+        runs = fetch_runs(cluster)
+        rows = results.load("sides", runs / "own")
+        assert set(rows["status"]) == {"COMPLETE"}
+        assert len(rows) == num_trials
+        assert set(rows["node"]) == set(cluster.lab.workers)
+        assert rows["score"].between(0.3, 1).all()
+    assert (runs / "own" / "task.py").read_text() == OWN_TASK
+    assert not any(list(cluster.lab.home(worker).rglob("sides.py")) for worker in cluster.lab.workers)
 
 
 def test_all_trials_end_although_hosts_were_lost(cluster, notes):

@@ -28,13 +28,13 @@ def test_it_runs_on_a_folder_of_runs(tmp_path):
     streams = {output.name: output.text for output in cells["load"].outputs}
     assert streams["stdout"].startswith("third: ")
     assert (
-        "not comparable with run third: run second (other images of mnist, fingerprint another, here one)"
+        "not comparable with run third: run second (other examples of mnist, fingerprint another, here one)"
         in streams["stderr"]
     )
     assert "bertoldi" in cells["best"].outputs[0].data["text/html"]
     for name in FIGURES:
         assert list(cells[name].outputs[-1].get("data", ())) == ["application/vnd.plotly.v1+json"], name
-    assert "not comparable with run third: run second (other images" in cells["compare"].outputs[0].text
+    assert "not comparable with run third: run second (other examp" in cells["compare"].outputs[0].text
     compared = cells["compare"].outputs[-1].data["application/vnd.plotly.v1+json"]["data"]
     assert {trace.get("name") for trace in compared} == {None, "first", "third"}
     assert all(name in cells["runs"].outputs[0].data["text/html"] for name in ("first", "second", "third"))

@@ -109,8 +109,8 @@ def test_means_and_intervals_are_printed_and_what_is_not_distinguishable(confirm
     assert "test accuracy, mean over seeds" in output
     assert f"{name} and bertoldi: " in output
     assert "paired by seed" in output
-    assert "The 95% intervals cover both the seeds and the test images" in output
-    assert "test images" in output
+    assert "The 95% intervals cover both the seeds and the test examples" in output
+    assert "test examples" in output
     assert "600 training" in output  # of the search; then those and the validation images
 
 

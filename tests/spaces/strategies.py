@@ -21,12 +21,14 @@ from spaces.layers import (
     Norm,
     Pool,
     Repeat,
+    Rescale,
     Reshape,
     Save,
     Standardize,
     Upsample,
 )
 from spaces.network import Network
+from spaces.own import Own
 from spaces.recipe import Augmentation, Candidate, Recipe
 from spaces.space import Params, Space
 
@@ -52,6 +54,7 @@ SINGLE: dict[type[Layer], st.SearchStrategy[Layer]] = {
         ceil=st.booleans(),
     ),
     Standardize: st.builds(Standardize, st.floats(0, 1), st.floats(0.1, 1)),
+    Rescale: st.builds(Rescale, st.floats(-9, 9), st.floats(0.1, 9)),
     Norm: st.just(Norm()),
     Activation: st.builds(Activation, st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid"])),
     Dropout: st.builds(Dropout, st.floats(0, 0.9)),
@@ -61,8 +64,8 @@ SINGLE: dict[type[Layer], st.SearchStrategy[Layer]] = {
 """The kinds of layers that may stand anywhere between images, each with its strategy."""
 GROUPED = {Flatten, GlobalPool, Dense, Reshape, Save, Join}
 """The kinds of layers that `networks` draws together with others."""
-LEFT_OUT = {Backbone}
-"""The kinds that are not drawn: too large."""
+LEFT_OUT = {Backbone, Own}
+"""The kinds that are not drawn: too large, or made by a user's code."""
 
 
 def single_layers() -> st.SearchStrategy[Layer]:
@@ -77,24 +80,36 @@ denses = st.builds(Dense, st.integers(1, 12), bias=st.booleans())
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> Network:
-    """Draws valid networks without a Backbone, from images [1 to 3, 8 to 32, 8 to 32] to images or 10 features."""
-    input_shape = (draw(st.integers(1, 3)), draw(st.integers(8, 32)), draw(st.integers(8, 32)))
+def networks(draw: st.DrawFn, num_sides: int = 2) -> Network:
+    """Draws valid networks without a Backbone, from images [1 to 3, 8 to 32, 8 to 32] to images or 10 features.
+
+    With `num_sides=1`, images are signals [1 to 3, 8 to 32].
+    """
+    sides = st.lists(st.integers(8, 32), min_size=num_sides, max_size=num_sides)
+    input_shape = (draw(st.integers(1, 3)), *draw(sides))
     layers: list[Layer] = []
     for place in range(draw(st.integers(1, 6))):
-        plain = single_layers().map(lambda layer: [layer])
+        channels = Network(input_shape, tuple(layers)).output_shape[0]
+        plain = st.one_of(single_layers(), by_channel(channels)).map(lambda layer: [layer])
         more = [*layers, *draw(st.one_of(plain, skips(f"skip {place}"), hourglasses(f"size {place}")))]
         layers = more if _is_modest(Network(input_shape, tuple(more))) else layers
     if draw(st.booleans()):
         hidden = draw(st.lists(st.one_of(denses, SINGLE[Activation], SINGLE[Dropout], SINGLE[Norm]), max_size=3))
-        shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)))
+        shape = draw(st.tuples(st.integers(1, 3), *[st.integers(1, 6)] * num_sides))
         image = [Dense(math.prod(shape)), Reshape(shape), draw(SINGLE[Activation])]
         layers += [
             draw(st.sampled_from([Flatten(), GlobalPool()])),
             *hidden,
-            *draw(st.sampled_from([[Dense(10)], image])),
+            *draw(st.sampled_from([[Dense(10), draw(by_channel(10))], image])),
         ]
     return Network(input_shape, tuple(layers))
+
+
+def by_channel(channels: int) -> st.SearchStrategy[Layer]:
+    """Draws a layer that shifts and scales each channel by numbers of its own."""
+    means = st.tuples(*[st.floats(-9, 9)] * channels)
+    deviations = st.tuples(*[st.floats(0.1, 9)] * channels)
+    return st.one_of(st.builds(kind, means, st.floats(0.1, 9) | deviations) for kind in (Standardize, Rescale))
 
 
 @st.composite

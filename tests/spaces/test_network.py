@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,10 @@ from spaces.layers import (
     Layer,
     Norm,
     Pool,
+    Rescale,
+    Reshape,
     Save,
+    Standardize,
     Upsample,
 )
 from spaces.network import Network
@@ -56,6 +60,14 @@ from tests.spaces.strategies import networks
         (Dense(10), (784,), ((10,), 7850, 7840)),
         (Dense(10, bias=False), (784,), ((10,), 7840, 7840)),
         (Save("x"), (2, 4, 5), ((2, 4, 5), 0, 0)),
+        (Conv(8, 3), (2, 28), ((8, 28), 56, 48 * 28)),
+        (Conv(4, 5, padding="valid", bias=False), (3, 10), ((4, 6), 60, 60 * 6)),
+        (Conv(1, 3, stride=2), (1, 7), ((1, 4), 4, 3 * 4)),
+        (Pool("average", 3, stride=2, ceil=True), (3, 8), ((3, 4), 0, 0)),
+        (Norm(), (6, 5), ((6, 5), 12, 0)),
+        (Upsample(3), (2, 5), ((2, 15), 0, 0)),
+        (Flatten(), (2, 4), ((8,), 0, 0)),
+        (GlobalPool(), (2, 4), ((2,), 0, 0)),
     ],
 )
 def test_a_layers_arithmetic(layer: Layer, shape: tuple[int, ...], cost: tuple):
@@ -155,8 +167,24 @@ def test_frozen_backbones_are_counted_but_not_trainable():
     assert Network(image, aside).num_trainable == 3 * 9 * 512 + 512 + 5130
 
 
+@pytest.mark.parametrize("kind", [Standardize, Rescale])
+def test_numbers_of_numpy_become_plain_ones(kind: type[Layer]):
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    layer = kind(x.mean(axis=0), x.std())  # type: ignore[call-arg]
+    assert layer == kind((2.0, 3.0), float(x.std()))  # type: ignore[call-arg]
+    network = Network((2,), (layer,))
+    assert Network.from_json(json.loads(json.dumps(network.to_json()))) == network
+
+
+def test_signals_and_images_do_not_mix():
+    with pytest.raises(InvalidNetwork, match=r"layer 1: Backbone\('resnet18'\) takes 3 channels, but gets \(3, 64\)"):
+        Network((3, 64), (Backbone("resnet18"),)).trace()
+    with pytest.raises(InvalidNetwork, match=r"layer 4: .*: 8x8 cannot be cut to 16"):
+        Network((1, 16), (Save("a"), Flatten(), Reshape((1, 4, 4)), Upsample(like="a"))).trace()
+
+
 @settings(max_examples=100, deadline=None)
-@given(networks())
+@given(st.one_of(networks(), networks(num_sides=1)))
 def test_json_round_trip(network: Network):
     again = Network.from_json(json.loads(json.dumps(network.to_json())))
     assert again == network

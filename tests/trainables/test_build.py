@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,8 +28,10 @@ from spaces.layers import (
     Layer,
     Norm,
     Pool,
+    Rescale,
     Save,
     Standardize,
+    Upsample,
 )
 from spaces.network import Network
 from tests.spaces.published import PUBLISHED
@@ -60,13 +63,13 @@ def count(module: nn.Module, trainable: bool = False) -> int:
 
 
 @settings(max_examples=60, deadline=None)
-@given(networks())
+@given(st.one_of(networks(), networks(num_sides=1)))
 def test_the_module_is_what_the_arithmetic_says(network: Network):
     check(network)
 
 
 @settings(max_examples=15, deadline=None)
-@given(networks())
+@given(st.one_of(networks(), networks(num_sides=1)))
 def test_on_a_cpu_it_computes(network: Network):
     check(network, "cpu")
     y = build(network)(torch.rand(2, *network.input_shape))
@@ -259,6 +262,48 @@ def test_dropout_keeps_its_share_and_scales_it_up(rate):
 def test_pixels_are_standardized():
     module = build(Network((1, 1, 2), (Standardize(0.5, 0.25),)))
     assert module(torch.tensor([[[[0.0, 1.0]]]])).flatten().tolist() == [-2.0, 2.0]
+
+
+def test_channels_and_features_are_standardized_each_by_its_own_numbers():
+    images = build(Network((2, 1, 2), (Standardize((0.5, 1.0), (0.25, 2.0)),)))
+    assert images(torch.tensor([[[[0.0, 1.0]], [[1.0, 3.0]]]])).tolist() == [[[[-2, 2]], [[0, 1]]]]
+    signals = build(Network((2, 2), (Standardize((0.5, 1.0), 0.5),)))
+    assert signals(torch.tensor([[[0.0, 1.0], [1.0, 3.0]]])).tolist() == [[[-1, 1], [0, 4]]]
+    features = build(Network((2,), (Standardize(1.0, (0.5, 2.0)),)))
+    assert features(torch.tensor([[0.0, 1.0], [1.0, 3.0]])).tolist() == [[-2, 0], [0, 1]]
+
+
+def test_outputs_are_rescaled_in_float32():
+    module = build(Network((2,), (Rescale((1000.0, -1.0), (1.0, 2.0)),)))
+    x = torch.tensor([[0.25, 0.5]], dtype=torch.bfloat16)
+    assert module(x).tolist() == [[1000.25, 0]]
+    assert module(x).dtype == torch.float32
+    assert build(Network((2,), (Rescale(1000.0, 2.0),)))(x).tolist() == [[1000.5, 1001]]
+
+
+@pytest.mark.parametrize("kind", [Standardize, Rescale])
+@pytest.mark.parametrize(("mean", "std", "wrong"), [((1.0,), 1.0, "mean has 1"), (0.0, (1.0, 1.0, 1.0), "std has 3")])
+def test_numbers_for_another_number_of_channels_are_refused(kind: type[Layer], mean: object, std: object, wrong: str):
+    with pytest.raises(
+        InvalidNetwork, match=rf"{kind.__name__}: {wrong} values, but the input \(2, 5\) has 2 channels"
+    ):
+        Network((2, 5), (kind(mean, std),)).trace()  # type: ignore[call-arg]
+
+
+def test_layers_of_signals_are_torchs_own():
+    x = torch.randn(2, 3, 10)
+    conv = build(Network((3, 10), (Conv(4, 4, stride=3),)))
+    padded = functional.pad(x, (1, 2))
+    torch.testing.assert_close(conv(x), functional.conv1d(padded, *conv.parameters(), stride=3))
+    layers = (Pool("max"), Pool("average", 3, stride=2, padding=1, ceil=True), Upsample(2), GlobalPool())
+    y = functional.avg_pool1d(functional.max_pool1d(x, 2), 3, 2, 1, ceil_mode=True).repeat_interleave(2, 2).mean(2)
+    torch.testing.assert_close(build(Network((3, 10), layers))(x), y)
+
+
+def test_a_signal_is_activated_behind_its_max_pool():
+    module, x = build(Network((1, 9), (Activation(), Pool("max")))), torch.randn(4, 1, 9)
+    assert isinstance(module.layers[0], nn.Identity)
+    assert torch.equal(module(x), functional.max_pool1d(x.relu(), 2))
 
 
 @pytest.mark.parametrize(("kernel", "dilation", "filters"), [(3, 8, 17), (3, 16, 17), (5, 4, 17), (5, 16, 9)])

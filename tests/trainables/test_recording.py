@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from data.made.digits import load_made
-from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
+from spaces.goal import Classify, Denoise, Goal, MultiLabel, Reconstruct, Regress, Restore, Segment
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
 from spaces.network import Network
 from spaces.recipe import Augmentation, Candidate, Recipe
@@ -29,6 +29,7 @@ CLASSIFIER = Network(
     (*FEATURES, Pool("max", 2), Conv(8, 3, stride=2), Activation("gelu"), Flatten(), Dropout(0.2), Dense(10)),
 )
 CLEANER = Network((1, 28, 28), (*FEATURES, Dropout(0.1), Conv(1, 3), Activation("sigmoid")))
+MAPPER = Network((1, 28, 28), (*FEATURES, Dropout(0.1), Conv(2, 3)))
 SHAKEN = Augmentation(rotation_degrees=10, shift_pixels=2, zoom=0.1)
 RECIPE = Recipe(learning_rate=3e-3, schedule="one_cycle", batch_size=50, ema_decay=0.9, augmentation=SHAKEN)
 RATES = {"sgd": 0.05, "adadelta": 1.0}
@@ -46,6 +47,10 @@ CASES: dict[str, tuple[Goal, Network, Recipe]] = {
     "reconstruct": (Reconstruct(), CLEANER, RECIPE),
     "denoise": (Denoise(), CLEANER, RECIPE),
     "restore": (Restore(patch=28), CLEANER, replace(RECIPE, augmentation=Augmentation())),
+    "regress": (Regress(), CLASSIFIER, RECIPE),
+    "multi label": (MultiLabel(), CLASSIFIER, RECIPE),
+    "segment": (Segment(), MAPPER, RECIPE),
+    "segment patches": (Segment(patch=20), MAPPER, RECIPE),
 }
 
 
@@ -85,6 +90,8 @@ def begin(name: str, device: str = "cpu", **options: Any) -> Training:
     x, y = splits.train.x[:300], splits.train.y[:300]
     if isinstance(goal, Restore):
         x, y = [*np.pad(x[:40], ((0, 0), (0, 9), (0, 5)))], [*np.pad(255 - x[:40], ((0, 0), (0, 9), (0, 5)))]
+    elif not isinstance(goal, Classify):
+        y = x > 127 if isinstance(goal, Segment) else y[:, None] == np.arange(10)
     split = DeviceSplit.of(x, y, place)
     return Training(Candidate(network, recipe), split, split, goal=goal, seed=3, epochs=3, **options)
 

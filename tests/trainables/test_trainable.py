@@ -14,7 +14,9 @@ from data.made.digits import load_made
 from spaces.goal import Classify
 from spaces.layers import Activation, Conv, Dense, Dropout, Flatten, Norm, Pool
 from spaces.network import Network
+from spaces.own import Own
 from spaces.recipe import Augmentation, Candidate, Recipe
+from trainables.task_code import TaskCode, TaskFileError
 from trainables.trainable import TrialTrainable
 from trainables.trial_spec import TrialSpec
 
@@ -91,8 +93,8 @@ def config(number: int, candidate: Candidate, seed: int = 5, **changes: Any) -> 
 class Bare(TrialTrainable):
     """The worker as Ray Tune makes it, given what tune.with_parameters would give."""
 
-    def __init__(self, config, arrays, store):
-        self.given = {"arrays": arrays, "store": store}
+    def __init__(self, config, arrays, store, code=None):
+        self.given = {"arrays": arrays, "store": store, "code": code}
         super().__init__(config)
 
     def setup(self, config):
@@ -102,7 +104,7 @@ class Bare(TrialTrainable):
         return self.training.data_dir
 
 
-def worker(first: dict, store):
+def worker(first: dict, store, code: TaskCode | None = None):
     splits = load_made().limited(300)
     arrays = {
         "train_x": splits.train.x,
@@ -110,7 +112,7 @@ def worker(first: dict, store):
         "val_x": splits.val.x,
         "val_y": splits.val.y,
     }
-    return ray.remote(num_cpus=1)(Bare).remote(first, arrays, store)
+    return ray.remote(num_cpus=1)(Bare).remote(first, arrays, store, code)
 
 
 def curve(actor) -> list[tuple]:
@@ -199,3 +201,27 @@ def test_the_runs_folder_of_data_files_reaches_the_training(undisturbed):
     actor = undisturbed(config(9, PLAIN, data_dir=Path("/given")))
     ray.get(actor.train.remote())
     assert ray.get(actor.data_dir.remote()) == Path("/given")
+
+
+CODE = TaskCode(
+    """
+from torch import nn
+
+def space(choose):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, choose.int("width", 2, 9)), nn.Dropout(0.5), nn.Linear(4, 10))
+""",
+    "task.py",
+)
+
+
+def test_the_code_of_a_users_task_reaches_the_training_and_its_errors_have_a_line(store):
+    actor = worker(config(500, PLAIN), store, CODE)
+    for width, number in ((4, 501), (5, 502)):
+        network = Network((1, 28, 28), (Own((("width", width),), (10,), num_params=0, num_macs=0),))
+        assert ray.get(actor.reset.remote(config(number, Candidate(network, Recipe()))))
+        if width == 4:
+            assert curve(actor)
+        else:
+            with pytest.raises(TaskFileError, match=r"task\.py: RuntimeError: .*shapes cannot be multiplied"):
+                curve(actor)
+    ray.kill(actor)

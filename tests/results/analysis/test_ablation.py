@@ -81,7 +81,7 @@ def test_the_figure_has_each_seed_and_the_mean_with_its_interval(tmp_path):
 def test_the_page_shows_each_choice_and_says_what_it_does_not_mean(tmp_path):
     page = read(write_report(write_ablation(tmp_path / "a")))
     assert "bertoldi, one choice varied at a time" in page.text
-    assert "test images were not read" in page.text
+    assert "test examples were not read" in page.text
     assert [attrs["id"] for _, attrs in page.elements if attrs.get("class") == "plot"] == [
         "choice-0-plot",
         "choice-1-plot",

@@ -28,10 +28,10 @@ NOISY = Conditions(
 OTHERS = {
     "task": ("digits", "task digits, here denoiser"),
     "goal": ("denoise sigma=0.5", "sigma 0.5, here 0.3"),
-    "dataset_fingerprint": ("f1", "other images of mnist, fingerprint f1, here f0"),
+    "dataset_fingerprint": ("f1", "other examples of mnist, fingerprint f1, here f0"),
     "max_epochs": (18, "max_epochs 18, here 5"),
-    "train_examples": (12_000, "12,000 training images, here 600"),
-    "val_examples": (2_000, "2,000 validation images, here 200"),
+    "train_examples": (12_000, "12,000 training examples, here 600"),
+    "val_examples": (2_000, "2,000 validation examples, here 200"),
 }
 
 
@@ -124,8 +124,8 @@ class TestTables:
         assert len(warned) == 1  # no warning about the other task, which has one run
         message = str(warned[0].message)
         assert (
-            "not comparable with run other images: run a (other images of mnist, fingerprint 16eaeee6fdb13679, here f1)"
-            in message
+            "not comparable with run other images: run a (other examples of mnist, fingerprint 16eaeee6fdb13679, "
+            "here f1)" in message
         )
         assert found["run"].nunique() == 7  # all are included
         assert warned[0].filename == __file__
@@ -139,7 +139,7 @@ class TestTables:
         message = str(warned[0].message)
         assert "run other goal (goal denoise sigma=0.5, here classify)" in message
         assert "run other epochs (max_epochs 4, here 9)" in message
-        assert "run fewer images (600 training images, here 51,000)" in message
+        assert "run fewer images (600 training examples, here 51,000)" in message
         assert warned[0].filename == __file__
 
     def test_runs_that_compare_are_returned_without_a_word(self, runs, table):
@@ -256,4 +256,4 @@ class TestReports:
         assert "they are in 4 groups" in page
         assert "run other goal (goal denoise sigma=0.5, here classify)" in page
         assert "run other epochs (max_epochs 4, here 9)" in page
-        assert "run fewer images (600 training images, here 51,000)" in page
+        assert "run fewer images (600 training examples, here 51,000)" in page

@@ -11,7 +11,7 @@ import pytest
 from results import tables
 from results.analysis.confirmed import Confirmed, describe_coverage
 from results.analysis.intervals import difference_interval, error_interval, share_difference_interval, share_interval
-from results.analysis.statistics import mean
+from results.analysis.statistics import bounds_of, mean
 from results.schema import PREDICTIONS
 
 RNG = np.random.default_rng(1)
@@ -69,7 +69,7 @@ def test_intervals_of_accuracies_and_their_differences_are_over_seeds_and_images
     assert gap is not None
     assert gap.is_apart_from_zero
     assert ends(gap) == pytest.approx(share_difference_interval(found[FIRST] - found[OTHER]))
-    assert "cover both the seeds and the test images" in describe_coverage(confirmed.means, "test")
+    assert "cover both the seeds and the test examples" in describe_coverage(confirmed.means, "test")
 
 
 def test_intervals_of_errors_are_over_seeds_and_images_too():
@@ -90,7 +90,7 @@ def test_one_seed_s_interval_covers_the_images_alone():
     gap = confirmed.gap(FIRST, OTHER)
     assert gap is not None
     assert gap.is_apart_from_zero
-    assert "cover the test images alone" in describe_coverage(confirmed.means, "test")
+    assert "cover the test examples alone" in describe_coverage(confirmed.means, "test")
 
 
 def test_without_scores_of_images_intervals_are_over_seeds_alone_and_within_bounds():
@@ -134,5 +134,48 @@ def test_images_that_do_not_belong_to_all_scores_are_left_out_and_it_is_said(dam
 def test_validation_images_have_chosen_the_finalists_which_no_interval_covers():
     means = {FIRST: dataclasses.replace(mean([0.9, 0.91]), num_images=36)}
     text = describe_coverage(means, "validation")
-    assert "the validation images" in text
-    assert "do not account for the bias of choosing finalists on these same images" in text
+    assert "the validation examples" in text
+    assert "do not account for the bias of choosing finalists on these same examples" in text
+
+
+def confirmed_as(goal: str, direction: str, found: dict[str, np.ndarray]) -> Confirmed:
+    return Confirmed.of(finalists_of(found).assign(goal=goal), predictions_of(found), direction)  # pyright: ignore
+
+
+def test_parts_of_an_f1_may_lie_beyond_0_and_1_and_count_all_the_same():
+    found = {FIRST: 0.9 + 0.4 * RNG.normal(size=(2, 200)), OTHER: 0.5 + 0.4 * RNG.normal(size=(2, 200))}
+    confirmed = confirmed_as("multi-label", "maximize", found)
+    stats = confirmed.means[FIRST]
+    assert stats.num_images == 200
+    assert 0.8 < stats.low < stats.value < stats.high < 1
+    gap = confirmed.gap(FIRST, OTHER)
+    assert gap is not None
+    assert gap.is_apart_from_zero
+    assert ends(gap) == pytest.approx(difference_interval(found[FIRST] - found[OTHER]))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_score_of_one_s_own_may_be_negative(direction: str):
+    found = {FIRST: RNG.normal(-5, 1, (3, 100)), OTHER: RNG.normal(-50, 1, (3, 100))}
+    confirmed = confirmed_as(f"custom name=gain direction={direction} bounds=null", direction, found)
+    for name, scores_SN in found.items():
+        assert ends(confirmed.means[name]) == pytest.approx(difference_interval(scores_SN))
+    gap = confirmed.gap(FIRST, OTHER)
+    assert gap is not None
+    assert 44 < gap.low < 45 < gap.high < 46
+
+
+def test_intervals_stay_within_the_bounds_that_a_score_of_one_s_own_states():
+    near = {FIRST: 0.99 - RNG.lognormal(-5, 1, (1, 10)), OTHER: RNG.normal(0, 0.1, (1, 10))}
+    r2 = confirmed_as("custom name=r2 direction=maximize bounds=[-Infinity,1]", "maximize", near)
+    assert r2.means[FIRST].high < 1
+    assert r2.means[OTHER].low < 0 < r2.means[OTHER].high
+    percent = {FIRST: 100 * scores(1.0, 2, 20), OTHER: 100 * scores(0.5, 2, 20)}
+    found = confirmed_as("custom name=percent direction=maximize bounds=[0,100]", "maximize", percent)
+    assert 80 < found.means[FIRST].low < found.means[FIRST].high == 100
+    assert ends(found.means[OTHER]) == pytest.approx([100 * end for end in share_interval(percent[OTHER] / 100)])
+
+
+@pytest.mark.parametrize("bounds", ["", "[1]", "[2,1]", "1", "[[[", "[NaN,1]", '["a","b"]', "null"])
+def test_bounds_that_no_goal_states_are_none(bounds: str):
+    assert bounds_of("maximize", f"custom bounds={bounds}") == (-math.inf, math.inf)

@@ -1,5 +1,7 @@
 """Intervals over seeds and images contain the true score as often as they claim, within the metric's bounds."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ from benchmarks.interval_coverage import (
 from results.analysis.intervals import (
     difference_interval,
     error_interval,
+    score_difference_interval,
+    score_interval,
     share_difference_interval,
     share_interval,
     spread,
@@ -78,3 +82,25 @@ def test_seeds_alike_leave_the_images_variance_and_images_alike_that_of_the_seed
     both = spread(seeds + images)
     assert both.variance == pytest.approx(images.var(ddof=1) / 50 + seeds.var(ddof=1) / 4)
     assert 3 <= both.degrees < 49
+
+
+@pytest.mark.parametrize(
+    ("bounds", "middle"), [((0.0, 1.0), 0.8), ((-math.inf, math.inf), -3.0), ((-math.inf, 1.0), 0.4), ((0.0, 9.0), 8.0)]
+)
+def test_intervals_of_other_scores_hold_the_true_one_within_their_bounds(bounds, middle):
+    rng, held = np.random.default_rng(0), []
+    for _ in range(600):
+        scores = (
+            middle + 0.02 * rng.normal(size=(3, 1)) + 0.5 * rng.normal(size=(1, 200)) + rng.normal(size=(3, 200)) / 9
+        )
+        low, high = score_interval(scores, bounds)
+        assert bounds[0] <= low < high <= bounds[1]
+        held.append(low <= middle <= high)
+    assert 0.92 <= np.mean(held) <= 0.97
+
+
+def test_differences_of_scores_that_are_no_shares_get_no_examples_added():
+    differences = np.random.default_rng(0).normal(0.02, 0.01, (1, 50))
+    assert score_difference_interval(differences, (0, 1)) == difference_interval(differences)
+    shares = np.round(np.clip(differences * 20, -1, 1))
+    assert score_difference_interval(shares, (0, 1)) == share_difference_interval(shares)

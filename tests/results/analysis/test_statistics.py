@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import t, ttest_rel
 
 from results.analysis.statistics import mean, paired_difference
+from results.wording import capitalize, number
 
 
 def test_a_mean_has_students_interval():
@@ -55,3 +56,18 @@ def test_apart_from_zero_is_what_the_paired_t_test_says(spread: float):
         gap = paired_difference(dict(enumerate(first)), dict(enumerate(second)))
         assert gap is not None
         assert gap.is_apart_from_zero == (ttest_rel(first, second).pvalue < 0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((0.99321, "0.9932"), (1.0, "1.0000"), (0.012345, "0.01235"), (56.8027, "56.80"), (-166.71, "-166.7")),
+        *((1234.5, "1,234"), (123456.7, "123,457"), (1.5e7, "1.5e+07"), (0.0, "0"), (-0.5, "-0.5000")),
+    ],
+)
+def test_a_score_has_four_digits(value: float, text: str):
+    assert number(value) == text
+
+
+def test_the_name_of_a_score_keeps_its_capitals():
+    assert capitalize("validation RMSE") == "Validation RMSE"

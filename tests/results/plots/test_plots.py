@@ -66,7 +66,7 @@ def test_score_by_macs_has_a_front_of_its_own(board):
     figure = plots.score_by_macs(board.assign(num_macs=board["trial"].map(macs).astype("Int64")))
     front = traces(figure)["Pareto front (completed)"]
     assert list(zip(front.x, front.y, strict=True)) == [(10, 0.98), (20, 0.985), (40, 0.986)]
-    assert figure.layout.xaxis.title.text == "MACs (for one image)"
+    assert figure.layout.xaxis.title.text == "MACs (for one example)"
 
 
 def test_learning_curves_draw_a_line_a_trial_with_gaps_between(board, curves):

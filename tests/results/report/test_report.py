@@ -7,11 +7,12 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from results import tables
 from results.report.run_record import read_run
-from results.schema import PREDICTIONS
+from results.schema import PREDICTIONS, SCHEMAS
 from search import report
 from tests.results.synthetic import make_run, write_samples
 
@@ -81,7 +82,7 @@ def test_the_verdict_names_network_score_interval_and_command(made):
     best = tables.frame(tables.read(folder / "leaderboard.parquet", "leaderboard")).iloc[0]
     assert f"trial {best['trial']}, {best['num_params']:,} parameters, test accuracy 0.9913" in page.text
     assert "95% interval 0.9906 to 0.9921, 3 seeds" in page.text
-    assert "cover the seeds alone, for these test images" in page.text  # some finalists' predictions are missing
+    assert "cover the seeds alone, for these test examples" in page.text  # some finalists' predictions are missing
     assert "apart from" in page.text
     assert f"python -m search.predict model={folder}/models/{best['trial']}-seed-0.pt input=IMAGES" in page.text
 
@@ -99,8 +100,8 @@ def test_with_all_predictions_intervals_are_over_images_too_and_the_page_says_so
     of_images = [{**row, "image_score": float(row["image_score"]), "scored_on": "test"} for row in known]
     tables.write(tables.from_rows(of_images, PREDICTIONS), folder / "predictions.parquet")
     page = read(report.write_report(folder))
-    assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 images" in page.text
-    assert "cover both the seeds and the test images" in page.text
+    assert "95% interval 0.9863 to 0.9945, 3 seeds, 2,000 examples" in page.text
+    assert "cover both the seeds and the test examples" in page.text
     assert "cover the seeds alone" not in page.text
     assert "(one seed, no interval)" not in page.text
 
@@ -308,7 +309,7 @@ def test_several_runs_are_compared_only_where_their_scores_compare(folder, capsy
     assert report.main(["run=[first,second,other]", f"runs_dir={runs_dir}"]) == 0
     page = read(runs_dir / "report-first-second-other.html")
     assert "they are in 2 groups" in page.text
-    apart = "not comparable with first: run other (other images of mnist, fingerprint another, here 16eaeee6fdb13679)"
+    apart = "not comparable with first: run other (other examples of mnist, fingerprint another, here 16eaeee6fdb13679)"
     assert f"{apart}." in page.text
     figures = [json.loads(page.scripts[f"compare-{place}-data"]) for place in range(2)]
     names = [{trace["name"] for trace in drawn["data"] if "name" in trace} for drawn in figures]
@@ -331,3 +332,78 @@ def test_any_number_of_runs_with_any_names_are_compared_in_one_file(folder, caps
     longest = "x" * 250 + ".html"
     assert report.main(["run=first", f"runs_dir={runs_dir}", f"output={runs_dir / longest}"]) == 0
     assert (runs_dir / longest).exists()
+
+
+def rewrite(folder, goal: str, **columns) -> None:
+    """Gives the run another goal, and its predictions other columns: none of labels."""
+    for name in ("leaderboard", "finalists", "curves"):
+        table = tables.frame(tables.read(folder / f"{name}.parquet", name))
+        tables.write(
+            pa.Table.from_pandas(table.assign(goal=goal)).replace_schema_metadata(SCHEMAS[name].metadata),
+            folder / f"{name}.parquet",
+        )
+    found = tables.frame(tables.read(folder / "predictions.parquet", "predictions"))
+    empty = ["label", "predicted", "probability", "label_probability"]
+    found = found.assign(goal=goal, **dict.fromkeys(empty), **columns)
+    tables.write(pa.Table.from_pandas(found, schema=PREDICTIONS), folder / "predictions.parquet")
+
+
+def test_predicted_numbers_are_shown_against_the_right_ones_with_the_largest_errors_first(folder):
+    index = tables.frame(tables.read(folder / "predictions.parquet", "predictions"))["index"]
+    rewrite(folder, "regress", target=index * -10.0, value=index * -10.0 + 0.5 * index)
+    page = read(report.write_report(folder))
+    names = [section["id"] for section in page.of("section")]
+    assert "predicted" in names
+    assert not {"mistakes", "pictures", "labels"} & {*names}
+    points = json.loads(page.scripts["predicted-plot-data"])["data"][1]
+    assert len(points["customdata"]) == 200
+    table = page.text[page.text.index("The largest mean absolute errors") :]
+    assert table.index("-1,990") < table.index("-1,980")
+    assert "half of the absolute errors are at most 49.75" in page.text
+
+
+def test_before_a_confirmation_a_regression_says_how_to_get_its_section(folder):
+    rewrite(folder, "regress")
+    for name in ("finalists.parquet", "predictions.parquet", "samples.npz"):
+        (folder / name).unlink()
+    page = read(report.write_report(folder))
+    assert "predicted" in [section["id"] for section in page.of("section")]
+    assert "mistakes" not in [section["id"] for section in page.of("section")]
+
+
+def test_several_labels_have_a_table_of_their_f1(folder):
+    rewrite(folder, "multi-label", image_score=0.5)
+    by_label = {"name": np.array(["<b>", "b"]), "count": np.array([3, 4]), "f1": np.array([0.75, np.nan])}
+    empty = {"kind": np.array([], "U7"), "index": np.array([], np.int64)}
+    np.savez(folder / "samples.npz", **empty, **{f"label_{name}": value for name, value in by_label.items()})
+    page = read(report.write_report(folder))
+    names = [section["id"] for section in page.of("section")]
+    assert "labels" in names
+    assert not {"mistakes", "pictures", "predicted"} & {*names}
+    assert "<b>" in page.text
+    assert "0.7500" in page.text
+
+
+def test_class_maps_have_a_colour_for_each_class_and_a_legend(folder):
+    rewrite(folder, "segment patch=null", image_score=0.5)
+    write_samples(folder)
+    samples = dict(np.load(folder / "samples.npz"))
+    samples |= {name: image % 3 for name, image in samples.items() if name.startswith(("output_", "target_"))}
+    np.savez(folder / "samples.npz", **{**samples, "classes": np.array(["paper", "text"])})
+    page = read(report.write_report(folder))
+    assert "pictures" in [section["id"] for section in page.of("section")]
+    assert [image["alt"] for image in page.of("img")][:3] == [
+        "image 3, input",
+        "image 3, predicted classes",
+        "image 3, target",
+    ]
+    text = page.text[page.text.index("Images side by side") :]
+    assert "paper" in text
+    assert len(page.of("span", style="background:#0072b2")) == 1
+
+
+def test_mistakes_on_examples_that_are_no_images_are_a_table(folder):
+    np.savez(folder / "samples.npz", kind=np.array([], "U7"), index=np.array([], np.int64))
+    page = read(report.write_report(folder))
+    assert "The mistakes that most seeds of" in page.text
+    assert "3 of 3 seeds wrong" in page.text

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from data.made.digits import load_made
-from search import doctor, replay
-from search.checkup.findings import Finding, Severity
+from search import replay
+from search.checkup.findings import Finding, Severity, print_findings
 from search.cluster.connection import Slots
 from search.cluster.slots import Nodes, Slot
 from search.command_line.signals import Stop
@@ -241,7 +241,7 @@ def test_the_preview_s_space_fits(tmp_path):
 def test_the_doctor_s_findings_are_lines_without_ends_of_ours(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     finding = Finding(Severity.broken, "[red]node[/red]", "/" + "[b]/" * 40, "`ray stop` there :smile:")
-    doctor._print([finding], Terminal(), Counter())
+    print_findings([finding], Terminal(), Counter())
     path = "/" + "[b]/" * 40
     assert capsys.readouterr().out == f"broken  [red]node[/red]  {path}: `ray stop` there :smile:\n"
 

@@ -30,7 +30,7 @@ LIMITED = Scale(num_trials=16, max_epochs=3, train_examples=2_000, val_examples=
 @pytest.fixture
 def of_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gives the task digits, whose made data are the embedded digits, a scale with limits."""
-    monkeypatch.setattr("search.tasks.digits.TASK", replace(tasks.find("digits"), laptop=LIMITED))
+    monkeypatch.setitem(tasks.FOUND, "digits", replace(tasks.find("digits"), laptop=LIMITED))
 
 
 def plan(tmp_path: Path, *arguments: str) -> Plan:
@@ -78,7 +78,7 @@ def test_a_run_begun_with_its_scales_numbers_goes_on_also_where_they_are_typed(t
 def test_a_run_goes_on_whose_configuration_has_its_scales_numbers_as_if_they_were_typed(tmp_path, monkeypatch, nowhere):
     """Earlier versions recorded a scale's numbers as exact ones."""
     enough = replace(LIMITED, train_examples=1_000)
-    monkeypatch.setattr("search.tasks.digits.TASK", replace(tasks.find("digits"), laptop=enough))
+    monkeypatch.setitem(tasks.FOUND, "digits", replace(tasks.find("digits"), laptop=enough))
     cut_short(tmp_path, "task=digits", splits=plan(tmp_path).load_data(print))
     config = tmp_path / "a" / "config.yaml"
     text = config.read_text()
@@ -92,7 +92,7 @@ def test_a_number_typed_in_an_earlier_session_that_is_no_longer_there_is_refused
     cut_short(tmp_path, "train_examples=300", splits=load_made().limited(300))
     fewer = load_made().limited(200)
     monkeypatch.setattr("data.made.digits.load_made", lambda: fewer)
-    monkeypatch.setattr("search.tasks.tiny10k.TASK", replace(tasks.find("tiny10k"), dataset=of(fewer)))
+    monkeypatch.setitem(tasks.FOUND, "tiny10k", replace(tasks.find("tiny10k"), dataset=of(fewer)))
     assert "train_examples=300: sklearn-digits has 200 training examples" in refused(tmp_path, nowhere)
 
 
@@ -101,7 +101,7 @@ def test_fewer_data_than_a_run_was_begun_with_are_other_data_where_no_number_was
 ):
     cut_short(tmp_path, "task=digits", splits=plan(tmp_path).load_data(print))
     fewer = replace(tasks.find("digits"), dataset=of(load_made().limited(200)))
-    monkeypatch.setattr("search.tasks.digits.TASK", fewer)
+    monkeypatch.setitem(tasks.FOUND, "digits", fewer)
     errors = refused(tmp_path, nowhere)
     assert "train_examples was 1257, is now 200" in errors
     assert "dataset_fingerprint was" in errors

@@ -216,8 +216,8 @@ class TestOtherConditions:
         ("other", "difference"),
         [
             ("max_epochs=4", "max_epochs 3, here 4"),
-            ("train_examples=500", "other images of "),
-            ("val_examples=200", "other images of "),
+            ("train_examples=500", "other examples of "),
+            ("val_examples=200", "other examples of "),
         ],
     )
     def test_what_differs_is_said(self, tmp_path, other, difference):

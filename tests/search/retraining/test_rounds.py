@@ -58,10 +58,10 @@ def test_a_first_confirmation_chooses_before_any_reading(tmp_path):
     rows = confirmed(tmp_path, 4, top_k=2, seeds=2)
     assert rounds_of(rows) == {"trial 3": ({1}, False), "trial 2": ({1}, False)}
     assert sorted(row["test_read"] for row in rows) == [1, 2, 3, 4]
-    assert describe_choice(rows, "trial 3") == "It was chosen by validation scores, before any test image was read"
+    assert describe_choice(rows, "trial 3") == "It was chosen by validation scores, before any test example was read"
     assert describe_readings(rows) == (
-        "Test images have been read 4 times for this run, once after each training, in 1 round; all finalists had been "
-        "chosen before the first time."
+        "Test examples have been read 4 times for this run, once after each training, in 1 round; all finalists had "
+        "been chosen before the first time."
     )
     assert num_test_reads(plan_of(tmp_path).folder) == 4
 
@@ -75,7 +75,7 @@ def test_confirmed_extended_and_confirmed_again_what_is_new_is_marked_and_what_w
         "trial 3": ({1}, False),
         "trial 2": ({1}, False),
     }
-    assert "after test images had been read for this run" in describe_choice(rows, "trial 5")
+    assert "after test examples had been read for this run" in describe_choice(rows, "trial 5")
     assert (mark_name(rows, "trial 5"), mark_name(rows, "trial 3")) == ("trial 5 *", "trial 3")
     assert "8 times for this run, once after each training, in 2 rounds" in describe_readings(rows)
     assert describe_readings(rows).endswith("Chosen after the first time, and marked with *: trial 5, trial 4.")

@@ -11,7 +11,7 @@ from search.prediction.record import RECORD, Outputs
 from search.runs.folder import RunFolder
 
 FILES = [
-    *(".lock", "config.yaml", "journal.log", "report.html", "samples.npz"),
+    *(".lock", "config.yaml", "task.py", "journal.log", "report.html", "samples.npz"),
     *("leaderboard.parquet", "curves.parquet", "finalists.parquet", "predictions.parquet", "ablation.parquet"),
     *("models/best.pt", "models/best.onnx", "checkpoints/0.ckpt", "checkpoints/0.answers"),
     *(

@@ -3,6 +3,7 @@
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from results.schema import Status
 from search.study.budget import Budget
 from search.study.pruning.asha import Asha
 from search.study.study import SearchEnded
+from spaces.choose import chosen_space
 from spaces.layers import Conv, InvalidNetwork
 from spaces.network import Network
 from spaces.recipe import Candidate, Recipe
@@ -73,6 +75,40 @@ class TestTheGate:
         study = open_study(path, space=Space(TOY.parameters, shrunk), budget=Budget())
         with pytest.raises(SearchEnded, match="100% image shrinks to nothing"):
             study.suggest()
+
+    def test_a_draw_that_is_not_allowed_is_rejected_for_the_reason_given(self, path):
+        asked = []
+
+        def allowed(params, candidate):
+            asked.append(candidate.network.num_params)
+            return "few filters" if params["filters"] < 3 else np.bool_(params["filters"] % 2)
+
+        study = open_study(path, space=replace(TOY, allowed=allowed))
+        run(study, 8)
+        assert {trial.params["filters"] % 2 for trial in study.trials} == {1}
+        assert study.rejected["few filters"] > 0
+        assert study.rejected["not allowed"] > 0
+        assert max(asked) <= 200, "the budget is asked first"
+
+    @pytest.mark.parametrize("answer", [None, "", 1, 0.5])
+    def test_a_constraint_must_answer(self, path, answer):
+        study = open_study(path, space=replace(TOY, allowed=lambda params, candidate: answer))
+        with pytest.raises(
+            ValueError, match=r"`allowed` must return True, False or the reason .*returned " + repr(answer)
+        ):
+            study.suggest()
+
+    def test_a_function_of_choices_is_searched_as_a_list_of_the_same_parameters_is(self, path):
+        def toy(choose):
+            params = {"filters": choose.int("filters", 1, 20), "optimizer": choose.of("optimizer", ["adam", "sgd"])}
+            if params["optimizer"] == "sgd":
+                params["rate"] = choose.float("rate", 1e-3, 1, log=True)
+            return toy_candidate(params)
+
+        listed, chosen = open_study(path), open_study(path.with_name("chosen.log"), space=chosen_space(toy))
+        for study in (listed, chosen):
+            run(study, 20)
+        assert picture(chosen) == picture(listed)
 
     def test_a_budget_that_nothing_keeps_ends_the_search_with_the_rate(self, path):
         study = open_study(path, budget=Budget(max_params=10))

@@ -9,6 +9,7 @@ import pytest
 from optuna.samplers._tpe.sampler import _split_trials
 
 from results.schema import Status
+from search import tasks
 from search.engines import tpe
 from search.engines.tpe import OneHistoryTPE
 from search.study.budget import Budget
@@ -17,7 +18,6 @@ from search.study.sampling.draws import draws_from, suggest_value
 from search.study.sampling.sampler import MAX_DRAWS, Problem
 from search.study.sampling.tpe import NUM_BEST, NUM_LATEST, Tpe
 from search.study.trial import TrialRecord
-from search.tasks import tiny10k
 from spaces.goal import Metric
 from spaces.space import Params, Space
 from tests.search.toy import TOY, open_study, report, toy_candidate
@@ -74,7 +74,7 @@ def test_its_tpe_draws_as_optunas_own_does(ahead: int, monkeypatch):
     Where several are prepared at once only the first is the same, and the others as likely.
     """
     monkeypatch.setattr(tpe, "DRAWS_PER_BATCH", ahead)
-    space, seed = tiny10k.TASK.space, 7
+    space, seed = tasks.find("tiny10k").space, 7
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=seed))
     for score in np.random.default_rng(0).uniform(size=40):
         trial = study.ask()

@@ -1,0 +1,167 @@
+"""Claim: within 10 minutes on 2 cores, each task of one's own in examples/ gets a network that beats its baselines.
+
+    python -m benchmarks.own_tasks data_dir=FOLDER examples=[chirps,breast_cancer]
+
+It runs the command in each example's docstring, kills the search with SIGKILL after its first complete trial, and
+resumes it to its confirmation and ONNX files. The baselines are the example's reference, a linear model, and an
+estimator of scikit-learn that learns from the examples that the confirmed models learn from.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, jaccard_score, mean_absolute_error
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import results
+from benchmarks.command_line import read_settings
+from data.splits import Split
+from results.analysis.statistics import Mean
+from results.keys import key
+from results.report.run_record import RunRecord, read_run
+from results.wording import number
+from search.planning import config
+from search.planning.plan import Plan
+from search.planning.resume import earlier
+
+CLAIM = "Claim: within 10 minutes on 2 cores, each task in examples/ gets a network that beats its baselines."
+EXAMPLES = Path(__file__).parents[1] / "examples"
+COMMAND = "python -m search.run "
+NEIGHBOURS = 9
+"""The side of the square of pixels from which scikit-learn's classifier predicts the class of its middle."""
+PIXELS_OF_PAGE = 1_000
+
+
+@dataclass
+class Settings:
+    data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
+    examples: list[str] = key([], "examples to run", "all of them")
+    runs_dir: str = key("results/runs", "folder of all runs; existing runs are resumed, or only read if complete")
+    prefix: str = key("own", "beginning of the runs' names, before the example's name")
+    extra: list[str] = key([], "further keys for search.run: extra=[num_trials=8,confirm.top_k=1]")
+
+
+def main() -> None:
+    settings = read_settings(Settings, "own_tasks", CLAIM)
+    os.environ["FRUGAL_DATA_DIR"] = config.find_data_dir(settings.data_dir)
+    print("| example | validation | test | parameters | reference | its parameters | scikit-learn | trials | minutes |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    for name in settings.examples or [*SCIKIT_LEARN]:
+        seconds = search(settings, name)
+        print("| " + " | ".join([*row(settings, name), f"{seconds / 60:.1f}"]) + " |", flush=True)
+
+
+def search(settings: Settings, name: str) -> float:
+    """Runs the example's command, killed once and resumed, and returns the seconds that both sessions took."""
+    folder = Path(settings.runs_dir, f"{settings.prefix}-{name}")
+    words = [*command(EXAMPLES / f"{name}.py"), f"run={folder.name}", f"runs_dir={folder.parent}", "export=onnx"]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with Path(f"{folder}.log").open("a") as log:
+        if not has_complete_trial(name, folder):
+            with subprocess.Popen([*words, *settings.extra], stdout=log, stderr=log) as process:
+                while process.poll() is None and not has_complete_trial(name, folder):
+                    time.sleep(1)
+                process.kill()
+        subprocess.run([*words, *settings.extra], stdout=log, stderr=log, check=True)
+        shared = [each for each in settings.extra if each.startswith(("address=", "concurrency="))]
+        confirm = [sys.executable, "-m", "search.confirm", *words[-3:-1], *shared]
+        subprocess.run(confirm, stdout=log, stderr=log, check=True)  # repeats nothing; a time budget may have ended it
+    return time.monotonic() - start
+
+
+def command(example: Path) -> list[str]:
+    """Returns the command in an example's docstring, with this Python."""
+    line = next(line for line in example.read_text().splitlines() if line.startswith(COMMAND))
+    return [sys.executable, "-m", "search.run", *shlex.split(line.removeprefix(COMMAND))]
+
+
+def has_complete_trial(name: str, folder: Path) -> bool:
+    if not (folder / "leaderboard.parquet").exists():
+        return False
+    return bool((results.load(name, folder)["status"] == "COMPLETE").any())
+
+
+def row(settings: Settings, name: str) -> list[str]:
+    record = read_run(Path(settings.runs_dir, f"{settings.prefix}-{name}"))
+    (winner, mean), *others = record.confirmed.means.items()
+    reference, reference_mean = others[-1]
+    found = record.confirmed_row(winner)
+    return [
+        name,
+        number(found["val_score"]),
+        with_interval(mean),
+        f"{found['num_params']:,}",
+        f"{reference} {with_interval(reference_mean)}",
+        f"{record.confirmed_row(reference)['num_params']:,}",
+        scikit_learn(record, name),
+        str(len(record.leaderboard)),
+    ]
+
+
+def with_interval(mean: Mean) -> str:
+    return f"{number(mean.value)} ({number(mean.low)} to {number(mean.high)})"
+
+
+def scikit_learn(record: RunRecord, name: str) -> str:
+    """Returns the name and the test score of scikit-learn's estimator, trained on the same examples."""
+    keys = earlier(str(record.folder.parent), record.folder.name)
+    assert keys is not None
+    splits = Plan.of(config.complete(replace(keys, run=record.name))).load_data(lambda line: None)
+    estimator, arrays, score = SCIKIT_LEARN[name]
+    train, val, test = (arrays(split) for split in (splits.train, splits.val, splits.test))
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    estimator.fit(*(np.concatenate(parts) for parts in zip(train, val, strict=True)))
+    return f"{type(last).__name__} {number(float(score(test[1], estimator.predict(test[0]))))}"
+
+
+def rows(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the examples as rows of numbers, and their targets."""
+    return np.asarray(split.x).reshape(len(split), -1), np.asarray(split.y)
+
+
+def pixels(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the squares around pixels as rows, and the pixels' classes: of a sample of each page."""
+    windows, classes = [], []
+    rng = np.random.default_rng(0)
+    for page, text in zip(split.x, split.y, strict=True):
+        padded = np.pad(page, NEIGHBOURS // 2, mode="edge")
+        found = np.lib.stride_tricks.sliding_window_view(padded, (NEIGHBOURS, NEIGHBOURS))
+        chosen = rng.integers(page.size, size=PIXELS_OF_PAGE)
+        windows.append(found.reshape(page.size, NEIGHBOURS, NEIGHBOURS)[chosen].reshape(len(chosen), -1))
+        classes.append(text.reshape(-1)[chosen])
+    return np.concatenate(windows), np.concatenate(classes)
+
+
+def mean_iou(targets: np.ndarray, predicted: np.ndarray) -> float:
+    return float(jaccard_score(targets, predicted, average="macro"))
+
+
+def macro_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(targets, predicted, average="macro"))
+
+
+SCIKIT_LEARN = {
+    "text_on_pages": (HistGradientBoostingClassifier(), pixels, mean_iou),
+    "turned_digits": (HistGradientBoostingRegressor(loss="absolute_error"), rows, mean_absolute_error),
+    "chirps": (SVC(), rows, accuracy_score),
+    "breast_cancer": (make_pipeline(StandardScaler(), LogisticRegression()), rows, accuracy_score),
+    "even_digits": (SVC(), rows, macro_f1),
+}
+"""An estimator of scikit-learn for each example, with its default settings, its examples and its score."""
+
+
+if __name__ == "__main__":
+    main()
