@@ -21,7 +21,7 @@ test: $(VENV)/installed ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-tasks: $(VENV)/installed ## Run each task's whole command on a few images, for hours with TASKS=whole
-	$(BIN)/python -m pytest tests/contracts tests/search -m tasks -n 2 --dist loadgroup -rs --durations=10 $(ARGS)
+	$(BIN)/python -m pytest tests/contracts tests/search -m tasks -n 2 --dist loadfile -rs --durations=10 $(ARGS)
 
 test-faults: $(VENV)/installed ## Kill processes and fill disks, for minutes; ends with a table of what was survived
 	$(BIN)/python -m pytest -m faults -n 3 --dist loadfile -rs --durations=10 $(ARGS)

@@ -9,7 +9,7 @@ from spaces.recipe import Candidate
 from tests.search.command import run
 from trainables.model import load_model
 
-pytestmark = [pytest.mark.ray, pytest.mark.tasks, pytest.mark.xdist_group("best_model")]  # one worker runs its commands
+pytestmark = [pytest.mark.ray, pytest.mark.tasks]
 
 SMALL = ("max_epochs=1", "train_examples=1000", "val_examples=200")
 # Candidates that hardly learn within an epoch, so that the published network leads

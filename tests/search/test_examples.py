@@ -79,7 +79,6 @@ def test_its_space_has_networks_within_the_budget(example, made):
 
 @pytest.mark.ray
 @pytest.mark.tasks
-@pytest.mark.xdist_group("examples")
 def test_its_command_finds_confirms_and_exports_a_network(example, made, cluster, tmp_path):
     keys = [f"task={made}", *keys_of(example), cluster, f"runs_dir={tmp_path}", "run=a", *SMALL, few(example)]
     code, output = run_command("search.run", *keys)
@@ -97,7 +96,6 @@ def test_its_command_finds_confirms_and_exports_a_network(example, made, cluster
 
 @pytest.mark.ray
 @pytest.mark.tasks
-@pytest.mark.xdist_group("examples")
 def test_one_that_was_killed_is_resumed(cluster, tmp_path):
     keys = ["task=examples/chirps.py", "max_params=3000", cluster, f"runs_dir={tmp_path}", "run=a", *SMALL]
     keys += ["num_trials=6", "max_epochs=2", "train_examples=300"]
