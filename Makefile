@@ -24,7 +24,7 @@ test-tasks: $(VENV)/installed ## Run each task's whole command on a few images, 
 	$(BIN)/python -m pytest tests/contracts tests/search -m tasks -n 2 --dist loadfile -rs --durations=10 $(ARGS)
 
 test-faults: $(VENV)/installed ## Kill processes and fill disks, for minutes; ends with a table of what was survived
-	$(BIN)/python -m pytest -m faults -n 3 --dist loadfile -rs --durations=10 $(ARGS)
+	$(BIN)/python -m pytest -m faults -n 2 --dist loadfile -rs --durations=10 $(ARGS)
 
 test-browser: $(VENV)/installed ## Check the report in a headless Chromium, if there is one
 	$(BIN)/python -m pytest -m browser -rs $(ARGS)
