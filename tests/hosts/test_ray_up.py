@@ -131,7 +131,8 @@ def test_only_workers_train(cluster):
 
 
 def test_a_search_trains_on_every_worker(cluster, data):
-    cluster.ray("exec", FILE, f"cd frugal && python -m search.run {COMMON} run=a {data} num_trials=4 max_epochs=3")
+    long = "num_trials=4 max_epochs=12 grace_epochs=12"  # one worker must not finish all while the other one starts
+    cluster.ray("exec", FILE, f"cd frugal && python -m search.run {COMMON} run=a {data} {long}")
     runs = fetch_runs(cluster)
     rows = results.load("tiny10k", runs / "a")
     assert set(rows["node"]) == set(cluster.lab.workers)
