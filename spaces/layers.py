@@ -157,47 +157,50 @@ class Pool(Layer):
 
 
 @dataclass(frozen=True)
-class Standardize(Layer):
-    """Subtracts the data's mean and divides by their standard deviation.
+class Scaling:
+    """The numbers of a layer that scales: each is one number, or one for each channel or feature.
 
-    Each is a number, or one for each channel or feature: a tuple, or an array, which becomes a tuple.
+    An array becomes a tuple, and NumPy's numbers become floats, which JSON can hold.
     """
 
     mean: float | tuple[float, ...]
     std: float | tuple[float, ...]
 
-    is_local = True
-    is_fixed = True
-    ends_stage = False
-    choices = ()
-
     def __post_init__(self) -> None:
-        _make_plain(self)
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            if isinstance(value, Iterable):
+                object.__setattr__(self, name, tuple(float(each) for each in value))
+            elif not isinstance(value, int | float):
+                object.__setattr__(self, name, float(value))
 
     def cost(self, shape: Shape) -> Cost:
-        return _scaled(shape, self)
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            if isinstance(value, tuple) and len(value) != shape[0]:
+                kind = type(self).__name__
+                raise InvalidNetwork(
+                    f"{kind}: {name} has {len(value)} values, but the input {shape} has {shape[0]} channels"
+                )
+        return Cost(shape)
 
 
 @dataclass(frozen=True)
-class Rescale(Layer):
-    """Multiplies by a standard deviation and adds a mean, in float32: turns outputs into the targets' units.
-
-    Each is a number, or one for each channel or feature: a tuple, or an array, which becomes a tuple.
-    """
-
-    mean: float | tuple[float, ...]
-    std: float | tuple[float, ...]
+class Standardize(Scaling, Layer):
+    """Subtracts the data's mean and divides by their standard deviation."""
 
     is_local = True
     is_fixed = True
     ends_stage = False
     choices = ()
 
-    def __post_init__(self) -> None:
-        _make_plain(self)
 
-    def cost(self, shape: Shape) -> Cost:
-        return _scaled(shape, self)
+@dataclass(frozen=True)
+class Rescale(Scaling, Layer):
+    """Multiplies by a standard deviation and adds a mean, in float32: turns outputs into the targets' units."""
+
+    is_local = True
+    is_fixed = True
+    ends_stage = False
+    choices = ()
 
 
 @dataclass(frozen=True)
@@ -440,25 +443,6 @@ def _nonempty(shape: Shape, layer: Layer) -> Shape:
     if min(shape) < 1:
         raise InvalidNetwork(f"{layer} leaves nothing of the image: {shape}")
     return shape
-
-
-def _scaled(shape: Shape, layer: Standardize | Rescale) -> Cost:
-    for name, value in (("mean", layer.mean), ("std", layer.std)):
-        if isinstance(value, tuple) and len(value) != shape[0]:
-            kind = type(layer).__name__
-            raise InvalidNetwork(
-                f"{kind}: {name} has {len(value)} values, but the input {shape} has {shape[0]} channels"
-            )
-    return Cost(shape)
-
-
-def _make_plain(layer: Standardize | Rescale) -> None:
-    """Turns arrays and NumPy's numbers into tuples and floats, which JSON can hold."""
-    for name, value in (("mean", layer.mean), ("std", layer.std)):
-        if isinstance(value, Iterable):
-            object.__setattr__(layer, name, tuple(float(each) for each in value))
-        elif not isinstance(value, int | float):
-            object.__setattr__(layer, name, float(value))
 
 
 def _by(sizes: Iterable[int]) -> str:

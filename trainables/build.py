@@ -30,6 +30,7 @@ from spaces.layers import (
     Rescale,
     Reshape,
     Save,
+    Scaling,
     Shape,
     Standardize,
     Upsample,
@@ -192,7 +193,7 @@ class _Scaled(nn.Module):
     mean: Tensor | float
     std: Tensor | float
 
-    def __init__(self, layer: Standardize | Rescale, shape: Shape) -> None:
+    def __init__(self, layer: Scaling, shape: Shape) -> None:
         super().__init__()
         self.layer, self.rank = layer, len(shape)
         self.reset_buffers()

@@ -1,4 +1,4 @@
-"""A module's cost is counted without memory, and one that cannot be counted is told how to change."""
+"""A module's cost is counted without memory; if it cannot be, the error says what to change in the module."""
 
 from collections.abc import Callable
 
