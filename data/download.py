@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from data.files import replacing
+from data.progress import size_text
 
 STALL_SECONDS = 20.0
 """A server that sends nothing for this long counts as dead."""
@@ -57,13 +58,13 @@ def fetch(url: str, path: Path, md5: str, say: Callable[[str], None]) -> None:
     num_bytes = 0
     with replacing(path, make_folder=True) as file, _open(url, STALL_SECONDS) as response:
         total = int(response.headers.get("Content-Length") or 0)
-        say(f"downloading {url} ({_megabytes(total) if total else 'size unknown'})")
+        say(f"downloading {url} ({size_text(total) if total else 'size unknown'})")
         for chunk in _chunks(url, response):
             file.write(chunk)
             digest.update(chunk)
             num_bytes += len(chunk)
             if num_bytes % PROGRESS_BYTES < len(chunk) and num_bytes < total:
-                say(f"{path.name}: {num_bytes / total:.0%} of {_megabytes(total)}")
+                say(f"{path.name}: {num_bytes / total:.0%} of {size_text(total)}")
         if total and num_bytes != total:
             raise DownloadFailed(f"{url}: expected {total:,} bytes, found {num_bytes:,}")
         if digest.hexdigest() != md5:
@@ -99,7 +100,3 @@ def _chunks(url: str, response: HTTPResponse) -> Iterator[bytes]:
             yield chunk
     except (OSError, HTTPException) as error:
         raise DownloadFailed(f"{url}: the connection broke: {error}") from error
-
-
-def _megabytes(num_bytes: int) -> str:
-    return f"{num_bytes / 1e6:.1f} MB"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from data.files import replacing
+from data.progress import size_text
 from trainables.model import Model, Shape
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class _Whole(nn.Module):
 def _check_size(model: Model) -> None:
     num_bytes = sum(weight.nbytes for weight in model.module.state_dict().values())
     if num_bytes > MAX_BYTES:
-        raise ExportFailed(f"the weights take {num_bytes / 1e9:.1f} GB; an ONNX file holds at most 2 GB")
+        raise ExportFailed(f"the weights take {size_text(num_bytes)}; an ONNX file holds at most 2 GB")
 
 
 def _exported(model: Model) -> ModelProto:

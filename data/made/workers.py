@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from data.made.max_digits import Maker, Piece
+from data.progress import Progress
 from data.splits import Say, Split
 
 PIECE = 250  # images that a worker makes at a time
 MIN_IMAGES_PER_WORKER = 8_000  # starting a worker takes as long as making several thousand images
-PROGRESS_SECONDS = 3.0
 
 Task = tuple[int, int, int]
 """A split, and its images from one number to another."""
@@ -28,8 +27,9 @@ Task = tuple[int, int, int]
 
 def make_all(maker: Maker, sizes: Sequence[int], say: Say, num_workers: int | None) -> Generator[Piece, None, None]:
     """Yields the images of all splits in order, piece by piece. Reports progress to `say` every few seconds."""
-    num_images, num_made, said_at = sum(sizes), 0, time.monotonic()
+    num_images = sum(sizes)
     say(f"max-digit: making {num_images:,} images")
+    progress = Progress(lambda line: say(f"max-digit: {line}"), num_images, "images made")
     tasks = [
         (split, start, min(start + PIECE, size)) for split, size in enumerate(sizes) for start in range(0, size, PIECE)
     ]
@@ -38,10 +38,7 @@ def make_all(maker: Maker, sizes: Sequence[int], say: Say, num_workers: int | No
     with closing(_make_tasks(maker, tasks, say, num_workers)) as pieces:
         for x, y in pieces:
             yield x, y
-            num_made += len(x)
-            if time.monotonic() - said_at > PROGRESS_SECONDS:
-                said_at = time.monotonic()
-                say(f"max-digit: {num_made:,} of {num_images:,} images made")
+            progress.add(len(x))
 
 
 def num_cores() -> int:

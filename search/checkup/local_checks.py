@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.progress import size_text
 from results.locations import is_remote
 from search.checkup.findings import Finding, Severity
 
@@ -30,7 +31,7 @@ def check_data(plan: Plan, say: Callable[[str], None]) -> tuple[int, Finding]:
         cure = "name other files with data_dir= or data=; the documentation says where to get them"
         return 0, Finding(Severity.broken, "here", f"task={plan.task.name}: {in_one_line(mistake)}", cure)
     num_bytes = splits.train.nbytes + splits.val.nbytes
-    cause = f"{splits.name}: {num_bytes / 1e6:,.0f} MB of training and validation data"
+    cause = f"{splits.name}: {size_text(num_bytes)} of training and validation data"
     return num_bytes, Finding(Severity.ok, "here", cause)
 
 
@@ -46,9 +47,9 @@ def check_runs_dir(plan: Plan, num_slots: int) -> Finding:
         return Finding(Severity.broken, "here", f"runs_dir={runs_dir}: {existing} cannot be written to", cure)
     free = shutil.disk_usage(existing).free
     needed = RUN_BYTES + num_slots * BYTES_PER_PARAMETER * _max_params(plan)
-    cause = f"runs_dir={runs_dir}: {free / 1e9:,.1f} GB are free"
+    cause = f"runs_dir={runs_dir}: {size_text(free)} are free"
     if free < needed:
-        cause += f", but a run may need {needed / 1e9:,.1f} GB"
+        cause += f", but a run may need {size_text(needed)}"
         return Finding(Severity.broken, "here", cause, "make room, or name another folder with runs_dir=FOLDER")
     return Finding(Severity.ok, "here", cause)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from data.progress import size_text
 from results.wording import count
 from search.checkup.findings import Finding, Severity
 from search.checkup.node_facts import NodeFacts
@@ -144,7 +145,8 @@ def _gpus(node: NodeFacts, here: NodeFacts, needs: Needs) -> Iterator[Finding]:
         cause = f"Ray does not use {count(node.gpus_seen, 'GPU')} of this machine, so no trial trains there"
         yield Finding(Severity.warn, node.name, cause, f"start Ray there with --num-gpus={node.gpus_seen}")
     elif usable and needs.slot.fits(node.resources) and needs.gpu_bytes() > min(node.gpu_bytes):
-        cause = f"a GPU has {_gb(min(node.gpu_bytes))}; the trials that share it need at least {_gb(needs.gpu_bytes())}"
+        smallest, needed = size_text(min(node.gpu_bytes)), size_text(needs.gpu_bytes())
+        cause = f"a GPU has {smallest}; the trials that share it need at least {needed}"
         yield Finding(
             Severity.broken, node.name, cause, "set a larger gpus_per_trial=, or use fewer examples: train_examples="
         )
@@ -153,7 +155,8 @@ def _gpus(node: NodeFacts, here: NodeFacts, needs: Needs) -> Iterator[Finding]:
 def _store(node: NodeFacts, here: NodeFacts, needs: Needs) -> Iterator[Finding]:
     room = int(node.resources.get("object_store_memory", 0))
     if needs.data_bytes > room:
-        cause = f"Ray's object store has {_gb(room)}, but training and validation data need {_gb(needs.data_bytes)}"
+        has, needed = size_text(room), size_text(needs.data_bytes)
+        cause = f"Ray's object store has {has}, but training and validation data need {needed}"
         cure = f"start Ray there with --object-store-memory={2 * needs.data_bytes}, or use less with train_examples="
         yield Finding(Severity.broken, node.name, cause, cure)
 
@@ -163,8 +166,9 @@ def _memory(node: NodeFacts, here: NodeFacts, needs: Needs) -> Iterator[Finding]
     free = node.free_memory_bytes - (1 - USABLE_MEMORY) * node.memory_bytes
     if num_trials and needs.memory_bytes(num_trials) > free:
         cause = (
-            f"{_gb(free)} of {_gb(node.memory_bytes)} of memory are available, but {count(num_trials, 'trial')} "
-            f"in parallel need about {_gb(needs.memory_bytes(num_trials))}; Ray would kill some"
+            f"{size_text(free)} of {size_text(node.memory_bytes)} of memory are available, but "
+            f"{count(num_trials, 'trial')} in parallel need about "
+            f"{size_text(needs.memory_bytes(num_trials))}; Ray would kill some"
         )
         yield Finding(
             Severity.broken,
@@ -179,7 +183,7 @@ def _disk(node: NodeFacts, here: NodeFacts, needs: Needs) -> Iterator[Finding]:
     for disk in node.disks:
         cure = "make room on that disk, or start Ray there with a folder on a larger one: --temp-dir=FOLDER"
         if disk.free_bytes < needed:
-            cause = f"{disk.path}: {_gb(disk.free_bytes)} are free, but Ray's files may need {_gb(needed)}"
+            cause = f"{disk.path}: {size_text(disk.free_bytes)} are free, but Ray's files may need {size_text(needed)}"
             yield Finding(Severity.broken, node.name, cause, cure)
             return
         if disk.free_bytes < (1 - FULL_DISK) * disk.total_bytes:
@@ -209,7 +213,8 @@ def _summary(node: NodeFacts, needs: Needs) -> str:
     free_disk = min((disk.free_bytes for disk in node.disks), default=0)
     return (
         f"{count(needs.slot.fits(node.resources), 'slot')}{_why_none(node, needs.slot)}; the same versions and code; "
-        f"{_gb(node.free_memory_bytes)} of memory, {_gb(room)} of object store, {_gb(free_disk)} of disk"
+        f"{size_text(node.free_memory_bytes)} of memory, {size_text(room)} of object store, "
+        f"{size_text(free_disk)} of disk"
     )
 
 
@@ -232,7 +237,3 @@ def _titled(name: str) -> str:
 def _public(version: str) -> str:
     """Returns the version without its build: 2.15.0+cpu on a head and 2.15.0+cu130 on a worker are compatible."""
     return version.partition("+")[0]
-
-
-def _gb(num_bytes: float) -> str:
-    return f"{num_bytes / 1e9:,.2f} GB" if num_bytes < 1e10 else f"{num_bytes / 1e9:,.0f} GB"

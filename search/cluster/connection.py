@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from data.progress import size_text
 from data.splits import Splits
 from results.wording import count
 from search.cluster.local_ray import authentication, check_shell, check_temporary_folder, name_a_home, token_of_its_own
@@ -128,8 +129,8 @@ class Cluster:
             room = node.get("object_store_memory", 0)
             if needed > room:
                 raise ValueError(
-                    f"{splits.name}: {needed / 1e6:,.0f} MB of training and validation data, but Ray's object store on "
-                    f"node {_address(node)} has {room / 1e6:,.0f} MB; start Ray there with "
+                    f"{splits.name}: {size_text(needed)} of training and validation data, but Ray's object store on "
+                    f"node {_address(node)} has {size_text(room)}; start Ray there with "
                     "--object-store-memory=BYTES, or use less with train_examples="
                 )
 

@@ -40,7 +40,7 @@ class RunConfig(RunKeys):
     run: str = field()
     data_dir: str = field()
     definition: Task
-    """The task. `Plan.of` fits it to a user's own data."""
+    """The task, with the parameters in `fix` pinned in its space. `Plan.of` fits it to a path of a user's own data."""
     limits: Scale
     """The task's scale."""
     goal: Goal
@@ -85,6 +85,10 @@ def complete(keys: RunKeys) -> RunConfig:
     check_ranges(keys)
     task = find_task(keys)
     scale = task.scale(keys.scale.value)
+    fix = {**scale.fix, **keys.fix}
+    data = checked_data(task, keys.data)
+    if data in DATA_CHOICES:  # the space for a user's own data is known once these have been read
+        task = dataclasses.replace(task, space=task.space.pinned(fix))
     max_epochs = keys.max_epochs or scale.max_epochs
     values = {each.name: getattr(keys, each.name) for each in dataclasses.fields(RunKeys)} | {
         "num_trials": keys.num_trials or scale.num_trials,
@@ -93,16 +97,14 @@ def complete(keys: RunKeys) -> RunConfig:
         "max_params": keys.max_params or task.max_params,
         "max_macs": keys.max_macs or scale.max_macs,
         "max_code": keys.max_code or task.max_code,
-        "fix": {**scale.fix, **keys.fix},
+        "fix": fix,
         "run": keys.run or new_name(task.name),
         "data_dir": find_data_dir(keys.data_dir),
-        "data": checked_data(task, keys.data),
+        "data": data,
         "warm_start": expand_home("warm_start", keys.warm_start) if keys.warm_start else None,
     }
     config = RunConfig(**values, definition=task, limits=scale, goal=_goal(task, keys.sigma))
     _check(config)
-    if config.data in DATA_CHOICES:  # the space for a user's own data is known once these have been read
-        task.space.pinned(config.fix)
     return config
 
 

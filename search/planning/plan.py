@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.splits import DataError, Dataset, DataUnavailable, Splits
@@ -35,7 +35,6 @@ class Plan:
     goal: Goal
     dataset: Dataset
     scale: Scale
-    space: Space
     budget: Budget
     num_trials: int
     max_epochs: int
@@ -55,12 +54,16 @@ class Plan:
             goal=config.goal,
             dataset=scale.dataset or task.dataset,
             scale=scale,
-            space=task.space.pinned(config.fix),
             budget=Budget(max_params=config.max_params, max_macs=config.max_macs, max_code=config.max_code),
             num_trials=config.num_trials,
             max_epochs=config.max_epochs,
             folder=RunFolder(working_folder(config.runs_dir) / config.run),
         )
+
+    @property
+    def space(self) -> Space:
+        """The task's search space, with the parameters in `fix` pinned."""
+        return self.task.space
 
     @property
     def last_step(self) -> int:
@@ -181,8 +184,9 @@ def _tailored(task: Task, config: RunConfig) -> Task:
     """Returns the task fitted to a user's own data. Raises ValueError if they cannot be read."""
     assert task.tailor is not None
     try:
-        return task.tailor(Path(config.data))
+        tailored = task.tailor(Path(config.data))
     except DataError as error:
         if Path(config.data).exists() or not earlier(config.runs_dir, config.run):
             raise
         raise ValueError(f"{error}. If the data of this run have moved, set data= to their new path") from None
+    return replace(tailored, space=tailored.space.pinned(config.fix))

@@ -6,16 +6,18 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from torch import Tensor
 
+from data.progress import Progress
 from data.splits import Images
 from results.fetch import download
 from results.locations import is_remote
-from search.prediction.inputs import Inputs, Progress, Takes, refuse
+from search.prediction.inputs import Inputs, Takes, refuse
 from spaces.layers import Shape
 from trainables.inference import EVALUATION_PIXELS
 from trainables.model import Model, format_shape, load_model
@@ -85,7 +87,7 @@ class Ensemble:
 
     def apply(self, images: Images) -> Iterator[np.ndarray]:
         """Yields the mean output for each example, in order, and prints the progress."""
-        progress = Progress(f"{self.takes.noun}s", len(images))
+        progress = Progress(partial(print, flush=True), len(images), f"{self.takes.noun}s")
         for part in _parts(images):
             yield from self(part)
             progress.add(len(part))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,7 +13,8 @@ from data.folders import check_utf8, read_entries
 from data.image_files import FORMATS, as_shown, check_pixels, image_suffixes
 from data.labelled import PART_OF
 from data.lists import list_names
-from search.prediction.inputs import Inputs, Progress, Takes, refuse
+from data.progress import Progress
+from search.prediction.inputs import Inputs, Takes, refuse
 
 MAX_SKIPPED = 3  # names of skipped files in one line
 
@@ -20,7 +22,7 @@ MAX_SKIPPED = 3  # names of skipped files in one line
 def read_folder(folder: Path, takes: Takes) -> Inputs:
     """Reads all images of a folder. If it holds only folders, reads theirs, labelled with the folders' names."""
     names = _image_names(folder)
-    progress = Progress("images read", len(names))
+    progress = Progress(partial(print, flush=True), len(names), "images read")
     images, faults = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd files: each image is read, or listed with the reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from data.array_values import layout_advice
 from data.lists import list_faults
 from data.splits import Images
 from spaces.layers import Shape
-
-PROGRESS_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -86,16 +83,3 @@ def refuse(source: Path, faults: Sequence[str]) -> None:
     """Raises ValueError that lists the faults of the source's examples, if there are any."""
     if faults:
         raise ValueError(list_faults(f"input={source}: cannot be used:", faults))
-
-
-class Progress:
-    """Prints a line every few seconds with the number of examples done."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total, self.num_done, self.printed_at = what, total, 0, time.monotonic()
-
-    def add(self, number: int) -> None:
-        self.num_done += number
-        if time.monotonic() - self.printed_at > PROGRESS_SECONDS:
-            self.printed_at = time.monotonic()
-            print(f"{self.num_done:,} of {self.total:,} {self.what}", flush=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sized
-from datetime import timedelta
 from types import TracebackType
 
 from results.schema import Status
-from results.wording import number
+from results.wording import clock, number
 from search.cluster.connection import Slots
 from search.command_line.terminal import Column, Table, Terminal
 from search.study.study import Study
@@ -126,8 +125,8 @@ class Progress:
             *([f"{counts[Status.PRUNED]} pruned"] if self.shows_best else []),
             *([f"{failed} failed"] if failed else []),
             *([f"best {self._score(best)}" if best else "none complete yet"] if self.shows_best else []),
-            f"{_clock(time.monotonic() - self.started)} elapsed",
-            *([f"about {_clock(left)} left"] if (left := self._seconds_left()) else []),
+            f"{clock(time.monotonic() - self.started)} elapsed",
+            *([f"about {clock(left)} left"] if (left := self._seconds_left()) else []),
         ]
 
     def _score(self, trial: TrialRecord) -> str:
@@ -145,8 +144,3 @@ class Progress:
         running = self.study.running()
         under_way = sum(max(mean - sum(report.seconds for report in trial.reports), 0.0) for trial in running)
         return (mean * (self.num_expected - self._num_ended() - len(running)) + under_way) / num_slots
-
-
-def _clock(seconds: float) -> str:
-    """Returns a duration of fixed width, since the line is redrawn in place."""
-    return str(timedelta(seconds=round(seconds)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data import progress
 from data.made import workers
 from data.splits import Splits
 from tests.data.toy_digits import make
@@ -24,7 +25,7 @@ def test_an_image_does_not_depend_on_who_makes_it(stand_in: Splits, tmp_path: Pa
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_ctrl_c_leaves_nothing_behind(stand_in: Splits, tmp_path: Path, monkeypatch, num_workers: int):
     monkeypatch.setattr(workers, "PIECE", 5)
-    monkeypatch.setattr(workers, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(progress, "SECONDS", 0)
 
     def interrupt(line: str) -> None:
         if "15 of 35" in line:
@@ -37,7 +38,7 @@ def test_ctrl_c_leaves_nothing_behind(stand_in: Splits, tmp_path: Path, monkeypa
 
 def test_progress_is_reported(stand_in: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(workers, "PIECE", 9)
-    monkeypatch.setattr(workers, "PROGRESS_SECONDS", 0)
+    monkeypatch.setattr(progress, "SECONDS", 0)
     lines: list[str] = []
     make(tmp_path, lines.append)
     assert lines[:3] == [
@@ -51,14 +52,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from data import max_digit
-from data.made import workers
+from data import max_digit, progress
 from data.splits import Dataset, Split, Splits
 
 digits = Split(np.full((500, 28, 28), 200, np.uint8), np.arange(500) % 10)  # more than a pipe holds
 splits = Splits(name="mnist", origin="original", train=digits, val=digits, test=digits)
 max_digit.MNIST = Dataset(name="mnist", original=lambda *_: splits, made=lambda *_: splits)
-workers.PROGRESS_SECONDS = 0
+progress.SECONDS = 0
 {guard}max_digit.load_made(
     Path(sys.argv[1]), lambda line: print(line, flush=True), num_train={num_train}, num_test=10, num_workers=2
 )

@@ -63,7 +63,7 @@ def disk(free_bytes: int) -> dict[str, Any]:
             "broken",
             ["torch 2.15.0+cpu can use 0 of 1 GPU (built without CUDA)", "a torch with CUDA there"],
         ),
-        ({"gpu_bytes": [2 * GB]}, "broken", ["a GPU has 2.00 GB", "need at least 2.80 GB", "gpus_per_trial="]),
+        ({"gpu_bytes": [2 * GB]}, "broken", ["a GPU has 2 GB", "need at least 2.8 GB", "gpus_per_trial="]),
         (
             {**resources(GPU=0), "gpu_bytes": []},
             "warn",
@@ -72,14 +72,14 @@ def disk(free_bytes: int) -> dict[str, Any]:
         (
             resources(object_store_memory=80_000_000),
             "broken",
-            ["object store has 0.08 GB", "data need 0.20 GB", "--object-store-memory=400000000", "train_examples="],
+            ["object store has 80 MB", "data need 200 MB", "--object-store-memory=400000000", "train_examples="],
         ),
         (
             {"free_memory_bytes": 4 * GB},
             "broken",
-            ["3.20 GB of 16 GB of memory are available", "4 trials in parallel need about 4.60 GB", "cpus_per_trial="],
+            ["3.2 GB of 16 GB of memory are available", "4 trials in parallel need about 4.6 GB", "cpus_per_trial="],
         ),
-        (disk(600_000_000), "broken", ["/spilled: 0.60 GB are free", "may need 0.70 GB", "make room", "--temp-dir="]),
+        (disk(600_000_000), "broken", ["/spilled: 600 MB are free", "may need 700 MB", "make room", "--temp-dir="]),
         (disk(40 * GB), "warn", ["/spilled: over 95% full", "make room on that disk"]),
         ({"ahead_seconds": 4.2}, "warn", ["its clock is 4.2 s ahead of the one here", "timedatectl set-ntp true"]),
         ({"ahead_seconds": -75.0}, "warn", ["its clock is 75.0 s behind the one here"]),
@@ -95,7 +95,7 @@ def test_one_broken_node_is_named_with_cause_and_cure_and_no_other(broken, sever
 
 def test_a_good_node_is_summed_up_in_a_line():
     (finding,) = judge_nodes(HERE, [GOOD], NEEDS)
-    expected = "4 slots; the same versions and code; 14 GB of memory, 1.00 GB of object store, 50 GB of disk"
+    expected = "4 slots; the same versions and code; 14 GB of memory, 1 GB of object store, 50 GB of disk"
     assert finding == Finding(finding.severity, "good", expected)
     (same,) = judge_nodes(HERE, [replace(GOOD, **versions(torch="2.15.0+cu130"))], NEEDS)
     assert same.severity == "ok", "a head without GPUs may have another build of the same version"

@@ -132,7 +132,6 @@ def run(folder: Path, *, seed: int, fix: dict[str, str], pruner: str = "asha") -
         goal=task.goal,
         dataset=task.dataset,
         scale=task.laptop,
-        space=task.space,
         budget=Budget(),
         num_trials=8,
         max_epochs=4,
