@@ -208,7 +208,7 @@ class _Try(Choose):
         _check_declared(name, distribution, self._found)
         if name in self._context:
             return self._context[name]
-        return _random_value(distribution, self._rng) if self._rng else extremes(distribution)[0]
+        return random_value(distribution, self._rng) if self._rng else extremes(distribution)[0]
 
 
 def _in_order(found: Iterable[str], draws: Iterable[Iterable[str]]) -> list[str]:
@@ -236,7 +236,7 @@ def extremes(distribution: BaseDistribution) -> Sequence[Any]:
     raise TypeError(f"unknown distribution {distribution!r}")
 
 
-def _random_value(distribution: BaseDistribution, rng: random.Random) -> Any:
+def random_value(distribution: BaseDistribution, rng: random.Random) -> Any:
     match distribution:
         case CategoricalDistribution(choices=choices):
             return rng.choice(choices)

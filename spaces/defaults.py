@@ -6,12 +6,15 @@ of one's own. Images get the spaces of Frugal's own tasks.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from spaces.autoencoder import autoencoder_space
-from spaces.choose import Choose, chosen_space
+from spaces.choose import Choose, chosen_space, random_value
 from spaces.classifier import classifier_space
 from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
 from spaces.layers import (
@@ -21,6 +24,7 @@ from spaces.layers import (
     Dropout,
     Flatten,
     GlobalPool,
+    InvalidNetwork,
     Layer,
     Norm,
     Pool,
@@ -38,6 +42,11 @@ STAGE_WIDTHS = ((8, 48), (12, 64), (16, 96), (24, 128), (32, 192))
 """The range of filters of each stage of a network that gives features."""
 MAP_WIDTHS = ((8, 48), (12, 64), (16, 96), (16, 96))
 """The same of a network that gives images; those of a reconstruction are a third of it, for a narrow code."""
+SHRINKS = (1, 2, 4, 8)
+"""Divisors of all widths, of which the first that suits the budget is taken."""
+SUITABLE_SHARE = 0.2
+"""The share of draws within the budget from which on a space suits it."""
+NUM_DRAWS = 100
 MAX_DENSE_VALUES = 4_096
 """The number of values of an input up to which networks of dense layers alone are tried for images."""
 
@@ -50,45 +59,74 @@ def default_space(
     standardize: Standardize | None,
     rescale: Rescale | None,
     augmentation: bool,
+    max_params: int | None = None,
+    max_macs: int | None = None,
 ) -> Space:
     """Returns a space of networks from inputs to outputs of these shapes, with their recipes.
 
-    Networks begin with `standardize` and end with `rescale`, if given. Without `rescale`, Reconstruct, Denoise and
-    Restore get outputs from 0 to 1. With `augmentation`, images of a classification may be rotated, shifted and zoomed.
-    Networks that give an image of their input's size take any size, except those of Reconstruct and Denoise.
+    Widths are divided by 2, 4 or 8 if fewer than a fifth of the draws would be within the budget. Networks begin with
+    `standardize` and end with `rescale`, if given. Without `rescale`, Reconstruct, Denoise and Restore get outputs from
+    0 to 1. With `augmentation`, images of a classification may be rotated, shifted and zoomed. Networks that give an
+    image of their input's size take any size, except those of Reconstruct and Denoise.
     """
-    if len(input_shape) in (2, 3) and len(output_shape) == len(input_shape) and output_shape[1:] == input_shape[1:]:
-        return _space_of_maps(input_shape, output_shape[0], goal, standardize, rescale)
-    last = _after_features(output_shape, goal, rescale)
-    num_outputs, classifies = math.prod(output_shape), isinstance(goal, Classify)
-    if len(input_shape) == 3:
-        return _space_of_images(input_shape, num_outputs, standardize, last, augmentation and classifies, classifies)
-    hidden = signal_layers if len(input_shape) == 2 else table_layers
-    first = [*([standardize] if standardize else []), *([Flatten()] if len(input_shape) > 3 else [])]
-    return _space_of_function(input_shape, first, hidden, [Dense(num_outputs), *last], label_smoothing=classifies)
+
+    def space(shrink: int) -> Space:
+        if len(input_shape) in (2, 3) and len(output_shape) == len(input_shape) and output_shape[1:] == input_shape[1:]:
+            return _space_of_maps(input_shape, output_shape[0], goal, standardize, rescale, shrink)
+        last = _after_features(output_shape, goal, rescale)
+        num_outputs, classifies = math.prod(output_shape), isinstance(goal, Classify)
+        if len(input_shape) == 3:
+            augments = augmentation and classifies
+            return _space_of_images(input_shape, num_outputs, standardize, last, augments, classifies, shrink)
+        hidden = partial(signal_layers if len(input_shape) == 2 else table_layers, shrink=shrink)
+        first = [*([standardize] if standardize else []), *([Flatten()] if len(input_shape) > 3 else [])]
+        return _space_of_function(input_shape, first, hidden, [Dense(num_outputs), *last], label_smoothing=classifies)
+
+    spaces = map(space, SHRINKS)
+    found = next(spaces)
+    if max_params is None and max_macs is None:
+        return found
+    while _share_within(found, max_params, max_macs) < SUITABLE_SHARE and (smaller := next(spaces, None)):
+        found = smaller
+    return found
 
 
-def table_layers(choose: Choose, input_shape: Shape) -> list[Layer]:
-    """Returns the hidden layers of a perceptron."""
+def _share_within(space: Space, max_params: int | None, max_macs: int | None) -> float:
+    """Returns the share of random draws that are valid and within the budget."""
+    rng, num_within = random.Random(0), 0
+    for _ in range(NUM_DRAWS):
+        network = space.build(space.draw(lambda name, distribution: random_value(distribution, rng))).network
+        with contextlib.suppress(InvalidNetwork):
+            network.trace()
+            too_large = max_params is not None and network.num_params > max_params
+            num_within += not (too_large or (max_macs is not None and network.num_macs > max_macs))
+    return num_within / NUM_DRAWS
+
+
+def table_layers(choose: Choose, input_shape: Shape, shrink: int = 1) -> list[Layer]:
+    """Returns the hidden layers of a perceptron, with numbers of units divided by `shrink`."""
     batch_norm = choose.of("batch_norm", [True, False])
     activation = Activation(choose.of("activation", ["relu", "leaky_relu", "silu", "gelu"]))
     layers: list[Layer] = []
     for layer in range(1, choose.int("hidden_layers", 1, 3) + 1):
-        layers.append(Dense(choose.int(f"units_{layer}", 8, 256, log=True), bias=not batch_norm))
+        layers.append(Dense(choose.int(f"units_{layer}", 8 // shrink, 256 // shrink, log=True), bias=not batch_norm))
         layers += [Norm(), activation] if batch_norm else [activation]
     if choose.of("dropout", [False, True]):
         layers.append(Dropout(choose.float("dropout_rate", 0.02, 0.5)))
     return layers
 
 
-def signal_layers(choose: Choose, input_shape: Shape) -> list[Layer]:
-    """Returns stages of convolutions, each of which ends with a pooling, and what makes features of the last one."""
+def signal_layers(choose: Choose, input_shape: Shape, shrink: int = 1) -> list[Layer]:
+    """Returns stages of convolutions, each of which ends with a pooling, and what makes features of the last one.
+
+    The stages' numbers of filters are divided by `shrink`.
+    """
     batch_norm = choose.of("batch_norm", [True, False])
     activation = Activation(choose.of("activation", ["relu", "leaky_relu", "silu", "gelu"]))
     pooling: Literal["max", "average"] = choose.of("pooling", ["max", "average"])
     layers: list[Layer] = []
     for stage in range(1, choose.int("stages", 1, _num_stages(input_shape)) + 1):
-        narrow, wide = STAGE_WIDTHS[stage - 1]
+        ((narrow, wide),) = _divided(STAGE_WIDTHS[stage - 1 : stage], shrink)
         width = choose.int(f"width_{stage}", narrow, wide, log=True)
         kernel = choose.of(f"kernel_{stage}", [3, 5, 9])
         for _ in range(choose.int(f"convs_{stage}", 1, 2)):
@@ -126,6 +164,7 @@ def _space_of_images(
     last: list[Layer],
     augmentation: bool,
     classifies: bool,
+    shrink: int,
 ) -> Space:
     """Returns the space of networks from images to features. Large images are shrunk first, by one of several stems."""
     side, num_stages = min(input_shape[1:]), max(_num_stages(input_shape), 2)
@@ -133,7 +172,7 @@ def _space_of_images(
     return classifier_space(
         input_shape=input_shape,
         num_classes=num_outputs,
-        widths=STAGE_WIDTHS[:num_stages],
+        widths=_divided(STAGE_WIDTHS[:num_stages], shrink),
         max_convs=2,
         min_stages=num_stages - 1,
         pixels=standardize,
@@ -146,7 +185,12 @@ def _space_of_images(
 
 
 def _space_of_maps(
-    input_shape: Shape, out_channels: int, goal: Goal, standardize: Standardize | None, rescale: Rescale | None
+    input_shape: Shape,
+    out_channels: int,
+    goal: Goal,
+    standardize: Standardize | None,
+    rescale: Rescale | None,
+    shrink: int,
 ) -> Space:
     """Returns the space of networks that give an image, or a signal, of their input's size."""
     compresses = isinstance(goal, Reconstruct)
@@ -158,9 +202,9 @@ def _space_of_maps(
     return autoencoder_space(
         input_shape=input_shape,
         families=families,
-        widths=[(low // 3, high // 3) for low, high in widths] if compresses else widths,
-        code_widths=(1, 16) if compresses else (16, 96),
-        code_units=(16, 128 if compresses else 256) if is_dense else None,
+        widths=_divided(widths, 3 * shrink if compresses else shrink),
+        code_widths=_divided([(1, 16) if compresses else (16, 96)], shrink)[0],
+        code_units=_divided([(16, 128 if compresses else 256)], shrink)[0] if is_dense else None,
         kernels=(3, 5) if len(sides) == 2 else (3, 5, 9),
         skips=("none",) if compresses else ("none", "add", "concat"),
         outputs=_outputs(goal, rescale, is_residual=out_channels == input_shape[0] and not compresses),
@@ -170,6 +214,11 @@ def _space_of_maps(
         out_channels=out_channels,
         last=[rescale] if rescale else [],
     )
+
+
+def _divided(widths: Sequence[tuple[int, int]], shrink: int) -> tuple[tuple[int, int], ...]:
+    """Returns ranges of widths divided by `shrink`, each from at least 1."""
+    return tuple((max(low // shrink, 1), max(high // shrink, 1)) for low, high in widths)
 
 
 def _outputs(goal: Goal, rescale: Rescale | None, *, is_residual: bool) -> tuple[str, ...]:

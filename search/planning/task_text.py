@@ -35,7 +35,15 @@ def find_task(keys: RunKeys) -> Task:
             raise ValueError(f"task={keys.task}: there is no such task; did you mean task={keys.task}.py?")
         return tasks.find(keys.task)
     parts = _given[_given_name(keys)] if code.given else parts_of(code)
-    return assemble(replace(parts, name=_recorded_name(keys) or parts.name), code)
+    return assemble(
+        replace(
+            parts,
+            name=_recorded_name(keys) or parts.name,
+            max_params=keys.max_params or parts.max_params,
+            max_macs=keys.max_macs or parts.max_macs,
+        ),
+        code,
+    )
 
 
 def find_code(keys: RunKeys) -> TaskCode | None:

@@ -181,3 +181,31 @@ def test_images_are_classified_in_the_space_of_the_task_images(shape: Shape, num
         assert [(p.name, p.distribution) for p in task.parameters] == [
             (p.name, p.distribution) for p in found.parameters
         ]
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "output_shape", "goal", "max_params"),
+    [
+        ((1, 28, 28), (10,), Classify(), 600),
+        ((1, 28, 28), (10,), Classify(), 8_000),
+        ((3, 64, 64), (5,), Classify(), 3_000),
+        ((30,), (2,), Classify(), 200),
+        ((1, 256), (3,), Classify(), 400),
+        ((1, 64, 64), (1, 64, 64), Restore(), 500),
+        ((1, 28, 28), (1, 28, 28), Reconstruct(), 3_000),
+    ],
+)
+def test_widths_suit_the_budget(input_shape: Shape, output_shape: Shape, goal: Goal, max_params: int):
+    space = space_of(input_shape, output_shape, goal, max_params=max_params)
+    found = candidates(space, 200)
+    assert sum(each.network.num_params <= max_params for each in found) > 0.1 * 200
+    cheap = space_of(input_shape, output_shape, goal, max_macs=2_000_000)
+    assert sum(each.network.num_macs <= 2_000_000 for each in candidates(cheap, 200)) > 0.1 * 200
+
+
+def test_a_large_budget_changes_nothing():
+    parameters = space_of((1, 28, 28), (10,), Classify()).parameters
+    assert [(p.name, p.distribution) for p in parameters] == [
+        (p.name, p.distribution)
+        for p in space_of((1, 28, 28), (10,), Classify(), max_params=10**7, max_macs=10**9).parameters
+    ]

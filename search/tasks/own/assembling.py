@@ -41,6 +41,8 @@ from trainables.task_code import TaskCode, TaskFileError, errors_of
 
 SLOW_SECONDS = 3.0
 """How long data() may run before it is announced."""
+REFERENCE_RECIPE = Recipe(batch_size=64, schedule="cosine")
+"""How a user's references are trained unless the task has one recipe for all."""
 BETWEEN_IMAGES = (Reconstruct, Denoise, Restore)
 """Goals whose inputs and outputs are pixels, which stay as they are."""
 
@@ -191,7 +193,7 @@ class Frame:
         except InvalidNetwork as error:
             raise TaskFileError(f"{self.code.path}: {where}: {error}") from None
         return Reference(
-            Candidate(network, recipe if isinstance(recipe, Recipe) else Recipe(batch_size=64)), network.num_params
+            Candidate(network, recipe if isinstance(recipe, Recipe) else REFERENCE_RECIPE), network.num_params
         )
 
     def _counted(self, module: Any, choices: Mapping[str, Any], where: str, name: str) -> Own:
@@ -224,6 +226,8 @@ def _space(parts: OwnTask, frame: Frame) -> Space:
         standardize=frame.standardize,
         rescale=frame.rescale,
         augmentation=parts.augment is not False and not callable(parts.augment),
+        max_params=parts.max_params,
+        max_macs=parts.max_macs,
     )
     if parts.recipe:
         space = with_recipe(space, partial(_recipe, parts, frame))

@@ -109,3 +109,17 @@ def test_a_warm_start_reuses_curves_of_the_same_code_only(runs, change, num_reus
         each.to_json() for each in candidates
     }
     assert any("file was another one" in line for line in lines) == (num_reused == 0)
+
+
+def test_the_default_space_follows_the_budget_that_was_typed_also_in_a_resumed_run(runs):
+    Path("my points.py").write_text(FILE[: FILE.index("def space")].replace("recipe = Recipe(batch_size=16)", ""))
+    (units, *_), (fewer, *_), (resumed, *_) = (
+        [each for each in Plan.of(parse(keys)).space.parameters if each.name == "units_1"]
+        for keys in (
+            ["task=my points.py", "runs_dir=runs", "run=large"],
+            ["task=my points.py", "runs_dir=runs", f"run={start_new('b', 'max_params=40')[0].config.run}", *KEYS],
+            ["run=b", "runs_dir=runs"],
+        )
+    )
+    assert resumed == fewer
+    assert fewer.distribution.high < units.distribution.high  # pyright: ignore[reportAttributeAccessIssue]
