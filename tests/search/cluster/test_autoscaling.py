@@ -32,7 +32,7 @@ TYPES = {
 def searched(tmp_path_factory) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     """What a search from zero workers printed, its leaderboard, and the steps of its trials: node and share.
 
-    It goes on until all nodes that came with the work have gone, which are told to after six idle seconds.
+    It continues until all nodes that the work brought have left, which they do after six idle seconds.
     """
     folder: Path = tmp_path_factory.mktemp("autoscaling")
     asked = ["data=made", "run=a", f"runs_dir={folder}", "num_trials=6", "max_epochs=3", "references=false"]

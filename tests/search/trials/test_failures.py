@@ -104,8 +104,8 @@ def test_one_other_ending_among_the_first_makes_failures_accidents_for_good(othe
     assert not ended(*endings).are_all_the_same
 
 
-def test_references_whose_weights_cannot_be_had_say_nothing_of_the_others():
-    gone = (Status.UNAVAILABLE, "the ImageNet weights of vgg16 cannot be had")
+def test_references_whose_weights_are_unavailable_say_nothing_of_the_others():
+    gone = (Status.UNAVAILABLE, "the ImageNet weights of vgg16 are unavailable")
     assert not ended(*[gone] * 9).are_all_the_same
     assert not ended(gone, SAME, gone, SAME).are_all_the_same
     assert ended(gone, SAME, gone, SAME, SAME).are_all_the_same

@@ -131,7 +131,7 @@ def test_a_trial_that_lost_its_node_is_not_failed_for_it_but_handed_out_again(st
     assert searcher.is_exhausted
 
 
-REASON = "the ImageNet weights of vgg16 cannot be had: Connection refused"
+REASON = "the ImageNet weights of vgg16 are unavailable: Connection refused"
 REFERENCES = {"vgg": toy_candidate({"filters": 20, "optimizer": "adam"})}
 
 
