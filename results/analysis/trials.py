@@ -16,7 +16,7 @@ from results.schema import Status
 from spaces.goal import Direction
 
 MAX_GROUPS, MIN_GROUP_SIZE = 6, 3
-"""Integers are their own groups if they have at most this number of values, each with this number of trials on average."""
+"""Integers are their own groups if they have at most this number of values, with this many trials each on average."""
 FEWEST = 6
 """A parameter with a value in fewer trials is left out."""
 LARGE = 40
