@@ -7,7 +7,7 @@ import math
 import operator
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -234,6 +234,17 @@ def extremes(distribution: BaseDistribution) -> Sequence[Any]:
         case IntDistribution(low=low, high=high) | FloatDistribution(low=low, high=high):
             return (low, high) if low < high else (low,)
     raise TypeError(f"unknown distribution {distribution!r}")
+
+
+def random_candidates(space: Space, number: int, max_params: int | None = None) -> Iterator[Candidate]:
+    """Yields the candidates among a number of random draws, always the same, that are valid and within `max_params`."""
+    rng = random.Random(0)
+    for _ in range(number):
+        with suppress(InvalidNetwork):
+            candidate = space.build(space.draw(lambda name, distribution: random_value(distribution, rng)))
+            candidate.network.trace()
+            if max_params is None or candidate.network.num_params <= max_params:
+                yield candidate
 
 
 def random_value(distribution: BaseDistribution, rng: random.Random) -> Any:

@@ -6,15 +6,13 @@ of one's own. Images get the spaces of Frugal's own tasks.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
 from spaces.autoencoder import autoencoder_space
-from spaces.choose import Choose, chosen_space, random_value
+from spaces.choose import Choose, chosen_space, random_candidates
 from spaces.classifier import classifier_space
 from spaces.goal import Classify, Denoise, Goal, Reconstruct, Restore
 from spaces.layers import (
@@ -24,7 +22,6 @@ from spaces.layers import (
     Dropout,
     Flatten,
     GlobalPool,
-    InvalidNetwork,
     Layer,
     Norm,
     Pool,
@@ -93,14 +90,8 @@ def default_space(
 
 def _share_within(space: Space, max_params: int | None, max_macs: int | None) -> float:
     """Returns the share of random draws that are valid and within the budget."""
-    rng, num_within = random.Random(0), 0
-    for _ in range(NUM_DRAWS):
-        network = space.build(space.draw(lambda name, distribution: random_value(distribution, rng))).network
-        with contextlib.suppress(InvalidNetwork):
-            network.trace()
-            too_large = max_params is not None and network.num_params > max_params
-            num_within += not (too_large or (max_macs is not None and network.num_macs > max_macs))
-    return num_within / NUM_DRAWS
+    found = random_candidates(space, NUM_DRAWS, max_params)
+    return sum(max_macs is None or each.network.num_macs <= max_macs for each in found) / NUM_DRAWS
 
 
 def table_layers(choose: Choose, input_shape: Shape, shrink: int = 1) -> list[Layer]:

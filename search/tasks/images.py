@@ -25,7 +25,7 @@ def task_for(splits: Splits) -> Task:
         find("images"),
         dataset=read,
         space=_space(shape, splits.num_classes, pixels),
-        laptop=default_scale(shape, len(splits.train), LAPTOP_EPOCHS),
+        laptop=default_scale(shape, len(splits.train), epochs=LAPTOP_EPOCHS),
     )
 
 
@@ -37,7 +37,7 @@ MADE_SHAPE, NUM_MADE = (1, 28, 28), 1_257  # the digits of data.made.digits, whi
 
 data = IMAGES
 space = _space(MADE_SHAPE, 10, Standardize(0.1559, 0.2977))
-laptop = default_scale(MADE_SHAPE, NUM_MADE, LAPTOP_EPOCHS)
+laptop = default_scale(MADE_SHAPE, NUM_MADE, epochs=LAPTOP_EPOCHS)
 full = Scale(num_trials=256, max_epochs=60)
 gpus_per_trial = 0.25
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +17,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 
 from data.files import default_data_dir
-from data.splits import Dataset, Splits
+from data.splits import Dataset, Split, Splits
 from search.tasks import Reference, Scale, Task
 from search.tasks.own.function_text import digest_of
 from search.tasks.own.parts import Cost, OwnTask, read_parts
@@ -27,9 +29,10 @@ from search.tasks.own.shapes import (
     patches_of,
     rescaling,
     standardizing,
+    stretched,
     target_shape,
 )
-from spaces.choose import Choose, chosen_space
+from spaces.choose import Choose, chosen_space, random_candidates
 from spaces.goal import Classify, Custom, Denoise, Goal, Reconstruct, Regress, Restore
 from spaces.layers import InvalidNetwork, Layer, Rescale, Shape, Standardize
 from spaces.network import Network
@@ -39,6 +42,8 @@ from spaces.recipes import choose_recipe, recipe_mistake, recipe_names, with_rec
 from spaces.space import Params, Space
 from trainables.task_code import TaskCode, TaskFileError, errors_of
 
+TYPICAL_DRAWS = 40
+"""Draws of a space from which the typical cost of its networks is taken."""
 SLOW_SECONDS = 3.0
 """How long data() may run before it is announced."""
 REFERENCE_RECIPE = Recipe(batch_size=64, schedule="cosine")
@@ -80,12 +85,13 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
     if isinstance(goal, Custom):
         goal = replace(goal, code=digest_of(goal.loss, goal.score))
     frame = Frame.of(splits, goal, code)
-    scale = parts.scale or default_scale(frame.input_shape, len(splits.train), patches_of(frame.goal, splits.train))
+    space = _space(parts, frame)
+    scale = parts.scale or _default_scale(parts, frame, space, splits.train)
     return Task(
         name=parts.name,
         sentence=parts.sentence or f"the best network for {parts.name}",
         dataset=_dataset(parts.name, splits),
-        space=_space(parts, frame),
+        space=space,
         goal=frame.goal,
         laptop=_within(parts.laptop or scale, parts.max_macs),
         full=_within(parts.full or scale, parts.max_macs),
@@ -95,6 +101,15 @@ def assemble(parts: OwnTask, code: TaskCode) -> Task:
         gpus_per_trial=parts.gpus_per_trial,
         code=code,
     )
+
+
+def _default_scale(parts: OwnTask, frame: Frame, space: Space, train: Split) -> Scale:
+    """Returns a scale of about ten minutes, which trains networks longer if those within the budget are cheap."""
+    patches = patches_of(frame.goal, train)
+    scale = default_scale(frame.input_shape, len(train), patches=patches)
+    costs = [each.network.num_macs for each in random_candidates(space, TYPICAL_DRAWS, parts.max_params)]
+    costs = [macs for macs in costs if macs <= min(scale.max_macs or math.inf, parts.max_macs or math.inf)]
+    return stretched(scale, len(train), statistics.median(costs), patches) if costs else scale
 
 
 def _within(scale: Scale, max_macs: int | None) -> Scale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,9 @@ MAX_TRAINED, MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 10_000, 1_000, 10, 100
 TYPICAL_BATCH = 64
 LAPTOP_MACS = 1e12
 """The MACs of all forward passes of a trial: about a minute of training on a core."""
+TRIAL_SECONDS, SECONDS_PER_EXAMPLE, MACS_PER_SECOND = 100.0, 1e-4, 1.5e9
+"""How long a trial may train on a core, and what training on an example takes: a constant time, and its MACs."""
+MAX_STRETCH = 4
 MACS_PER_VALUE = 400
 """The MACs of the cheapest networks for each value of an input; a lower limit would leave no network."""
 
@@ -115,7 +119,7 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
 
 
-def default_scale(shape: Shape, num_examples: int, patches: float = 1, epochs: int | None = None) -> Scale:
+def default_scale(shape: Shape, num_examples: int, *, patches: float = 1, epochs: int | None = None) -> Scale:
     """Returns the size of a search of about ten minutes on two cores.
 
     Unless `epochs` are given, few examples are trained for more epochs. `patches` is the number of patches in an
@@ -130,5 +134,26 @@ def default_scale(shape: Shape, num_examples: int, patches: float = 1, epochs: i
         max_epochs=epochs,
         grace_epochs=max(1, epochs // 9),
         max_macs=round(macs),
+        train_examples=trained if trained < num_examples else None,
+    )
+
+
+def stretched(scale: Scale, num_examples: int, macs: float, patches: float = 1) -> Scale:
+    """Returns the scale with more examples, epochs and trials, as far as networks of `macs` MACs leave time for them.
+
+    All examples come first, then up to 4 times the epochs, then up to 4 times the trials.
+    """
+    trained = scale.train_examples or num_examples
+    seconds = SECONDS_PER_EXAMPLE * patches + macs / MACS_PER_SECOND
+    room = max(TRIAL_SECONDS / (trained * scale.max_epochs * seconds), 1)
+    more_examples = min(room, num_examples / trained)
+    more_epochs = min(room / more_examples, MAX_STRETCH)
+    more_trials = min(room / more_examples / more_epochs, MAX_STRETCH)
+    trained, epochs = round(trained * more_examples), round(scale.max_epochs * more_epochs)
+    return replace(
+        scale,
+        num_trials=round(scale.num_trials * more_trials),
+        max_epochs=epochs,
+        grace_epochs=max(1, epochs // 9),
         train_examples=trained if trained < num_examples else None,
     )
