@@ -85,7 +85,7 @@ def search(settings: Settings, name: str) -> float:
 def command(example: Path) -> list[str]:
     """Returns the command in an example's docstring, with this Python."""
     line = next(line for line in example.read_text().splitlines() if line.startswith(COMMAND))
-    return [sys.executable, "-m", "search.run", *shlex.split(line.removeprefix(COMMAND))]
+    return [sys.executable, "-m", "search.run", *shlex.split(line.removeprefix(COMMAND).rstrip('"'))]
 
 
 def has_complete_trial(name: str, folder: Path) -> bool:

@@ -11,6 +11,7 @@ from search.tasks.own.shapes import (
     number_of_classes,
     rescaling,
     standardizing,
+    stretched,
 )
 from spaces.goal import Classify, MultiLabel, Reconstruct, Regress, Restore, Segment
 
@@ -78,3 +79,21 @@ def test_few_examples_are_trained_for_more_epochs_and_many_are_limited():
     assert (few.max_epochs, few.train_examples) == (100, None)
     assert (many.max_epochs, many.train_examples) == (10, 10_000)
     assert many.max_macs == 10_000_000
+
+
+def test_networks_that_are_cheap_get_more_examples_then_epochs_then_trials():
+    base = default_scale((1, 28, 28), 60_000)
+    assert stretched(base, 60_000, macs=10_000_000) == base
+    some, more, most = (stretched(base, 60_000, macs=macs) for macs in (200_000, 10_000, 100))
+    assert base.train_examples < some.train_examples < 60_000
+    assert (some.max_epochs, some.num_trials) == (base.max_epochs, base.num_trials)
+    assert (more.train_examples, more.num_trials) == (None, base.num_trials)
+    assert more.max_epochs > base.max_epochs
+    table = stretched(default_scale((30,), 400), 400, macs=200)
+    assert (table.max_epochs, table.grace_epochs) == (400, 44)
+    assert table.num_trials > 24
+    assert most.num_trials >= 24
+
+
+def test_images_of_ones_own_are_trained_for_as_many_epochs_however_few_they_are():
+    assert {default_scale((1, 28, 28), number, epochs=10).max_epochs for number in (100, 1_000, 50_000)} == {10}
