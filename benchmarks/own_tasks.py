@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +27,13 @@ from sklearn.svm import SVC
 
 import results
 from benchmarks.command_line import read_settings
+from benchmarks.runs import RunSettings
 from data.splits import Split
 from results.analysis.statistics import Mean
 from results.keys import key
-from results.report.run_record import RunRecord, read_run
+from results.report.run_record import read_run
 from results.wording import number
 from search.planning import config
-from search.planning.plan import Plan
-from search.planning.resume import earlier
 
 CLAIM = "Claim: within 10 minutes on 2 cores, each task in examples/ gets a network that beats its baselines."
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -45,12 +44,8 @@ PIXELS_OF_PAGE = 1_000
 
 
 @dataclass
-class Settings:
-    data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
+class Settings(RunSettings):
     examples: list[str] = key([], "examples to run", "all of them")
-    runs_dir: str = key("results/runs", "folder of all runs; existing runs are resumed, or only read if complete")
-    prefix: str = key("own", "beginning of the runs' names, before the example's name")
-    extra: list[str] = key([], "further keys for search.run: extra=[num_trials=8,confirm.top_k=1]")
 
 
 def main() -> None:
@@ -65,7 +60,7 @@ def main() -> None:
 
 def search(settings: Settings, name: str) -> float:
     """Runs the example's command, killed once and resumed, and returns the seconds that both sessions took."""
-    folder = Path(settings.runs_dir, f"{settings.prefix}-{name}")
+    folder = settings.folder(name)
     words = [*command(EXAMPLES / f"{name}.py"), f"run={folder.name}", f"runs_dir={folder.parent}", "export=onnx"]
     folder.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -95,7 +90,7 @@ def has_complete_trial(name: str, folder: Path) -> bool:
 
 
 def row(settings: Settings, name: str) -> list[str]:
-    record = read_run(Path(settings.runs_dir, f"{settings.prefix}-{name}"))
+    record = read_run(settings.folder(name))
     (winner, mean), *others = record.confirmed.means.items()
     reference, reference_mean = others[-1]
     found = record.confirmed_row(winner)
@@ -106,7 +101,7 @@ def row(settings: Settings, name: str) -> list[str]:
         f"{found['num_params']:,}",
         f"{reference} {with_interval(reference_mean)}",
         f"{record.confirmed_row(reference)['num_params']:,}",
-        scikit_learn(record, name),
+        scikit_learn(settings, name),
         str(len(record.leaderboard)),
     ]
 
@@ -115,11 +110,9 @@ def with_interval(mean: Mean) -> str:
     return f"{number(mean.value)} ({number(mean.low)} to {number(mean.high)})"
 
 
-def scikit_learn(record: RunRecord, name: str) -> str:
+def scikit_learn(settings: Settings, name: str) -> str:
     """Returns the name and the test score of scikit-learn's estimator, trained on the same examples."""
-    keys = earlier(str(record.folder.parent), record.folder.name)
-    assert keys is not None
-    splits = Plan.of(config.complete(replace(keys, run=record.name))).load_data(lambda line: None)
+    splits = settings.plan(name).load_data(lambda line: None)
     estimator, arrays, score = SCIKIT_LEARN[name]
     train, val, test = (arrays(split) for split in (splits.train, splits.val, splits.test))
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator

@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,13 @@ import torch
 
 import results
 from benchmarks.command_line import read_settings
+from benchmarks.runs import RunSettings
 from data.splits import Split, Splits
 from results.keys import key
 from results.wording import number
 from search import tasks
 from search.planning import config
 from search.planning.plan import Plan
-from search.planning.resume import earlier
 from spaces.goal import Classify, Denoise, Goal, Reconstruct
 from spaces.network import short_number
 from trainables.goals import DeviceSplit, work_for
@@ -36,12 +36,8 @@ CLAIM = "Claim: at equal epochs and examples, a candidate beats every published 
 
 
 @dataclass
-class Settings:
-    data_dir: str | None = key(None, "folder of data files", "$FRUGAL_DATA_DIR, else a cache in your home")
+class Settings(RunSettings):
     tasks: list[str] = key([], "tasks to run", "all but tiny10k")
-    runs_dir: str = key("results/runs", "folder of all runs; existing runs are resumed, or only read if complete")
-    prefix: str = key("laptop", "beginning of the runs' names, before the task's name")
-    extra: list[str] = key([], "further keys for search.run: extra=[sigma=0.1,num_trials=16]")
 
 
 def main() -> None:
@@ -56,10 +52,10 @@ def main() -> None:
 def search(settings: Settings, name: str) -> float:
     """Runs the task's search, appends its output to a log file beside the run, and returns the seconds it took."""
     start = time.monotonic()
-    log = Path(settings.runs_dir, f"{settings.prefix}-{name}.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as output:
-        words = [f"task={name}", f"run={settings.prefix}-{name}", f"runs_dir={settings.runs_dir}"]
+    folder = settings.folder(name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.log").open("a") as output:
+        words = [f"task={name}", f"run={folder.name}", f"runs_dir={settings.runs_dir}"]
         words += [f"data_dir={config.find_data_dir(settings.data_dir)}", "confirm.top_k=0", "report=false"]
         subprocess.run(
             [sys.executable, "-m", "search.run", *words, *settings.extra], stdout=output, stderr=output, check=True
@@ -73,11 +69,8 @@ def print_header() -> None:
 
 
 def print_rows(settings: Settings, name: str, seconds: float) -> None:
-    run = f"{settings.prefix}-{name}"
-    keys = earlier(settings.runs_dir, run)
-    assert keys is not None
-    plan = Plan.of(config.complete(replace(keys, run=run)))
-    board = results.load(name, Path(settings.runs_dir, run))
+    plan = settings.plan(name)
+    board = results.load(name, settings.folder(name))
     complete = board[board["status"] == "COMPLETE"].sort_values("rank")
     candidates = complete[complete["reference"].isna()]
     splits = plan.load_data(lambda line: None)
