@@ -33,7 +33,7 @@ from results.analysis.statistics import Mean
 from results.keys import key
 from results.report.run_record import read_run
 from results.wording import number
-from search.planning import config
+from search.planning.keys import find_data_dir
 
 CLAIM = "Claim: within 10 minutes on 2 cores, each task in examples/ gets a network that beats its baselines."
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -50,7 +50,7 @@ class Settings(RunSettings):
 
 def main() -> None:
     settings = read_settings(Settings, "own_tasks", CLAIM)
-    os.environ["FRUGAL_DATA_DIR"] = config.find_data_dir(settings.data_dir)
+    os.environ["FRUGAL_DATA_DIR"] = find_data_dir(settings.data_dir)
     print("| example | validation | test | parameters | reference | its parameters | scikit-learn | trials | minutes |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in settings.examples or [*SCIKIT_LEARN]:

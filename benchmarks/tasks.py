@@ -26,7 +26,7 @@ from data.splits import Split, Splits
 from results.keys import key
 from results.wording import number
 from search import tasks
-from search.planning import config
+from search.planning.keys import find_data_dir
 from search.planning.plan import Plan
 from spaces.goal import Classify, Denoise, Goal, Reconstruct
 from spaces.network import short_number
@@ -56,7 +56,7 @@ def search(settings: Settings, name: str) -> float:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{folder}.log").open("a") as output:
         words = [f"task={name}", f"run={folder.name}", f"runs_dir={settings.runs_dir}"]
-        words += [f"data_dir={config.find_data_dir(settings.data_dir)}", "confirm.top_k=0", "report=false"]
+        words += [f"data_dir={find_data_dir(settings.data_dir)}", "confirm.top_k=0", "report=false"]
         subprocess.run(
             [sys.executable, "-m", "search.run", *words, *settings.extra], stdout=output, stderr=output, check=True
         )

@@ -29,7 +29,7 @@ from data.max_digit import max_digit
 from data.splits import Split
 from results.keys import key
 from search import tasks
-from search.planning.config import find_data_dir
+from search.planning.keys import find_data_dir
 from spaces.goal import Classify, Denoise, Goal
 from spaces.network import short_number
 from spaces.recipe import Candidate

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from data.files import default_data_dir
 from results.fetch import fetch_run
 from results.keys import check_name, check_ranges, parse_into, values_into
 from results.locations import expand_home
 from results.runs_at import runs_at
 from search import tasks
-from search.planning.keys import HELP_COMMAND, Export, RunKeys
+from search.planning.keys import DATA_CHOICES, HELP_COMMAND, Export, RunKeys, find_data_dir
 from search.planning.resume import earlier
 from search.planning.task_text import find_task
 from search.study.pruning.pruner import Pruner, PruningKeys
@@ -22,8 +21,6 @@ from search.study.pruning.registry import PRUNERS
 from search.tasks import Scale, Task
 from spaces.goal import Denoise, Goal
 
-DATA_CHOICES = ("auto", "original", "made")
-"""The values of `data` that are not a path of the user's own data."""
 RAYS_SMALLEST_SHARE = 0.0001
 
 
@@ -106,14 +103,6 @@ def complete(keys: RunKeys) -> RunConfig:
     config = RunConfig(**values, definition=task, limits=scale, goal=_goal(task, keys.sigma))
     _check(config)
     return config
-
-
-def find_data_dir(given: str | None) -> str:
-    """Returns the folder of data files: the given one, the environment's, or a cache at home. Raises ValueError."""
-    try:
-        return expand_home("data_dir", given) if given else str(default_data_dir())
-    except RuntimeError:
-        raise ValueError("data_dir: your home is unknown; name a folder with data_dir=FOLDER") from None
 
 
 def checked_data(task: Task, data: str) -> str:

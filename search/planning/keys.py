@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from data.files import default_data_dir
 from results.keys import CONFIG_HELP, key, keys_help
+from results.locations import expand_home
 from results.runs_at import RULE
 from results.wording import count
 from search import tasks
@@ -15,6 +17,8 @@ from search.study.pruning.registry import PRUNERS
 from search.study.sampling.registry import SAMPLERS
 from spaces.network import short_number
 
+DATA_CHOICES = ("auto", "original", "made")
+"""The values of `data` that are not a path of the user's own data."""
 HELP_COMMAND = "python -m search.run --help"
 MAX_SEED = 2**32 - 1
 """NumPy's largest seed, since the sampler is seeded with it."""
@@ -156,3 +160,11 @@ def _in_words(scale: tasks.Scale) -> str:
     pinned = "".join(f", fix.{name}={str(value).lower()}" for name, value in scale.fix.items())
     trials = f"{count(scale.num_trials, 'trial')} of up to {count(scale.max_epochs, 'epoch')}"
     return f"{trials}{grace} on {examples}{macs}{pinned}"
+
+
+def find_data_dir(given: str | None) -> str:
+    """Returns the folder of data files: the given one, the environment's, or a cache at home. Raises ValueError."""
+    try:
+        return expand_home("data_dir", given) if given else str(default_data_dir())
+    except RuntimeError:
+        raise ValueError("data_dir: your home is unknown; name a folder with data_dir=FOLDER") from None

@@ -9,8 +9,9 @@ from pathlib import Path
 from data.splits import DataError, Dataset, DataUnavailable, Splits
 from results.conditions import goal_text
 from results.locations import working_folder
-from search.planning.config import DATA_CHOICES, RunConfig, make_pruner
+from search.planning.config import RunConfig, make_pruner
 from search.planning.identity import Identity
+from search.planning.keys import DATA_CHOICES
 from search.planning.resume import earlier
 from search.runs.folder import RunFolder
 from search.runs.study_tables import Origin

@@ -11,7 +11,7 @@ from results.conditions import read_identity
 from results.locations import expand_home, working_folder
 from results.tables import read_beginning
 from search import tasks
-from search.planning.keys import RunKeys
+from search.planning.keys import DATA_CHOICES, RunKeys, find_data_dir
 from search.runs.folder import RunFolder
 from search.tasks import Task
 from search.tasks.own.assembling import assemble
@@ -43,6 +43,8 @@ def find_task(keys: RunKeys) -> Task:
             max_macs=keys.max_macs or parts.max_macs,
         ),
         code,
+        data=keys.data if keys.data in DATA_CHOICES else "auto",
+        data_dir=Path(find_data_dir(keys.data_dir)),
     )
 
 

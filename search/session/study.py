@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.splits import Splits
-from search.planning.config import DATA_CHOICES
-from search.planning.keys import to_dict
+from search.planning.keys import DATA_CHOICES, to_dict
 from search.planning.plan import Plan
 from search.planning.task_text import is_task_file
 from search.study.study import Study

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from threading import Timer
 from types import ModuleType
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 
-from data.files import default_data_dir
-from data.splits import Dataset, Split, Splits
+from data.builtin import asked_for
+from data.splits import Dataset, Say, Split, Splits
 from search.tasks import Reference, Scale, Task
 from search.tasks.own.function_text import digest_of
 from search.tasks.own.parts import Cost, OwnTask, read_parts
@@ -73,10 +74,13 @@ def declared(name: str, module: ModuleType) -> Task:
     )
 
 
-def assemble(parts: OwnTask, code: TaskCode) -> Task:
-    """Returns the task. Loads its data once. Raises TaskFileError for a mistake in the user's parts."""
-    with errors_of(code.path), _announced(code.path):
-        splits = parts.data() if callable(parts.data) else parts.data.load("auto", default_data_dir(), print)
+def assemble(parts: OwnTask, code: TaskCode, *, data: str, data_dir: Path) -> Task:
+    """Returns the task. Loads its data once: built-in datasets as `data` and `data_dir` ask.
+
+    Raises TaskFileError for a mistake in the user's parts.
+    """
+    with errors_of(code.path), _announced(code.path), asked_for(data, data_dir):
+        splits = parts.data() if callable(parts.data) else parts.data.load(data, data_dir, print)
     if not isinstance(splits, Splits):
         raise TaskFileError(f"{code.path}: data() returned {type(splits).__name__}; expected Splits: Splits.of(x, y)")
     if splits.name == "data":  # the default of Splits.of
@@ -131,7 +135,10 @@ def _announced(path: str) -> Iterator[None]:
 
 
 def _dataset(name: str, splits: Splits) -> Dataset:
-    return Dataset(name=name, original=lambda data_dir, say: splits)
+    def load(data_dir: Path, say: Say) -> Splits:
+        return splits
+
+    return Dataset(name=name, original=load, made=load if splits.origin == "made" else None)
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,13 @@ def test_the_default_space_follows_the_budget_that_was_typed_also_in_a_resumed_r
     )
     assert resumed == fewer
     assert fewer.distribution.high < units.distribution.high  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_built_in_data_of_a_task_are_what_the_command_asks_for(runs, tmp_path):
+    Path("numbers.py").write_text("from data import load\n\ndef data():\n    return load('mnist')\n")
+    keys = ["task=numbers.py", "runs_dir=runs", f"data_dir={tmp_path}"]
+    assert Plan.of(parse([*keys, "data=made"])).load_data(print).origin == "made"
+    with pytest.raises(ValueError, match=f"(?s)MNIST are not on disk.*{tmp_path}"):
+        parse([*keys, "data=original"])
+    with pytest.raises(ValueError, match="my points has no made stand-in data"):
+        Plan.of(parse(["task=my points.py", "runs_dir=runs", "data=made"])).load_data(print)
