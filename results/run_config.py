@@ -55,6 +55,8 @@ class RunFacts:
     """The keys that reports read. Each may be missing or null, since an earlier version may not have had it."""
 
     task: str | None = key(None, "")
+    sentence: str | None = key(None, "")
+    """What the task searches for."""
     scale: str | None = key(None, "")
     num_trials: int | None = key(None, "", least=0)
     max_params: int | None = key(None, "", above=0)

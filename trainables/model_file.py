@@ -54,7 +54,9 @@ def read_model_file(path: str | Path, code: TaskCode | None = None) -> Content:
     except TaskFileError:
         raise
     except NoTensorFile as error:
-        raise ValueError(f"{path}: not a model that Frugal saved: {_short(error)}") from None
+        is_onnx = Path(path).suffix == ".onnx"
+        reason = "an ONNX file is for other programs; name the .pt file beside it" if is_onnx else _short(error)
+        raise ValueError(f"{path}: not a model that Frugal saved: {reason}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {_short(error)}") from None
     except Exception as error:  # a network with fields of wrong types can raise anything

@@ -28,6 +28,7 @@ from results.schema import Status
 from results.values import echoed
 from results.wording import clock, count, number, percentage
 
+_MAX_SENTENCE = 300
 _MAX_ERRORS, _MAX_NUMBERS, _MAX_ERROR_LENGTH = 5, 12, 4_000
 """The maximum number of errors shown, trials named for each, and characters of each."""
 
@@ -42,7 +43,9 @@ def settings(run: RunRecord) -> Section:
     ]
     confirm = config.get("confirm") or {}
     fixed = ", ".join(f"{name}={_plain(value)}" for name, value in (config.get("fix") or {}).items())
+    sentence = config.get("sentence")
     pairs = [
+        *([("Searched for", echoed(sentence, _MAX_SENTENCE))] if sentence else []),
         ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
         ("Goal", run.goal),
         ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the references that fit"),

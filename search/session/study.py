@@ -50,4 +50,6 @@ def write_config(plan: Plan, splits: Splits) -> None:
         plan.folder.write_task(code.text)
         if is_task_file(plan.config.task):
             config["task"] = code.path
-    plan.folder.write_config({**config, **plan.more, "objective": objective, "dataset": dataset})
+    plan.folder.write_config(
+        {**config, **plan.more, "sentence": plan.task.sentence, "objective": objective, "dataset": dataset}
+    )

@@ -207,7 +207,14 @@ def _write_journal(path: Path, trials: list[dict[str, Any]], own: dict[str, Any]
 
 def _write_config(path: Path, num_trials: int, max_epochs: int, task: str, own: dict[str, Any]) -> None:
     config = {
-        **{"task": task, "scale": "laptop", "num_trials": num_trials, "max_params": 9999, "max_macs": 3_000_000},
+        **{
+            "task": task,
+            "sentence": f"the best {task}",
+            "scale": "laptop",
+            "num_trials": num_trials,
+            "max_params": 9999,
+            "max_macs": 3_000_000,
+        },
         **{"max_epochs": max_epochs, "seed": 0, "grace_epochs": GRACE, "reduction_factor": ETA, "sampler": "tpe"},
         **{"confirm": {"top_k": 2, "seeds": 3}, "fix": {"padding": "same"}, "git_commit": "0123456789abcdef+"},
         **{"objective": {"name": "validation accuracy", "direction": "maximize"}, "versions": {"python": "3.11"}},

@@ -149,3 +149,12 @@ def test_every_kind_of_weights_comes_back_as_it_was_saved(tmp_path: Path):
     for name, value in model.module.state_dict().items():
         assert torch.equal(value, weights()[name])
     assert model.facts == FACTS
+
+
+def test_an_onnx_file_is_refused_with_the_file_to_name(tmp_path: Path):
+    path = tmp_path / "best.onnx"
+    path.write_bytes(b"\x08\x0a")
+    with pytest.raises(
+        ValueError, match=r"best\.onnx: not a model that Frugal saved: an ONNX .* name the \.pt file beside"
+    ):
+        load_model(path)

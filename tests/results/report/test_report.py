@@ -131,6 +131,7 @@ def test_the_page_names_the_original_settings(made):
     page, _ = made
     for message in (
         "at most 9,999 parameters",
+        "the best tiny10k",
         "padding=same",
         "9 epochs",
         "first rung at 1 epoch; keeps the top 1/3",
