@@ -15,6 +15,8 @@ from results.files import read_file
 from results.keys import check_ranges, key, read_fields
 from results.values import check_free, echoed
 
+GIVEN_IN_PYTHON = "python:"
+"""Starts the value of `task` for a task that was given in Python; its name follows."""
 MAX_BYTES = 200_000
 """A run's own file has about 3,000; YAML's reader takes seconds for a megabyte."""
 _MOST_EPOCHS = 1e6

@@ -20,7 +20,7 @@ from results.fetch import run_names
 from results.locations import user_facing_path
 from results.report.run_samples import Samples, read_samples
 from results.report.table_checks import check_table
-from results.run_config import read_config
+from results.run_config import GIVEN_IN_PYTHON, read_config
 from results.rungs import rungs_below
 from results.runs_at import is_default
 from results.schema import Status
@@ -155,8 +155,10 @@ class RunRecord:
         """Returns a command line that applies one of the run's models."""
         words = ["python", "-m", "search.predict", f"model={user_facing_path(self.folder / model)}"]
         task = self.folder / TASK
-        own = ["input=EXAMPLES", f"task={user_facing_path(task)}"]
-        return shlex.join([*words, *(own if task.is_file() else ["input=IMAGES"])])
+        if not task.is_file():
+            return shlex.join([*words, "input=IMAGES"])
+        was_given = str(self.config.get("task")).startswith(GIVEN_IN_PYTHON)  # then its text is no file to execute
+        return shlex.join([*words, "input=EXAMPLES", *([] if was_given else [f"task={user_facing_path(task)}"])])
 
 
 def read_run(folder: Path) -> RunRecord:

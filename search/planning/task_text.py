@@ -9,6 +9,7 @@ from pathlib import Path
 
 from results.conditions import read_identity
 from results.locations import expand_home, working_folder
+from results.run_config import GIVEN_IN_PYTHON
 from results.tables import read_beginning
 from search import tasks
 from search.planning.keys import DATA_CHOICES, RunKeys, find_data_dir
@@ -18,8 +19,6 @@ from search.tasks.own.assembling import assemble
 from search.tasks.own.parts import PYTHON, OwnTask, check_parts, parts_of
 from trainables.task_code import TaskCode, TaskFileError
 
-GIVEN = "python:"
-"""Starts the value of `task` for a task that was given in Python; its name follows."""
 _given: dict[str, OwnTask] = {}
 """The tasks that this process was given in Python, by name."""
 
@@ -50,7 +49,7 @@ def find_task(keys: RunKeys) -> Task:
 
 def find_code(keys: RunKeys) -> TaskCode | None:
     """Returns the code of a user's own task, None for one of Frugal's. Raises ValueError as `find_task` does."""
-    if keys.task.startswith(GIVEN):
+    if keys.task.startswith(GIVEN_IN_PYTHON):
         return _find_given(keys)
     return read_code(keys.task, _recorded(keys)) if is_task_file(keys.task) else None
 
@@ -69,7 +68,7 @@ def _find_given(keys: RunKeys) -> TaskCode:
 
 
 def _given_name(keys: RunKeys) -> str:
-    return keys.task.removeprefix(GIVEN)
+    return keys.task.removeprefix(GIVEN_IN_PYTHON)
 
 
 def give(parts: OwnTask) -> str:
@@ -78,7 +77,7 @@ def give(parts: OwnTask) -> str:
         raise ValueError(f"name={parts.name!r}: expected a name of letters and digits that no other task has")
     check_parts(PYTHON, {name: value for name, value in vars(parts).items() if value is not None})
     _given[parts.name] = parts
-    return GIVEN + parts.name
+    return GIVEN_IN_PYTHON + parts.name
 
 
 def _recorded(keys: RunKeys) -> Path | None:

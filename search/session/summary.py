@@ -171,11 +171,11 @@ def _files(plan: Plan, best_model: Path | None) -> list[str]:
     place = user_facing_path(plan.folder.path)
     lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
     if best_model is not None:
-        model = user_facing_path(best_model)
-        task = plan.folder.task
-        own = ["input=EXAMPLES", f"task={user_facing_path(task)}"]
-        predict = command_line("search.predict", f"model={model}", *(own if task.is_file() else ["input=IMAGES"]))
-        lines.append(f"best model: {model}; try: {predict}")
+        model, code = user_facing_path(best_model), plan.task.code
+        if code is not None and code.given is not None:  # its text is no file that search.predict could execute
+            return [*lines, f"best model: {model}; try in Python: run.best.model()(examples)"]
+        own = ["input=EXAMPLES", f"task={user_facing_path(plan.folder.task)}"] if code else ["input=IMAGES"]
+        lines.append(f"best model: {model}; try: {command_line('search.predict', f'model={model}', *own)}")
     return lines
 
 

@@ -146,7 +146,7 @@ def test_an_exception_in_a_module_ends_its_trial_alone(folder, cluster):
     assert board.loc[wide, "error"].str.contains(r"odd\.py, line \d+: RuntimeError: too wide").all()
 
 
-def test_the_same_from_python(folder, cluster):
+def test_the_same_from_python(folder, cluster, capsys):
     def data():
         from data import Splits
 
@@ -157,6 +157,8 @@ def test_the_same_from_python(folder, cluster):
     keys = {"runs_dir": folder, "address": cluster.removeprefix("address="), "num_trials": 2, "max_epochs": 4}
     run = search.start(task, run="d", confirm={"top_k": 0}, **keys)
     assert run.best.score < 3
+    assert "try in Python: run.best.model()(examples)" in capsys.readouterr().out
+    assert "input=EXAMPLES</" in run.report().read_text()  # without task=, since the run's text is no file
     run = run.extend(num_trials=3)
     assert len(run.leaderboard) == 3
     assert run.best.model()(np.zeros((1, 3), np.float32)).shape == (1, 1)
