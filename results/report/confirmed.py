@@ -12,7 +12,7 @@ from results.analysis.confirmed import describe_coverage, describe_sample
 from results.analysis.readings import describe_choice, describe_readings, mark_name
 from results.analysis.statistics import Mean, describe_difference, mean_cells
 from results.report.page import Column, Section, figure, join_parts, missing, paragraph, part, table
-from results.report.run_record import RunRecord
+from results.report.run_record import METRIC, RunRecord
 from results.schema import Status
 from results.values import echoed
 from results.wording import capitalize, count, number
@@ -48,15 +48,17 @@ def finalists(run: RunRecord) -> Section:
         if run.best is None:
             return Section("finalists", title, missing(f"{why}No trial is complete yet."))
         return Section("finalists", title, missing(f"{why}To confirm:", run.command("search.confirm")))
-    names = ("mean", "95% interval", "sd", "seeds", "in the search", "parameters", "MACs")
+    assert run.finalists is not None
+    metrics = run.metrics(run.finalists)
+    further = [metric.removeprefix(METRIC) for metric in metrics]
+    names = ("mean", "95% interval", "sd", "seeds", *further, "in the search", "parameters", "MACs")
     columns = [Column("finalist", is_number=False), *(Column(name) for name in names)]
     columns += [Column("compared with the first", is_number=False), Column("difference, 95% interval")]
     means = run.confirmed.means
-    cells = [_finalist_row(run, name, stats) for name, stats in means.items()]
+    cells = [_finalist_row(run, name, stats, metrics) for name, stats in means.items()]
     axis = run.test_score_name
     caption = f"{capitalize(axis)}, mean over seeds, in the order of the search's validation scores"
     seen = "; ".join(f"{name} {interval(stats)}" for name, stats in means.items())
-    assert run.finalists is not None
     drawn = plots.finalists(run.finalists, run.predictions, score_name=axis, direction=run.direction)
     return Section(
         "finalists",
@@ -153,12 +155,13 @@ def _better_reference(run: RunRecord, best: dict[str, Any]) -> str:
     )
 
 
-def _finalist_row(run: RunRecord, name: str, stats: Mean) -> list[Any]:
+def _finalist_row(run: RunRecord, name: str, stats: Mean, metrics: list[str]) -> list[Any]:
     row, first = run.confirmed_row(name), next(iter(run.confirmed.means))
     value, spread, sd, n = mean_cells(stats)
     return [
         mark_name(_confirmed_rows(run), name),
         *(value, spread or "one seed", sd, n),
+        *(None if (mean := run.confirmed_metric(name, metric)) is None else number(mean) for metric in metrics),
         number(row["val_score"]) if has_value(row["val_score"]) else None,
         f"{row['num_params']:,}",
         f"{row['num_macs']:,}" if has_value(row["num_macs"]) else None,

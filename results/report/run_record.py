@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from results import tables
-from results.analysis.columns import first_value, floats, records, searched_trials, select_rows, trial_name
+from results.analysis.columns import first_value, floats, has_any, records, searched_trials, select_rows, trial_name
 from results.analysis.confirmed import Confirmed
 from results.analysis.statistics import Mean
 from results.analysis.trials import Direction, at_equal_epochs, find_direction
@@ -28,6 +28,8 @@ from results.shell import argument_of
 
 TASK = "task.py"
 """The text of a user's own task, in the run's folder."""
+METRIC = "metric_"
+"""Begins the names of columns of further metrics."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,22 @@ class RunRecord:
 
     def confirmed_row(self, name: str) -> dict[str, Any]:
         """Returns a row of the finalists' table for this finalist, of any seed."""
+        return self._confirmed_rows(name).iloc[0].to_dict()
+
+    def confirmed_metric(self, name: str, metric: str) -> float | None:
+        """Returns a finalist's mean of a further metric over seeds, None if it has none."""
+        values = floats(self._confirmed_rows(name).dropna(subset=[metric]), metric)
+        return float(values.mean()) if len(values) else None
+
+    def _confirmed_rows(self, name: str) -> pd.DataFrame:
         assert self.finalists is not None
         names = [trial_name(row) for row in records(self.finalists, "trial", "reference")]
-        return self.finalists.iloc[names.index(name)].to_dict()
+        return self.finalists.loc[[each == name for each in names]]
+
+    @staticmethod
+    def metrics(table: pd.DataFrame) -> list[str]:
+        """Returns the columns of further metrics that have a value."""
+        return [name for name in table.columns if name.startswith(METRIC) and has_any(table, name)]
 
     def winner(self) -> tuple[str, Mean] | None:
         """Returns the best finalist by validation score, and its mean over seeds; None if nothing is confirmed."""

@@ -23,7 +23,7 @@ from results.report.page import (
     part,
     table,
 )
-from results.report.run_record import RunRecord
+from results.report.run_record import METRIC, RunRecord
 from results.schema import Status
 from results.values import echoed
 from results.wording import clock, count, number, percentage
@@ -78,7 +78,7 @@ def failures(run: RunRecord) -> Section | None:
 
 def leaderboard(run: RunRecord) -> Section:
     board = run.leaderboard
-    metrics = [name for name in board.columns if name.startswith("metric_") and has_any(board, name)]
+    metrics = run.metrics(board)
     columns = [
         Column("rank"),
         Column("trial"),
@@ -86,7 +86,7 @@ def leaderboard(run: RunRecord) -> Section:
         Column("status", is_number=False),
         Column("choices", is_number=False, sorts=False),
         Column("best", meaning="the best score of its curve"),
-        *(Column(name.removeprefix("metric_")) for name in metrics),
+        *(Column(name.removeprefix(METRIC)) for name in metrics),
         Column("epochs"),
         Column("params"),
         Column("MACs"),
@@ -185,7 +185,7 @@ def _row(trial: dict[str, Any], place: int, columns: list[Column], metrics: list
         "seconds": _number(trial["train_seconds"], ",.1f"),
         "examples/s": _number(trial["images_per_second"], ",.0f"),
         "published as": trial["reference"] if has_value(trial["reference"]) else None,
-        **{name.removeprefix("metric_"): _score(trial[name]) for name in metrics},
+        **{name.removeprefix(METRIC): _score(trial[name]) for name in metrics},
     }
     values["choices"] = part("more_button", trial=trial["trial"], place=place)
     return [values[column.name] for column in columns]

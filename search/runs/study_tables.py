@@ -14,6 +14,7 @@ from results.files import writing
 from results.schema import Status
 from search.study.study import Study
 from search.study.trial import TrialRecord
+from spaces.network import Network
 from spaces.space import Space
 
 
@@ -95,7 +96,7 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "num_params": network.num_params,
         "num_trainable": network.num_trainable,
         "num_macs": network.num_macs,
-        "code_size": network.code_size if len(network.output_shape) == 3 else None,
+        "code_size": network.code_size if _gives_an_image(network) else None,
         "train_seconds": seconds,
         "images_per_second": images / seconds if seconds else None,
         "seed": trial.seed,
@@ -128,3 +129,8 @@ def _curve_rows(study: Study, origin: Origin) -> Iterator[dict[str, object]]:
         for report in trial.reports:
             row = {name: getattr(report, name) for name in columns}
             yield {**same, "trial": trial.number, **row, **report.metrics}
+
+
+def _gives_an_image(network: Network) -> bool:
+    """Returns whether a network's outputs are images like its inputs; maps of classes have no code."""
+    return len(network.output_shape) == 3 and network.output_shape == network.input_shape

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from results import tables
@@ -408,3 +409,15 @@ def test_mistakes_on_examples_that_are_no_images_are_a_table(folder):
     page = read(report.write_report(folder))
     assert "The mistakes that most seeds of" in page.text
     assert "3 of 3 seeds wrong" in page.text
+
+
+def test_finalists_have_the_means_of_their_further_metrics(folder):
+    path = folder / "finalists.parquet"
+    found = pq.read_table(path)
+    recalls = np.where(found["trial"].is_valid(), 0.5 + 0.01 * np.asarray(found["seed"]), np.nan)  # none for references
+    pq.write_table(found.append_column("metric_recall", pa.array(recalls, from_pandas=True)), path)
+    means = pd.DataFrame({"trial": found["trial"].to_pandas(), "recall": recalls}).groupby("trial")["recall"].mean()
+    page = read(report.write_report(folder))
+    assert page.text.count("recall") == 1
+    for mean in means:
+        assert f"{mean:.4f}" in page.text
