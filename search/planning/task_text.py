@@ -81,22 +81,34 @@ def give(parts: OwnTask) -> str:
 
 
 def _recorded(keys: RunKeys) -> Path | None:
-    """Returns the run's copy of its task's text, if the run exists."""
-    path = RunFolder(working_folder(keys.runs_dir) / keys.run).task if keys.run else None
-    return path if path and path.is_file() else None
+    """Returns the run's copy of its task's text, if the run exists. Raises ValueError if the copy was deleted."""
+    if not keys.run:
+        return None
+    folder = RunFolder(working_folder(keys.runs_dir) / keys.run)
+    if folder.task.is_file():
+        return folder.task
+    name = _task_of(folder) if folder.journal.is_file() else None
+    if name and name not in tasks.names():
+        raise ValueError(
+            f"run={keys.run}: {folder.task} is missing, the text of the task that the run was started with; "
+            "put it back, or name another run"
+        )
+    return None
 
 
 def _recorded_name(keys: RunKeys) -> str | None:
     """Returns the task's name in the run, which it keeps even if its file was renamed; None for a new run."""
-    if (path := _recorded(keys)) is None:
-        return None
-    name = read_identity(read_beginning(RunFolder(path.parent).journal)).get("task")
+    return _task_of(RunFolder(path.parent)) if (path := _recorded(keys)) else None
+
+
+def _task_of(folder: RunFolder) -> str | None:
+    name = read_identity(read_beginning(folder.journal)).get("task")
     return name if isinstance(name, str) else None
 
 
 def is_task_file(task: str) -> bool:
     """Returns whether `task=` names a file, and not one of Frugal's own tasks."""
-    return task.endswith(".py") or "/" in task
+    return task.lower().endswith(".py") or "/" in task
 
 
 def read_code(task: str, recorded: Path | None = None) -> TaskCode:

@@ -133,3 +133,11 @@ def test_built_in_data_of_a_task_are_what_the_command_asks_for(runs, tmp_path):
         parse([*keys, "data=original"])
     with pytest.raises(ValueError, match="my points has no made stand-in data"):
         Plan.of(parse(["task=my points.py", "runs_dir=runs", "data=made"])).load_data(print)
+
+
+def test_a_run_whose_copy_of_the_text_was_deleted_takes_no_other(runs):
+    start_new("a")
+    (runs / "a" / "task.py").unlink()
+    Path("my points.py").write_text(FILE.replace("SEED = 0", "SEED = 1"))
+    with pytest.raises(ValueError, match=r"run=a: .*task\.py is missing, the text of the task .*; put it back"):
+        parse(["run=a", "runs_dir=runs"])
