@@ -279,11 +279,14 @@ def start(task: str | Task | None = None, *, stop: threading.Event | None = None
     return Run(config.run, config.runs_dir)._search(config, stop)
 
 
-def open(run: str | Path, runs_dir: str | Path | None = None) -> Run:
+def open(run: str | Path, runs_dir: str | Path | None = None, *, task: Task | None = None) -> Run:
     """Opens an earlier run by its folder or URL, or by its name in `runs_dir`, by default the folder of all runs.
 
+    A run of a task that was given in Python needs it again, as `task`, for its models and to continue.
     Raises ValueError, with the names of the existing runs, if there is no such run.
     """
+    if task is not None:
+        give(task)
     text = str(run).rstrip("/")
     folder, slash, name = text.rpartition("/")
     found = Run(name, runs_at(runs_dir or (folder or slash or None)))

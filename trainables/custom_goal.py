@@ -86,7 +86,8 @@ class CustomWork(Work):
             return {str(name): float(value) for name, value in named.items()}
         except (TypeError, ValueError, RuntimeError):
             expected = "expected a number, or a dict of numbers whose first is the score"
-            raise TaskFileError(f"{self._where('score')} gave {found!r:.80}; {expected}") from None
+            given = f"a tensor {list(found.shape)}" if isinstance(found, Tensor) else f"{found!r:.80}"
+            raise TaskFileError(f"{self._where('score')} gave {given}; {expected}") from None
 
     def _where(self, function: str) -> str:
         return f"{self.code.path}: {function}()" if self.code else f"{function}()"

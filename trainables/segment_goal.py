@@ -16,7 +16,7 @@ from trainables.device_split import DeviceSplit
 from trainables.inference import batches, to_float
 from trainables.patches import Patches
 from trainables.task_code import TaskCode
-from trainables.work import Answer, Predict, Scores, Work, listed, mean_ratio, mean_ratio_scores
+from trainables.work import Answer, Predict, Scores, Work, listed, mean_ratio, mean_ratio_scores, taken
 
 
 class SegmentWork(Work):
@@ -45,9 +45,8 @@ class SegmentWork(Work):
         if self.patching:
             x, y = self.patches.draw(places, generator)
             return to_float(x), y.squeeze(1).long()
-        assert isinstance(self.split.x, Tensor)
-        assert isinstance(self.split.y, Tensor)
-        return to_float(self.split.x[places]), _without_channel(self.split.y[places], self.split.x.dim()).long()
+        x, y = taken(self.split.x, places), taken(self.split.y, places)
+        return to_float(x), _without_channel(y, x.dim()).long()
 
     def loss(self, outputs: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
         return _cross_entropy(outputs, targets, "mean", recipe.label_smoothing)

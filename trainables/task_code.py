@@ -6,9 +6,9 @@ import linecache
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -93,15 +93,13 @@ class TaskCode:
 
     def own_imports(self) -> list[str]:
         """Returns the names of the modules in or below the file's folder that the file takes something from."""
-        folder, found = Path(self.path).resolve().parent, set()
-        for value in self.namespace.values() if self.given is None else ():
-            module = (
-                value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
-            )
-            file = getattr(module, "__file__", None)
-            if module and file and not is_library(file) and folder in Path(file).resolve().parents:
-                found.add(module.__name__)
-        return sorted(found)
+        folder = Path(self.path).resolve().parent
+        found = [] if self.given is not None else own_modules(self.namespace.values())
+        return sorted(each.__name__ for each in found if folder in Path(str(each.__file__)).resolve().parents)
+
+    def given_modules(self) -> list[ModuleType]:
+        """Returns the user's modules that functions given in Python come from, which workers may lack."""
+        return own_modules((self.given or {}).values())
 
     def make_module(self, own: Own) -> nn.Module:
         """Returns the module that the user's function makes of a candidate's choices. Raises TaskFileError."""
@@ -119,6 +117,24 @@ class TaskCode:
         if not isinstance(made, nn.Module):
             raise TaskFileError(f"{self.path}: {where} gave {type(made).__name__}; expected a torch.nn.Module")
         return made
+
+
+def own_modules(values: Iterable[Any]) -> list[ModuleType]:
+    """Returns the modules that these values come from, and that those modules import, except those of packages."""
+    found: dict[str, ModuleType] = {}
+    remaining = list(values)
+    while remaining:
+        value = remaining.pop()
+        if isinstance(value, Mapping):
+            remaining += value.values()
+        elif is_dataclass(value) and not isinstance(value, type):  # a goal, with its functions
+            remaining += vars(value).values()
+        module = value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
+        file = getattr(module, "__file__", None)
+        if module and file and not is_library(file) and module.__name__ not in (*found, "__main__"):
+            found[module.__name__] = module
+            remaining += vars(module).values()
+    return list(found.values())
 
 
 @contextmanager

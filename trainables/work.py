@@ -142,3 +142,8 @@ def one_size(values: Tensor | list[Tensor], goal: Goal) -> Tensor:
 
 def listed(values: Tensor | list[Tensor]) -> list[Tensor]:
     return list(values)
+
+
+def taken(values: Tensor | list[Tensor], places: Tensor) -> Tensor:
+    """Returns the examples [B, ...] at these places, which are of one size."""
+    return values[places] if isinstance(values, Tensor) else torch.stack([values[place] for place in places.tolist()])

@@ -55,8 +55,8 @@ def check_runs_dir(plan: Plan, num_slots: int) -> Finding:
 
 
 def in_one_line(error: Exception) -> str:
-    """Returns an error's message without line breaks."""
-    return " ".join(str(error).split())
+    """Returns an error's message without line breaks, or its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _max_params(plan: Plan) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from results.fetch import fetch_run
 from results.keys import read_fields
-from results.run_config import parse_config
+from results.run_config import GIVEN_IN_PYTHON, parse_config
 from results.runs_at import is_default
 from results.shell import argument_of, command_line
 from search.planning.keys import RunKeys
@@ -40,7 +40,10 @@ def earlier(runs_dir: str, run: str) -> RunKeys | None:
 
 
 def resume_command(config: RunConfig) -> str:
-    """Returns the command that resumes this search."""
+    """Returns the command that resumes this search; a call in Python if its task was given there."""
+    if config.task.startswith(GIVEN_IN_PYTHON):
+        runs_dir = "" if is_default(config.runs_dir) else f", runs_dir={config.runs_dir!r}"
+        return f"search.start(task, run={config.run!r}{runs_dir})"
     return _command_for(config, "search.run", task=config.task)
 
 

@@ -59,7 +59,7 @@ def _find_given(keys: RunKeys) -> TaskCode:
     if name not in _given:
         raise ValueError(
             f"run={keys.run}: its task {name} was given in Python; give it again: "
-            f"search.start(search.Task(...), run={keys.run!r})"
+            f"search.start(search.Task(...), run={keys.run!r}), or search.open({keys.run!r}, task=search.Task(...))"
         )
     code, recorded = _given[name].code(), _recorded(keys)
     if recorded and not is_same_code(known := read_text(recorded), code.text):
@@ -74,7 +74,9 @@ def _given_name(keys: RunKeys) -> str:
 def give(parts: OwnTask) -> str:
     """Keeps a task that was given in Python, and returns the value of `task` that stands for it. Raises ValueError."""
     if parts.name in tasks.names() or not parts.name.isidentifier():
-        raise ValueError(f"name={parts.name!r}: expected a name of letters and digits that no other task has")
+        raise ValueError(
+            f"name={parts.name!r}: expected letters, digits and _, as in my_task, and no name of Frugal's own tasks"
+        )
     check_parts(PYTHON, {name: value for name, value in vars(parts).items() if value is not None})
     _given[parts.name] = parts
     return GIVEN_IN_PYTHON + parts.name

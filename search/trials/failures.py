@@ -15,6 +15,7 @@ from results.schema import Status
 from search.study.trial import TrialRecord
 
 FIRST_TRIALS = 5
+NUMBERS = re.compile(r"\b[0-9a-f]{8,}\b|[0-9]+")
 NODE_DIED = "its node has died"
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
@@ -49,7 +50,7 @@ def in_one_line(error: BaseException | None) -> str:
     cause = cause_of(error)
     if cause is None:
         return "the worker was lost"
-    lines = str(cause).strip().splitlines() or [""]
+    lines = _plain(cause).splitlines() or [""]
     if isinstance(cause, RayActorError):  # the first line says only that it died; the last line says how
         return " ".join(dict.fromkeys((lines[0].strip(), lines[-1].partition(" Some common causes")[0].strip())))
     return f"{type(cause).__name__}: {lines[0]}"
@@ -57,7 +58,12 @@ def in_one_line(error: BaseException | None) -> str:
 
 def in_full(error: BaseException | None) -> str:
     """Returns the error with the worker's stack, without Ray's colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip() if error else "the loss or the score was not finite"
+    return _plain(error) if error else "the loss or the score was not finite"
+
+
+def _plain(error: BaseException) -> str:
+    """Returns an error's text without Ray's colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
 
 
 def failed_as_before(trial: TrialRecord, trials: Sequence[TrialRecord]) -> bool:
@@ -95,5 +101,5 @@ class FirstFailures:
 
 
 def _way(trial: TrialRecord) -> str:
-    """Returns status and error without numbers, such as sizes and process ids."""
-    return f"{trial.status} {re.sub(r'[0-9]+', '0', trial.error or '')}"
+    """Returns status and error without numbers, such as sizes, process ids and the hexadecimal ids of actors."""
+    return f"{trial.status} {NUMBERS.sub('0', trial.error or '')}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 
-from ray import tune
+from ray import cloudpickle, tune
 from ray.actor import ActorProxy
 from ray.tune import TuneError
 from ray.tune.experiment import Trial
@@ -153,7 +153,8 @@ class TrialRun:
             self.outcome.failure = in_full(error)
 
     def on_restart(self, number: int, error: BaseException | None) -> None:
-        self.progress.announce(f"trial {number} restarts from its last checkpoint: {in_one_line(error)}")
+        where = " from its last checkpoint" if self.study.trials[number].reports else ""
+        self.progress.announce(f"trial {number} restarts{where}: {in_one_line(error)}")
 
     def on_lost_node(self, number: int) -> None:
         self.progress.announce(f"trial {number} lost its node and continues elsewhere from its last checkpoint")
@@ -233,6 +234,8 @@ def _worker(
     splits: Splits, store: ActorProxy[CheckpointStore], slot: Slot, code: TaskCode | None
 ) -> type[tune.Trainable]:
     """Returns the trainable with its dataset, which Ray stores once. No worker receives the test examples."""
+    for module in code.given_modules() if code else ():
+        cloudpickle.register_pickle_by_value(module)  # workers may lack it: it is beside the user's script, say
     arrays = {
         "train_x": splits.train.x,
         "train_y": splits.train.y,

@@ -306,6 +306,13 @@ def test_a_fault_is_found_before_anything_is_trained(arrays, text, message, tmp_
         ),
         ("def recipe(choose):\n    pass\n", r"recipe\(\) returned a NoneType; expected a Recipe"),
         ("recipe = Recipe(optimizer='adma')\n", r"recipe: optimizer='adma': expected one of adam, adamw"),
+        ("def allowed(choices):\n    pass\n", r"allowed\(\) is called with other .* def allowed\(choices, cost\)"),
+        ("def space():\n    pass\n", r"space\(\) is called with other arguments: expected def space\(choose\)"),
+        (
+            "def one(outputs):\n    return outputs.mean()\n"
+            "goal = Custom(loss=lambda outputs, targets: outputs.mean(), score=one)\n",
+            r"score\(\) is called with other arguments: expected def score\(outputs, targets\)",
+        ),
         ("def allowed(choices, cost):\n    pass\n", r"allowed\(\) returned None; expected True, False"),
         (
             "def space(choose):\n    return [Dense(choose.int('optimizer', 4, 8)), Dense(4)]\n",

@@ -161,4 +161,47 @@ def test_the_same_from_python(folder, cluster, capsys):
     assert "input=EXAMPLES</" in run.report().read_text()  # without task=, since the run's text is no file
     run = run.extend(num_trials=3)
     assert len(run.leaderboard) == 3
+    assert search.open(run.folder, task=task).best.score == run.best.score
     assert run.best.model()(np.zeros((1, 3), np.float32)).shape == (1, 1)
+
+
+PARTS = """
+import numpy as np
+from torch import nn
+from data import Splits
+
+def data():
+    x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    return Splits.of(x, x[:, 0] - 2 * x[:, 1])
+
+def space(choose):
+    return nn.Sequential(nn.Linear(3, choose.int("width", 2, 9)), nn.Tanh(), Last())
+"""
+HELPER = """
+from torch import nn
+
+class Last(nn.Module):
+    def forward(self, x):
+        return x.sum(1, keepdim=True)
+"""
+
+
+def test_parts_from_modules_that_workers_lack(folder, cluster, monkeypatch):
+    """Workers get the text of modules that are on the driver's path alone, and of those that they import."""
+    sources = folder / "sources"
+    sources.mkdir()
+    (sources / "last_layer.py").write_text(HELPER)
+    (sources / "slopes.py").write_text(f"from last_layer import Last\n{PARTS}")
+    monkeypatch.syspath_prepend(str(sources))
+    import slopes  # pyright: ignore[reportMissingImports]
+
+    task = search.Task(name="slopes", data=slopes.data, space=slopes.space)
+    keys = {"runs_dir": folder, "address": cluster.removeprefix("address="), "num_trials": 2, "max_epochs": 2}
+    run = search.start(task, run="imported", confirm={"top_k": 0}, **keys)
+    assert set(run.leaderboard["status"]) == {"COMPLETE"}
+    assert run.best.model()(np.zeros((1, 3), np.float32)).shape == (1, 1)
+
+
+def test_a_misspelt_part_is_named_with_the_nearest():
+    with pytest.raises(TypeError, match=r"refernces is no part of a task; did you mean references\?"):
+        search.Task(name="mine", data=lambda: None, refernces={})  # pyright: ignore[reportCallIssue]

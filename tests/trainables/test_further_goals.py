@@ -238,6 +238,13 @@ class TestSegment:
         assert torch.equal((inputs * 255).round().long()[:, 0], targets)
         assert torch.equal((inputs * 255).round().long()[:, 1], 255 - targets)
 
+    def test_a_few_images_of_a_list_that_happen_to_have_one_size_are_trained_whole(self):
+        x, y = maps(6, 0)
+        work = work_for(Segment(), DeviceSplit.of(list(x), list(y), CPU))
+        inputs, targets = work.examples(torch.tensor([4, 1]), PLAIN, generator())
+        assert torch.equal(inputs, torch.tensor(x[[4, 1]]))
+        assert torch.equal(targets, torch.tensor(y[[4, 1]]))
+
     def test_signals_can_be_segmented(self):
         x, y = floats(9, 3, 20), rng().integers(0, 3, (9, 20))
         work = work_for(Segment(), DeviceSplit.of(x, y, CPU))

@@ -69,9 +69,21 @@ class OwnTask:
     tailor: Callable[[Path], Task] | None = None
     """Makes the task for data at a path, `data=PATH`."""
 
+    def __new__(cls, *args: object, **given: object) -> OwnTask:
+        """Raises TypeError, with the nearest name, for a part that does not exist."""
+        known = [each.name for each in fields(cls)]
+        if unknown := [name for name in given if name not in known]:
+            close = difflib.get_close_matches(unknown[0], known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"expected some of {', '.join(known)}"
+            raise TypeError(f"{unknown[0]} is no part of a task; {hint}")
+        return super().__new__(cls)
+
     def code(self) -> TaskCode:
-        """Returns the task's code. Its text is that of the parts and of what their functions use."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        """Returns the task's code. Its text is that of the parts and of what their functions use.
+
+        It is without `data`, since workers get the examples, and a run has their fingerprint.
+        """
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "data"}
         texts = [function_text(name, value) for name, value in _named_parts(given).items()]
         return TaskCode("\n".join(texts) + "\n", PYTHON, {**given, "space": self.space, "augment": self.augment})
 
@@ -98,6 +110,18 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "gpus_per_trial": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a number"),
 }
 """What each name of a task file must be: a check, and its words."""
+
+
+ARGUMENTS = {
+    "data": "",
+    "space": "choose",
+    "recipe": "choose",
+    "allowed": "choices, cost",
+    "augment": "inputs, targets, generator",
+    "loss": "outputs, targets",
+    "score": "outputs, targets",
+}
+"""The arguments with which each function of a user's task is called."""
 
 
 def parts_of(code: TaskCode) -> OwnTask:
@@ -129,6 +153,25 @@ def check_parts(path: str, parts: Mapping[str, Any]) -> None:
     goal = parts.get("goal")
     if isinstance(goal, Custom) and (missing := [name for name in ("loss", "score") if not callable(vars(goal)[name])]):
         raise TaskFileError(f"{path}: goal = Custom(...) lacks {' and '.join(missing)}: expected a function for each")
+    functions = {**parts, "loss": goal.loss, "score": goal.score} if isinstance(goal, Custom) else parts
+    for name, arguments in ARGUMENTS.items():
+        if not _takes(functions.get(name), arguments):
+            raise TaskFileError(f"{path}: {name}() is called with other arguments: expected def {name}({arguments})")
+
+
+def _takes(function: object, arguments: str) -> bool:
+    """Returns whether a function can be called with these arguments; True for what is no function, or unknown."""
+    if not callable(function):
+        return True
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a built-in
+        return True
+    try:
+        signature.bind(*arguments.split(", ") if arguments else ())
+    except TypeError:
+        return False
+    return True
 
 
 def _check_names(path: str, found: Mapping[str, Any]) -> None:
@@ -147,11 +190,8 @@ def _is_count(value: object) -> bool:
 
 
 def _named_parts(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the parts that make a task another one; the functions of a Custom goal among them.
-
-    The examples are left out, since a run has their fingerprint.
-    """
-    parts = {name: value for name, value in given.items() if name != "data" and value not in (None, {}, "")}
+    """Returns the parts that make a task another one; the functions of a Custom goal among them."""
+    parts = {name: value for name, value in given.items() if value not in (None, {}, "")}
     if isinstance(goal := parts.get("goal"), Custom):
         parts |= {"loss": goal.loss, "score": goal.score}
     return parts

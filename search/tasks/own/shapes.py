@@ -139,13 +139,17 @@ def default_scale(shape: Shape, num_examples: int, *, patches: float = 1, epochs
 
 
 def stretched(scale: Scale, num_examples: int, macs: float, patches: float = 1) -> Scale:
-    """Returns the scale with more examples, epochs and trials, as far as networks of `macs` MACs leave time for them.
+    """Returns the scale with as much training as networks of `macs` MACs leave time for.
 
-    All examples come first, then up to 4 times the epochs, then up to 4 times the trials.
+    Cheap ones get all examples first, then up to 4 times the epochs, then up to 4 times the trials. Expensive ones get
+    fewer epochs.
     """
     trained = scale.train_examples or num_examples
     seconds = SECONDS_PER_EXAMPLE * patches + macs / MACS_PER_SECOND
-    room = max(TRIAL_SECONDS / (trained * scale.max_epochs * seconds), 1)
+    room = TRIAL_SECONDS / (trained * scale.max_epochs * seconds)
+    if room < 1:
+        epochs = max(min(MIN_EPOCHS, scale.max_epochs), round(scale.max_epochs * room))
+        return replace(scale, max_epochs=epochs, grace_epochs=max(1, epochs // 9))
     more_examples = min(room, num_examples / trained)
     more_epochs = min(room / more_examples, MAX_STRETCH)
     more_trials = min(room / more_examples / more_epochs, MAX_STRETCH)
