@@ -69,6 +69,11 @@ def goal_text(goal: Any) -> str | None:
     return " ".join([kind, *(f"{name}={_setting_text(value)}" for name, value in goal.items() if name != "goal")])
 
 
+def readable_goal(goal: str) -> str:
+    """Returns a goal's text for people, without the digest of a user's functions."""
+    return re.sub(r" code=\w+", "", goal)
+
+
 def read_identity(journal: bytes) -> dict[str, Any]:
     """Returns the settings that a run started with, from the first bytes of its journal; empty if it has none."""
     for line in journal.split(b"\n")[:_FIRST_RECORDS]:

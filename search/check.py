@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from results.conditions import readable_goal
 from results.keys import CONFIG_HELP, keys_help
 from results.wording import count
 from search.command_line.command import FAILED, run_command
@@ -46,7 +47,7 @@ def check(config: RunConfig) -> int:
 
     terminal, counts = Terminal(), Counter[Severity]()
     plan = Plan.of(config)
-    terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}; goal {plan.goal_text}")
+    terminal.say((plan.task.name, "bold"), f": {plan.task.sentence}; goal {readable_goal(plan.goal_text)}")
     splits = plan.load_data(terminal.say)
     with quiet_optuna():
         for finding in check_task(plan, splits):

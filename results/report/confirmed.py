@@ -11,6 +11,7 @@ from results.analysis.columns import has_any, has_value, records
 from results.analysis.confirmed import describe_coverage, describe_sample
 from results.analysis.readings import describe_choice, describe_readings, mark_name
 from results.analysis.statistics import Mean, describe_difference, mean_cells
+from results.conditions import readable_goal
 from results.report.page import Column, Section, figure, join_parts, missing, paragraph, part, table
 from results.report.run_record import METRIC, RunRecord
 from results.schema import Status
@@ -21,7 +22,7 @@ from results.wording import capitalize, count, number
 def head(run: RunRecord) -> Markup:
     """Makes the page's head: which network is best, its score, its size, and the command that applies it."""
     title, sentences, command = _verdict(run)
-    kicker = f"Frugal: run {run.name} of task {run.task}, goal {run.goal}"
+    kicker = f"Frugal: run {run.name} of task {run.task}, goal {readable_goal(run.goal)}"
     html = part("header", kicker=kicker, title=title, sentences=sentences, command=command)
     return html + stand_in_notice(run)
 

@@ -84,14 +84,14 @@ def _describe_confusion(counts: pd.DataFrame, predictions: pd.DataFrame, name: s
     num_wrong = np.count_nonzero(is_wrong) / len(distinct(predictions, "seed"))
     scored_on, seeds = predictions["scored_on"].iloc[0], len(distinct(predictions, "seed"))
     text = (
-        f"{name} on {examples:,} {scored_on} examples, mean over {count(seeds, 'seed')}: {num_wrong:,.1f} are wrong "
+        f"{name} on {examples:,} {scored_on} examples, mean over {count(seeds, 'seed')}: {_mean(num_wrong)} are wrong "
         f"({num_wrong / max(examples, 1):.2%}). "
     )
     if (num_labels := len(distinct(predictions, "label"))) > _MAX_CLASSES:
         text += f"Of {num_labels:,} labels, the most confused ones are shown. "
     worst = [divmod(int(place), len(counts)) for place in np.argsort(-wrong, axis=None)[:3]]
     names = [echoed(name, _MAX_NAME_LENGTH) for name in counts.index]
-    pairs = [f"{names[i]} taken for {names[j]} ({wrong[i, j]:.1f})" for i, j in worst if wrong[i, j]]
+    pairs = [f"{names[i]} taken for {names[j]} ({_mean(wrong[i, j])})" for i, j in worst if wrong[i, j]]
     return text + (f"Most often: {', '.join(pairs)}." if pairs else "")
 
 
@@ -181,3 +181,8 @@ def _triple(run: RunRecord, place: int, error_name: str) -> Markup:
     ]
     error = f"{error_name} {float(run.samples['error'][place]):.4g}" if "error" in run.samples else ""
     return part("triple", images=images, caption=f"image {index}: {error}", is_small=given.shape[-1] < 128)
+
+
+def _mean(number: float) -> str:
+    """Returns a mean of whole numbers: 552, 12.5."""
+    return f"{number:,.1f}".removesuffix(".0")

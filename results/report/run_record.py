@@ -28,6 +28,8 @@ from results.shell import argument_of
 
 TASK = "task.py"
 """The text of a user's own task, in the run's folder."""
+OWN_MODULE = '"layer":"Own"'
+"""Is in the JSON of a candidate with a module of the user's."""
 METRIC = "metric_"
 """Begins the names of columns of further metrics."""
 
@@ -172,8 +174,13 @@ class RunRecord:
         task = self.folder / TASK
         if not task.is_file():
             return shlex.join([*words, "input=IMAGES"])
-        was_given = str(self.config.get("task")).startswith(GIVEN_IN_PYTHON)  # then its text is no file to execute
-        return shlex.join([*words, "input=EXAMPLES", *([] if was_given else [f"task={user_facing_path(task)}"])])
+        needs_task = self.has_own_module and not str(self.config.get("task")).startswith(GIVEN_IN_PYTHON)
+        return shlex.join([*words, "input=EXAMPLES", *([f"task={user_facing_path(task)}"] if needs_task else [])])
+
+    @cached_property
+    def has_own_module(self) -> bool:
+        """Returns whether a candidate has a module of the user's task, which a model file does not hold."""
+        return any(OWN_MODULE in text for text in self.leaderboard["candidate_json"].dropna())
 
 
 def read_run(folder: Path) -> RunRecord:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from results import analysis, plots
 from results.analysis.columns import distinct, floats, has_any, has_value, records, select_rows
+from results.conditions import readable_goal
 from results.report.page import (
     Column,
     Section,
@@ -47,7 +48,7 @@ def settings(run: RunRecord) -> Section:
     pairs = [
         *([("Searched for", echoed(sentence, _MAX_SENTENCE))] if sentence else []),
         ("Task", f"{run.task}, scale {config.get('scale', 'unknown')}"),
-        ("Goal", run.goal),
+        ("Goal", readable_goal(run.goal)),
         ("Number of trials", f"{config.get('num_trials', 'unknown')}, and the references that fit"),
         ("Budget", ", ".join(filter(None, limits)) or "no limit"),
         ("Complete trial", count(config["max_epochs"], "epoch") if config.get("max_epochs") else "unknown"),

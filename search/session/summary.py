@@ -70,7 +70,11 @@ def print_summary(
     """
     if (best := _best_table(plan)).rows:
         terminal.show(best)
-    for line in [*_endings(study, plan, outcome), *_files(plan, best_model), f"data: {_data(splits, test_reads)}"]:
+    for line in [
+        *_endings(study, plan, outcome),
+        *_files(plan, study, best_model),
+        f"data: {_data(splits, test_reads)}",
+    ]:
         terminal.say(line)
     if splits.origin == "made":
         terminal.say(
@@ -167,14 +171,17 @@ def _training_share(study: Study, outcome: Outcome) -> float:
     return sum(report.seconds for report in reports) / slot_seconds if slot_seconds else math.nan
 
 
-def _files(plan: Plan, best_model: Path | None) -> list[str]:
+def _files(plan: Plan, study: Study, best_model: Path | None) -> list[str]:
     place = user_facing_path(plan.folder.path)
     lines = [f"tables: {place}/leaderboard.parquet and curves.parquet{_notebook(plan.config.runs_dir)}"]
     if best_model is not None:
         model, code = user_facing_path(best_model), plan.task.code
-        if code is not None and code.given is not None:  # its text is no file that search.predict could execute
+        has_own = any(trial.candidate.network.has_own_module for trial in study.trials)
+        if has_own and code is not None and code.given is not None:  # its text is no file to execute
             return [*lines, f"best model: {model}; try in Python: run.best.model()(examples)"]
-        own = ["input=EXAMPLES", f"task={user_facing_path(plan.folder.task)}"] if code else ["input=IMAGES"]
+        own = ["input=EXAMPLES"] if code else ["input=IMAGES"]
+        if has_own:
+            own.append(f"task={user_facing_path(plan.folder.task)}")
         lines.append(f"best model: {model}; try: {command_line('search.predict', f'model={model}', *own)}")
     return lines
 

@@ -157,8 +157,7 @@ def test_the_same_from_python(folder, cluster, capsys):
     keys = {"runs_dir": folder, "address": cluster.removeprefix("address="), "num_trials": 2, "max_epochs": 4}
     run = search.start(task, run="d", confirm={"top_k": 0}, **keys)
     assert run.best.score < 3
-    assert "try in Python: run.best.model()(examples)" in capsys.readouterr().out
-    assert "input=EXAMPLES</" in run.report().read_text()  # without task=, since the run's text is no file
+    assert "input=EXAMPLES\n" in capsys.readouterr().out
     run = run.extend(num_trials=3)
     assert len(run.leaderboard) == 3
     assert search.open(run.folder, task=task).best.score == run.best.score
@@ -186,7 +185,7 @@ class Last(nn.Module):
 """
 
 
-def test_parts_from_modules_that_workers_lack(folder, cluster, monkeypatch):
+def test_parts_from_modules_that_workers_lack(folder, cluster, monkeypatch, capsys):
     """Workers get the text of modules that are on the driver's path alone, and of those that they import."""
     sources = folder / "sources"
     sources.mkdir()
@@ -199,6 +198,8 @@ def test_parts_from_modules_that_workers_lack(folder, cluster, monkeypatch):
     keys = {"runs_dir": folder, "address": cluster.removeprefix("address="), "num_trials": 2, "max_epochs": 2}
     run = search.start(task, run="imported", confirm={"top_k": 0}, **keys)
     assert set(run.leaderboard["status"]) == {"COMPLETE"}
+    assert "try in Python: run.best.model()(examples)" in capsys.readouterr().out
+    assert "input=EXAMPLES</" in run.report().read_text()  # without task=, since the run's text is no file
     assert run.best.model()(np.zeros((1, 3), np.float32)).shape == (1, 1)
 
 
