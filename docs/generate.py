@@ -1,17 +1,21 @@
-"""Writes the reference pages from the code while the site is built: command line, tables, Python.
+"""Writes the reference pages from the code while the site is built: command line, layers, tables, Python.
 
 MkDocs calls `on_files`. The pages exist only in the site, so they cannot disagree with the code.
 """
 
+import dataclasses
+import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from results import schema
+from spaces import layers
 
 COMMANDS = ("run", "confirm", "report", "ablate", "replay", "predict", "doctor", "check")
 PUBLIC_MODULES = ("search", "data", "results", "results.plots", "results.analysis", "trainables.model")
@@ -23,7 +27,12 @@ SAFE = str.maketrans({"|": "&#124;", "<": "&lt;", "*": "\\*", "_": "\\_"})
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages to those of the docs folder."""
-    pages = {"command-line": command_line_page(), "tables": tables_page(), "python": python_page()}
+    pages = {
+        "command-line": command_line_page(),
+        "layers": layers_page(),
+        "tables": tables_page(),
+        "python": python_page(),
+    }
     for name, content in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=content))
     return files
@@ -43,6 +52,26 @@ def command_line_page() -> str:
         prose = "\n".join(line for line in text.splitlines() if not KEY_LINE.fullmatch(line))
         sections += [f"## search.{command}", f"```text\n{prose.strip()}\n```", _table(_key_rows(keys))]
     return "\n\n".join(sections)
+
+
+def layers_page() -> str:
+    """Returns the layers that a space may use: the arguments of each, and its docstring."""
+    sections = [
+        "# Layers",
+        "A [space of your own](../guides/own-task.md#space) returns a list of layers. This page is generated from "
+        "`spaces/layers.py`.",
+        "```python\nfrom spaces.layers import Activation, Conv, Dense, GlobalPool, Join, Norm, Save\n\n"
+        'block = [Save("in"), Conv(16, 3, bias=False), Norm(), Activation(), Conv(16, 3), Join("in")]  # a skip\n'
+        "network = [Conv(16, 3), *block, GlobalPool(), Dense(10)]\n```",
+        "A layer takes and returns an image (channels, height, width), a signal (channels, length) or features "
+        "(number,); a grey image has one channel. Layers of images do the same to signals, along their length. Frugal "
+        "puts a Standardize before your list, unless it begins with one or the goal is Restore, Denoise or "
+        "Reconstruct, and a Rescale after it if the goal is Regress. "
+        "Arguments after `*` must be named.",
+    ]
+    kinds = [kind for kind in layers.Layer.kinds.values() if kind.__module__ == layers.__name__]
+    rows = [("layer", "meaning"), *((f"`{_call(kind)}`", _meaning(kind)) for kind in kinds)]
+    return "\n\n".join([*sections, _table(rows)])
 
 
 def tables_page() -> str:
@@ -76,6 +105,30 @@ def python_page() -> str:
             sections.append(f"## {module.__name__}")
         sections += [f"::: {_home(module.__name__, getattr(module, name))}.{name}" for name in names]
     return "\n\n".join(sections)
+
+
+def _call(kind: type[layers.Layer]) -> str:
+    """Returns how a layer is written: its name, then its arguments with their defaults."""
+    signature = inspect.signature(kind)
+    arguments = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    return f"{kind.__name__}{signature.replace(parameters=arguments, return_annotation=inspect.Signature.empty)}"
+
+
+def _meaning(kind: type[layers.Layer]) -> str:
+    """Returns a layer's docstring, then the values of each argument that takes one of a few texts."""
+    assert dataclasses.is_dataclass(kind)
+    types = get_type_hints(kind)
+    choices = [
+        f"`{field.name}` is {_or(get_args(types[field.name]))}."
+        for field in dataclasses.fields(kind)
+        if get_origin(types[field.name]) is Literal
+    ]
+    return " ".join([*(kind.__doc__ or "").translate(SAFE).split(), *choices])
+
+
+def _or(texts: tuple[str, ...]) -> str:
+    quoted = [f"`'{text}'`" for text in texts]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
 def _home(module: str, value: object) -> str:

@@ -77,9 +77,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A convolution over each side of an image, or over a signal.
+    """A convolution over both sides of an image, or along a signal, which keeps its size by default.
 
-    The padding 'same' gives ceil(size / stride), and puts the odd pixel after the image.
+    The padding 'same' gives ceil(size / stride), and puts the odd pixel after the image; 'valid' adds no pixels, and a
+    number adds this many before and after.
     """
 
     filters: int
@@ -126,7 +127,10 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Pool(Layer):
-    """Max or average pooling. `stride` is `size` unless given; `ceil` keeps a last, incomplete window."""
+    """Takes the maximum or the average of each window of `size` x `size` pixels, or of `size` values of a signal.
+
+    `stride` is `size` unless given, so a size of 2 halves the image; `ceil` keeps a last, incomplete window.
+    """
 
     kind: Literal["max", "average"]
     size: int = 2
@@ -185,7 +189,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Standardize(Scaling, Layer):
-    """Subtracts the data's mean and divides by their standard deviation."""
+    """Subtracts `mean` and divides by `std`: numbers, or one for each channel or feature."""
 
     is_local = True
     is_fixed = True
@@ -195,7 +199,7 @@ class Standardize(Scaling, Layer):
 
 @dataclass(frozen=True)
 class Rescale(Scaling, Layer):
-    """Multiplies by a standard deviation and adds a mean, in float32: turns outputs into the targets' units."""
+    """Multiplies by `std` and adds `mean`, in float32: turns outputs into the targets' unit."""
 
     is_local = True
     is_fixed = True
@@ -299,7 +303,7 @@ class Repeat(Layer):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Turns an image or a signal into features, channel by channel."""
+    """Turns an image or a signal into features, channel by channel: (C, H, W) into (C * H * W,)."""
 
     is_local = False
     is_fixed = False
@@ -329,7 +333,7 @@ class Reshape(Layer):
 
 @dataclass(frozen=True)
 class GlobalPool(Layer):
-    """Averages each channel over the image or signal."""
+    """Averages each channel over the image or signal: (C, H, W) into (C,)."""
 
     is_local = False
     is_fixed = False
@@ -342,7 +346,7 @@ class GlobalPool(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """A fully connected layer from features to `units` features."""
+    """A fully connected layer from features to `units` features; an image needs Flatten or GlobalPool before it."""
 
     units: int
     _: dataclasses.KW_ONLY
@@ -379,7 +383,10 @@ class Save(Layer):
 
 @dataclass(frozen=True)
 class Join(Layer):
-    """Adds or concatenates (by channel) the value saved under `name`, after passing it through `projection`."""
+    """Adds or concatenates (by channel) the value saved under `name`, after passing it through `projection`.
+
+    To be added, both must have one shape: `projection` is a tuple of layers that may change the saved value's.
+    """
 
     name: str
     mode: Literal["add", "concat"] = "add"

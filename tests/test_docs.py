@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
-GENERATED = [ROOT / "docs/reference" / name for name in ("command-line.md", "tables.md", "python.md")]
+GENERATED = [ROOT / "docs/reference" / name for name in ("command-line.md", "layers.md", "tables.md", "python.md")]
 COMMAND = re.compile(r"python -m search\.(\w+)((?:[ \t]+[^\s`#|]+|[ \t]*\\\n)*)")
 KEY = re.compile(r"'?([\w.]+)=")
 HELP_LINE = re.compile(r"  (\S+) +\S+ +.+ \[.*\]")
