@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from data.given import as_arrays
 from data.labelled import PARTS, check_enough
+from data.lists import list_names
 from data.own_inputs import as_inputs, check_one_type
 from data.own_targets import as_targets
 from data.splits import DataError, Images, Pair, Split, Splits
@@ -30,6 +31,10 @@ def make_splits(
     try:
         pairs = {"train": (x, y)}
         pairs |= {part: _pair(given, part, y) for part, given in (("val", val), ("test", test)) if given is not None}
+        pairs = {
+            part: (_with_columns_of("x", x, own_x, part), _with_columns_of("y", y, own_y, part))
+            for part, (own_x, own_y) in pairs.items()
+        }
         given, names = _convert(pairs, _check_names(classes))
         splits = given | _draw(given, names)
     except DataError as error:
@@ -49,6 +54,17 @@ def _pair(given: Pair | object, part: str, y: object) -> tuple[object, object]:
     if (given[1] is None) != (y is None):
         raise DataError(f"{part}: only one of {part} and train has y; expected y in both, or in none")
     return given[0], given[1]
+
+
+def _with_columns_of(letter: str, first: object, frame: Any, part: str) -> object:
+    """Returns a split's frame with its columns in the order of training's; anything else as it is."""
+    expected, found = ([*getattr(each, "columns", ())] for each in (first, frame))
+    if found == expected or not (found and expected):
+        return frame
+    if len(found) != len(expected) or set(found) != set(expected):
+        other = list_names([str(name) for name in (*expected, *found) if (name in expected) != (name in found)])
+        raise DataError(f"{_name(letter, part)} has other columns than {letter}: {other}; expected the same names")
+    return frame[expected]
 
 
 def _check_names(classes: Sequence[object] | None) -> tuple[str, ...] | None:

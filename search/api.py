@@ -107,7 +107,7 @@ class Best:
         """
         from trainables.model import load_model
 
-        return load_model(self.model_path, self.find_code())
+        return load_model(self.model_path, self.find_code() if self.candidate.network.has_own_module else None)
 
 
 class Run:

@@ -274,3 +274,15 @@ def test_a_bad_array_is_named_with_what_is_right(args: Sequence[object], expecte
 def test_splits_and_names_that_do_not_fit_are_refused(y: object, given_splits: dict[str, object], expected: str):
     assert expected in refusal(X, y, name="mine", **given_splits)
     assert refusal(X, y, name="mine", **given_splits).startswith("mine: ")
+
+
+def test_columns_of_other_splits_are_in_the_order_of_trainings_or_refused():
+    frame = pd.DataFrame(X, columns=list("abc"))
+    splits = Splits.of(frame, Y, val=(frame[list("cab")], Y), test=(frame, Y))
+    assert np.array_equal(splits.val.x, splits.train.x)
+    targets = pd.DataFrame({"u": X[:, 0], "v": X[:, 1]})
+    splits = Splits.of(X, targets, val=(X, targets[["v", "u"]]), test=(X, targets))
+    assert np.array_equal(splits.val.y, splits.train.y)
+    other = frame.rename(columns={"b": "d"})
+    with pytest.raises(DataError, match="x of val has other columns than x: b, d; expected the same names"):
+        Splits.of(frame, Y, val=(other, Y), test=(frame, Y))

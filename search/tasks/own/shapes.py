@@ -18,8 +18,8 @@ MAX_TRAINED, MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 10_000, 1_000, 10, 100
 TYPICAL_BATCH = 64
 LAPTOP_MACS = 1e12
 """The MACs of all forward passes of a trial: about a minute of training on a core."""
-TRIAL_SECONDS, SECONDS_PER_EXAMPLE, MACS_PER_SECOND = 100.0, 1e-4, 1.5e9
-"""How long a trial may train on a core, and what training on an example takes: a constant time, and its MACs."""
+TRIAL_SECONDS, SECONDS_PER_EPOCH, SECONDS_PER_EXAMPLE, MACS_PER_SECOND = 100.0, 0.05, 1e-4, 1.5e9
+"""How long a trial may train on a core; and what an epoch takes by itself, an example by itself, and its MACs."""
 MAX_STRETCH = 4
 MACS_PER_VALUE = 400
 """The MACs of the cheapest networks for each value of an input; a lower limit would leave no network."""
@@ -146,7 +146,7 @@ def stretched(scale: Scale, num_examples: int, macs: float, patches: float = 1) 
     """
     trained = scale.train_examples or num_examples
     seconds = SECONDS_PER_EXAMPLE * patches + macs / MACS_PER_SECOND
-    room = TRIAL_SECONDS / (trained * scale.max_epochs * seconds)
+    room = TRIAL_SECONDS / (scale.max_epochs * (SECONDS_PER_EPOCH + trained * seconds))
     if room < 1:
         epochs = max(min(MIN_EPOCHS, scale.max_epochs), round(scale.max_epochs * room))
         return replace(scale, max_epochs=epochs, grace_epochs=max(1, epochs // 9))
