@@ -235,7 +235,7 @@ import numpy as np
 
 from data import Splits
 from spaces.goal import Custom, Segment
-from spaces.layers import Dense
+from spaces.layers import Dense, Flatten, Reshape
 from spaces.recipe import Recipe
 from search.tasks import Scale
 
@@ -328,6 +328,17 @@ def test_a_fault_is_found_before_anything_is_trained(arrays, text, message, tmp_
             r"quarters\.py, line \d+: ValueError: Scale\(num_trials=-1\): expected a whole number above 0",
         ),
         ("goal = Segment()\n", r"Segment needs the class of each pixel"),
+        (
+            "def data():\n    return Splits.of([np.zeros((8, 8 + n % 2), np.uint8) for n in range(200)], y)\n",
+            r"x has arrays of several sizes, and Classify needs one size: resize or pad",
+        ),
+        (
+            "def data():\n    images = rng.integers(0, 255, (60, 32, 32)).astype(np.uint8)\n"
+            "    return Splits.of(images, (images > 99).astype(int))\n"
+            "goal = Segment(patch=16)\n"
+            "def space(choose):\n    return [Flatten(), Dense(2048), Reshape((2, 32, 32))]\n",
+            r"space\(\) has Flatten, which takes one size, but images or patches have several",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_is_the_users(text, message, tmp_path, capsys):

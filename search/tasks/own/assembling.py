@@ -29,12 +29,13 @@ from search.tasks.own.shapes import (
     number_of_classes,
     patches_of,
     rescaling,
+    sees_several_sizes,
     standardizing,
     stretched,
     target_shape,
 )
 from spaces.choose import Choose, chosen_space, random_candidates
-from spaces.goal import Classify, Custom, Denoise, Goal, Reconstruct, Regress, Restore
+from spaces.goal import Classify, Custom, Denoise, Goal, Reconstruct, Regress, Restore, Segment
 from spaces.layers import InvalidNetwork, Layer, Rescale, Shape, Standardize
 from spaces.network import Network
 from spaces.own import Own
@@ -150,6 +151,8 @@ class Frame:
     output_shape: Shape
     standardize: Standardize | None
     rescale: Rescale | None
+    several_sizes: bool
+    """Whether networks are trained and scored on images of several sizes."""
     code: TaskCode
     _counts: dict[tuple[Any, ...], Own] = field(default_factory=dict, compare=False, repr=False)
 
@@ -162,6 +165,12 @@ class Frame:
             output = goal.output_shape(shape, target_shape(train), num_classes)
         except ValueError as error:
             raise TaskFileError(f"{code.path}: {error}") from None
+        if isinstance(train.x, list) and not isinstance(goal, Restore | Segment):
+            kind = type(goal).__name__
+            raise TaskFileError(
+                f"{code.path}: x has arrays of several sizes, and {kind} needs one size: resize or pad them in data(); "
+                "only Segment and Restore take several"
+            )
         pixels = isinstance(goal, BETWEEN_IMAGES)
         return cls(
             goal=goal,
@@ -169,6 +178,7 @@ class Frame:
             output_shape=output,
             standardize=None if pixels else standardizing(train),
             rescale=rescaling(train) if isinstance(goal, Regress) else None,
+            several_sizes=sees_several_sizes(goal, train),
             code=code,
         )
 
@@ -197,6 +207,13 @@ class Frame:
                 f"{self.code.path}: {where} gives outputs of shape {_text(network.output_shape)} for inputs of shape "
                 f"{_text(network.input_shape)}; {type(self.goal).__name__} needs {_text(self.output_shape)} for "
                 f"{_text(self.input_shape)}"
+            )
+
+        fixed = [each for each in network.layers if not each.is_local and not isinstance(each, Own)]
+        if self.several_sizes and fixed:
+            raise TaskFileError(
+                f"{self.code.path}: {where} has {type(fixed[0]).__name__}, which takes one size, but images or "
+                "patches have several; use layers that keep an image, such as Conv and Norm"
             )
 
     def reference(self, name: str, made: Any, recipe: object) -> Reference:

@@ -50,8 +50,18 @@ def target_shape(split: Split) -> Shape:
 
 def patches_of(goal: Goal, split: Split) -> float:
     """Returns the mean number of patches of an example in an epoch, 1 for goals whose examples are trained on whole."""
-    shapes = [each.shape for each in split.x] if isinstance(split.x, list) else [split.x.shape[1:]] * len(split)
-    return goal.num_examples(shapes) / len(split)
+    return goal.num_examples(_shapes(split)) / len(split)
+
+
+def sees_several_sizes(goal: Goal, split: Split) -> bool:
+    """Returns whether networks see images of several sizes: because they differ, or are trained on in patches."""
+    shapes = _shapes(split)
+    patching = goal.patching(shapes) if isinstance(goal, Segment) else goal if isinstance(goal, Restore) else None
+    return patching is not None and any(shape[-2:] != (patching.side(shapes),) * 2 for shape in shapes)
+
+
+def _shapes(split: Split) -> list[tuple[int, ...]]:
+    return [each.shape for each in split.x] if isinstance(split.x, list) else [split.x.shape[1:]] * len(split)
 
 
 def number_of_classes(splits: Splits) -> int | None:
