@@ -6,7 +6,9 @@ from sklearn.datasets import load_breast_cancer
 from torch import nn
 
 from data import Splits
+from search.tasks import Scale
 
+scale = Scale(num_trials=32, max_epochs=100)
 references = {"logistic": lambda: nn.Linear(30, 2)}
 
 

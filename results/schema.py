@@ -55,10 +55,11 @@ LEADERBOARD = pa.schema(
         ("run", pa.string()),  # the run's name, which is that of its folder
         ("task", pa.string()),  # the task's name
         ("trial", pa.int64()),  # its number in the run, from 0
-        ("rank", pa.int64()),  # by score, from 1; null for a trial without a score
+        ("rank", pa.int64()),  # by score, then by validation loss, from 1; null for a trial without a score
         ("pareto", pa.bool_()),  # whether no other completed trial is as good and as small, and better in one
         ("status", pa.string()),  # a Status
         ("score", pa.float64()),  # the objective at the latest report, by which trials are ranked
+        ("val_loss", pa.float64()),  # the mean validation loss at the latest report, which decides between equal scores
         ("best_score", pa.float64()),  # the best score of its curve
         ("best_epoch", pa.float64()),  # the epoch of best_score
         ("epochs", pa.float64()),  # epochs trained; a fraction if trials report parts of an epoch

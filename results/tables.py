@@ -49,8 +49,9 @@ def leaderboard(
 
     A row holds a trial's columns except rank and pareto, its parameters in `params`, and its last further metrics by
     name in `metrics`; missing values become null. Completed trials rank first, then running, stopped and pruned ones,
-    each group by score, ties by trial number. Other trials, and trials without a finite score, have no rank and come
-    last. A score that is not finite becomes null, since a NaN would spoil every mean; the status says what happened.
+    each group by score, equal scores by validation loss, then by trial number. Other trials, and trials without a
+    finite score, have no rank and come last. A score that is not finite becomes null, since a NaN would spoil every
+    mean; the status says what happened.
     Raises ValueError for an unknown column, parameter, status or direction.
     """
     if direction not in ("maximize", "minimize"):
@@ -183,7 +184,7 @@ def _leaderboard_row(row: Mapping[str, Any], schema: pa.Schema) -> Row:
     flat = _flatten(row)
     _check_names(flat, schema.names, "leaderboard")
     flat["status"] = str(_status(flat.get("status")))
-    for key in ("score", "best_score"):
+    for key in ("score", "val_loss", "best_score"):
         value = flat.get(key)
         flat[key] = float(value) if value is not None and math.isfinite(value) else None
     return flat
@@ -211,7 +212,8 @@ def _check_names(row: Row, names: list[str], table: str) -> None:
 
 def _rank(trials: list[Row], sign: float) -> None:
     def order(trial: Row) -> tuple:
-        return trial["status"] != Status.COMPLETE, sign * trial["score"], _nulls_last(trial.get("trial"))
+        loss, number = _nulls_last(trial.get("val_loss")), _nulls_last(trial.get("trial"))
+        return trial["status"] != Status.COMPLETE, sign * trial["score"], loss, number
 
     rankable = [t for t in trials if t["status"] in (Status.COMPLETE, *_UNFINISHED) and t["score"] is not None]
     for trial in trials:

@@ -218,7 +218,7 @@ class Confirmation:
 def finalists_of(study: Study) -> list[Finalist]:
     """Returns all completed trials of a search as finalists, best first, candidates before references."""
     completed = [trial for trial in study.trials if trial.status == Status.COMPLETE]
-    completed.sort(key=lambda trial: -study.signed(trial.reports[-1].val_score))
+    completed.sort(key=study.rank, reverse=True)
     drawn = [trial for trial in completed if trial.reference is None]
     ranked = [Finalist(trial, place, _length(trial, study)) for place, trial in enumerate(drawn, 1)]
     return ranked + [Finalist(trial, None, _length(trial, study)) for trial in completed if trial.reference]

@@ -89,6 +89,7 @@ def _trial_row(trial: TrialRecord, study: Study, origin: Origin, is_live: bool) 
         "trial": trial.number,
         "status": Status.STOPPED if is_stopped else trial.status,
         "score": last.val_score if last else None,
+        "val_loss": last.val_loss if last else None,
         "best_score": best.val_score if best else None,
         "best_epoch": best.epoch if best else None,
         "epochs": last.epoch if last else 0.0,

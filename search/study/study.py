@@ -190,8 +190,14 @@ class Study:
         """Returns the score as one to maximize."""
         return self.objective.signed(score)
 
-    def _rank(self, completed: TrialRecord) -> tuple[float, int]:
-        return self.signed(completed.reports[-1].val_score), -completed.number
+    def rank(self, completed: TrialRecord) -> tuple[float, float, int]:
+        """Returns a completed trial's rank as one to maximize: by score, then by validation loss and number.
+
+        Few validation examples give many trials the same score.
+        """
+        last = completed.reports[-1]
+        loss = last.val_loss if math.isfinite(last.val_loss) else math.inf
+        return self.signed(last.val_score), -loss, -completed.number
 
     def _judge(self, params: Params) -> tuple[Candidate | None, str | None]:
         candidate, reason = judge(self.space, self.budget, params)
@@ -260,7 +266,7 @@ class Study:
         trial.stop_rung, trial.ended_at = ending.stop_rung, ending.at
         del self._running[trial.number]
         self._sampler.end(trial)
-        if trial.status == Status.COMPLETE and (self.best is None or self._rank(trial) > self._rank(self.best)):
+        if trial.status == Status.COMPLETE and (self.best is None or self.rank(trial) > self.rank(self.best)):
             self.best = trial
 
     def _replay(self, entries: list[Entry]) -> None:

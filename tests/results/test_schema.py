@@ -19,6 +19,7 @@ COLUMNS = [
     "pareto",
     "status",
     "score",
+    "val_loss",
     "best_score",
     "best_epoch",
     "epochs",

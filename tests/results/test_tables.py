@@ -24,11 +24,14 @@ RANKED_LATER = {Status.RUNNING, Status.STOPPED, Status.PRUNED}
 
 # Few values, so that equal scores and sizes come up often.
 scores = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0, -2.0, math.nan, math.inf, -math.inf])
-rows = st.builds(
-    lambda status, score, num_params: {"status": status, "score": score, "num_params": num_params},
-    st.sampled_from(list(Status)),
-    scores,
-    st.none() | st.integers(1, 4),
+losses = st.sampled_from([None, 0.5, 1.0, math.nan])
+rows = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(list(Status)),
+        "score": scores,
+        "val_loss": losses,
+        "num_params": st.none() | st.integers(1, 4),
+    }
 )
 
 
@@ -59,11 +62,15 @@ def test_a_trial_is_ranked_if_and_only_if_it_has_a_finite_score_and_did_not_fail
 
 
 @given(boards())
-def test_completed_come_first_then_the_better_score_then_the_earlier_trial(drawn):
+def test_completed_come_first_then_the_better_score_then_the_lower_loss_then_the_earlier_trial(drawn):
     direction, board = drawn
     sign = -1 if direction == "maximize" else 1
     ranked = [row for row in board if row["rank"] is not None]
-    keys = [(row["status"] != Status.COMPLETE, sign * row["score"], row["trial"]) for row in ranked]
+    losses = [math.inf if row["val_loss"] is None else row["val_loss"] for row in ranked]
+    keys = [
+        (row["status"] != Status.COMPLETE, sign * row["score"], loss, row["trial"])
+        for row, loss in zip(ranked, losses, strict=True)
+    ]
     assert keys == sorted(keys)
 
 
