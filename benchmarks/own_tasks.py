@@ -54,16 +54,15 @@ def main() -> None:
     print("| example | validation | test | parameters | reference | its parameters | scikit-learn | trials | minutes |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in settings.examples or [*SCIKIT_LEARN]:
-        seconds = search(settings, name)
-        print("| " + " | ".join([*row(settings, name), f"{seconds / 60:.1f}"]) + " |", flush=True)
+        search(settings, name)
+        print("| " + " | ".join(row(settings, name)) + " |", flush=True)
 
 
-def search(settings: Settings, name: str) -> float:
-    """Runs the example's command, killed once and resumed, and returns the seconds that both sessions took."""
+def search(settings: Settings, name: str) -> None:
+    """Runs the example's command, killed once and resumed, to its confirmation and ONNX files."""
     folder = settings.folder(name)
     words = [*command(EXAMPLES / f"{name}.py"), f"run={folder.name}", f"runs_dir={folder.parent}", "export=onnx"]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
     with Path(f"{folder}.log").open("a") as log:
         if not has_complete_trial(name, folder):
             with subprocess.Popen([*words, *settings.extra], stdout=log, stderr=log) as process:
@@ -74,7 +73,6 @@ def search(settings: Settings, name: str) -> float:
         shared = [each for each in settings.extra if each.startswith(("address=", "concurrency="))]
         confirm = [sys.executable, "-m", "search.confirm", *words[-3:-1], *shared]
         subprocess.run(confirm, stdout=log, stderr=log, check=True)  # repeats nothing; a time budget may have ended it
-    return time.monotonic() - start
 
 
 def command(example: Path) -> list[str]:
@@ -93,7 +91,8 @@ def row(settings: Settings, name: str) -> list[str]:
     record = read_run(settings.folder(name))
     (winner, mean), *others = record.confirmed.means.items()
     reference, reference_mean = others[-1]
-    found = record.confirmed_row(winner)
+    found, trials = record.confirmed_row(winner), record.leaderboard
+    minutes = (trials["ended_at"].max() - trials["started_at"].min()).total_seconds() / 60
     return [
         name,
         number(found["val_score"]),
@@ -102,7 +101,8 @@ def row(settings: Settings, name: str) -> list[str]:
         f"{reference} {with_interval(reference_mean)}",
         f"{record.confirmed_row(reference)['num_params']:,}",
         scikit_learn(settings, name),
-        str(len(record.leaderboard)),
+        str(len(trials)),
+        f"{minutes:.1f}",
     ]
 
 
