@@ -19,7 +19,7 @@ from search.checkup.data_checks import check_data
 from search.checkup.findings import Finding, Severity, broken, ok, warn
 from search.checkup.local_checks import in_one_line
 from search.planning.plan import Plan
-from search.planning.survey import Survey, survey
+from search.planning.survey import Survey, survey, time_epoch
 from search.study.budget import SHRUNK
 from spaces.goal import Custom, Goal
 from spaces.network import short_number
@@ -61,7 +61,8 @@ def check_task(plan: Plan, splits: Splits) -> Iterator[Finding]:
         lambda: _check_training(trial),
         lambda: _check_learning(trial),
         lambda: [_check_repetition(trial, seen.feasible)],
-        lambda: _check_resuming(trial, len(splits.train) + len(splits.val)),
+        lambda: _check_resuming(trial),
+        lambda: _check_time(trial, splits),
         lambda: _check_model(trial),
     ):
         with redirect_stdout(printed):
@@ -216,8 +217,8 @@ def _check_repetition(trial: _Trial, others: list[Candidate]) -> Finding:
     return ok("replay", "trainings from one seed are equal, bit for bit")
 
 
-def _check_resuming(trial: _Trial, num_examples: int) -> Iterator[Finding]:
-    """Resumes a training from a checkpoint; it must continue as the undisturbed one does. Estimates a trial's time."""
+def _check_resuming(trial: _Trial) -> Iterator[Finding]:
+    """Resumes a training from a checkpoint; it must continue as the undisturbed one does."""
     whole = trial.training()
     whole.advance()
     checkpoint = whole.save()
@@ -233,9 +234,15 @@ def _check_resuming(trial: _Trial, num_examples: int) -> Iterator[Finding]:
         )
     else:
         yield ok("checkpoint", "a resumed training continues bit for bit")
-    seconds = expected.seconds / (len(trial.train) + len(trial.val)) * num_examples * trial.plan.max_epochs
+
+
+def _check_time(trial: _Trial, splits: Splits) -> Iterator[Finding]:
+    """Warns if a whole trial would take very long, from the time of a few batches."""
+    plan = trial.plan
+    epoch = time_epoch([trial.candidate], plan.goal, splits, plan.config.seed, plan.task.code)
+    seconds = epoch * plan.max_epochs
     if seconds > LONG_SECONDS:
-        epochs = count(trial.plan.max_epochs, "epoch")
+        epochs = count(plan.max_epochs, "epoch")
         cause = f"a trial of {epochs} would take about {seconds / 3600:.1f} hours on a core"
         yield warn("time", cause, "take fewer examples or epochs (train_examples=, max_epochs=), or a faster forward()")
 

@@ -77,10 +77,9 @@ def print_summary(
     ]:
         terminal.say(line)
     if splits.origin == "made":
-        terminal.say(
-            f"NOTICE: these are results on {splits.name}, NOT on {plan.dataset.name}, whose files were not used.",
-            style="bold yellow",
-        )
+        is_stand_in = splits.name != plan.dataset.name
+        instead = f", NOT on {plan.dataset.name}, whose files were not used" if is_stand_in else ", made stand-in data"
+        terminal.say(f"NOTICE: these are results on {splits.name}{instead}.", style="bold yellow")
     if outcome.ended_early:
         terminal.say(f"The search ended before its {count(plan.num_trials, 'trial')}: {outcome.ended_early}.")
     if outcome.failure:

@@ -17,7 +17,7 @@ from search import tasks
 from search.run import main
 
 NUM_TRAIN, NUM_OTHERS, NUM_PAGES = 64, 20, 3
-PAGE_SIDE = 140
+PAGE_SIDE = 80
 """The side of the parts that are cut out of pages; a training patch fits in one."""
 
 

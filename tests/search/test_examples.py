@@ -34,8 +34,8 @@ def keys_of(example: Path) -> list[str]:
 
 
 def few(example: Path) -> str:
-    """Returns the key that leaves few examples; pages are large."""
-    return f"train_examples={4 if example.stem == 'text_on_pages' else 200}"
+    """Returns the keys that leave few examples; pages are large."""
+    return "train_examples=4 val_examples=4" if example.stem == "text_on_pages" else "train_examples=200"
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
@@ -80,7 +80,7 @@ def test_its_space_has_networks_within_the_budget(example, made):
 @pytest.mark.ray
 @pytest.mark.tasks
 def test_its_command_finds_confirms_and_exports_a_network(example, made, cluster, tmp_path):
-    keys = [f"task={made}", *keys_of(example), cluster, f"runs_dir={tmp_path}", "run=a", *SMALL, few(example)]
+    keys = [f"task={made}", *keys_of(example), cluster, f"runs_dir={tmp_path}", "run=a", *SMALL, *few(example).split()]
     code, output = run_command("search.run", *keys)
     assert code == 0, output
     board = results.load(example.stem, tmp_path)
@@ -98,7 +98,7 @@ def test_its_command_finds_confirms_and_exports_a_network(example, made, cluster
 @pytest.mark.tasks
 def test_one_that_was_killed_is_resumed(cluster, tmp_path):
     keys = ["task=examples/chirps.py", "max_params=3000", cluster, f"runs_dir={tmp_path}", "run=a", *SMALL]
-    keys += ["num_trials=6", "max_epochs=2", "train_examples=300"]
+    keys += ["num_trials=4", "max_epochs=2", "train_examples=300"]
     with start_command("search.run", *keys) as process:
         while process.poll() is None and not ended(tmp_path):
             time.sleep(0.05)
@@ -109,7 +109,7 @@ def test_one_that_was_killed_is_resumed(cluster, tmp_path):
     assert code == 0, output
     assert re.search(r"resumed +\d+ trials? had ended", output)
     board = results.load("chirps", tmp_path)
-    assert len(board) == 7
+    assert len(board) == 5
     assert before.items() <= scores(board).items()
     assert results.load("chirps", tmp_path, table="finalists")["test_score"].notna().all()
 

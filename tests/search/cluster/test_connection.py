@@ -75,7 +75,7 @@ def test_data_that_a_node_has_no_room_for_are_refused_with_both_sizes_and_the_wa
     try:
         with Cluster(from_values(address=simulated.address)) as cluster:
             cluster.check_room(Splits(name="small", origin="made", train=small, val=small, test=large))
-            message = r"large: 119 MB .* on node .* has 83\.9 MB; start Ray there with --object-store-memory=.*train_exam"
+            message = r"large: 119 MB .* on node .* has 83\.9 MB; start Ray there with --object-store-memory=.*train_"
             with pytest.raises(ValueError, match=message):
                 cluster.check_room(Splits(name="large", origin="made", train=large, val=small, test=small))
     finally:
