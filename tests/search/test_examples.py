@@ -98,7 +98,7 @@ def test_its_command_finds_confirms_and_exports_a_network(example, made, cluster
 @pytest.mark.tasks
 def test_one_that_was_killed_is_resumed(cluster, tmp_path):
     keys = ["task=examples/chirps.py", "max_params=3000", cluster, f"runs_dir={tmp_path}", "run=a", *SMALL]
-    keys += ["num_trials=4", "max_epochs=2", "train_examples=300"]
+    keys += ["export=none", "num_trials=4", "max_epochs=2", "train_examples=300"]
     with start_command("search.run", *keys) as process:
         while process.poll() is None and not ended(tmp_path):
             time.sleep(0.05)
