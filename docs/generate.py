@@ -103,7 +103,7 @@ def python_page() -> str:
         names = getattr(module, "__all__", ["load_model"] if module.__name__ == "trainables.model" else [])
         if names:
             sections.append(f"## {module.__name__}")
-        sections += [f"::: {_home(module.__name__, getattr(module, name))}.{name}" for name in names]
+        sections += [_described(module.__name__, name, getattr(module, name)) for name in names]
     return "\n\n".join(sections)
 
 
@@ -131,9 +131,11 @@ def _or(texts: tuple[str, ...]) -> str:
     return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
-def _home(module: str, value: object) -> str:
-    """Returns the module that defines a public value, or the one that exports it if the value has no module."""
-    return getattr(value, "__module__", module)
+def _described(module: str, name: str, value: object) -> str:
+    """Returns what makes mkdocstrings describe a public value, by its public name, where it is defined."""
+    home, own_name = getattr(value, "__module__", module), getattr(value, "__name__", name)
+    heading = f"\n    options:\n      heading: {name}" if own_name != name else ""
+    return f"::: {home}.{own_name}{heading}"
 
 
 def _key_rows(keys: list[re.Match[str]]) -> Iterator[tuple[str, ...]]:

@@ -6,8 +6,9 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data.splits import Dataset, Splits
 from search.tasks import Scale, Task, names
@@ -25,6 +26,9 @@ CLOSE = 0.8
 """The similarity, from 0 to 1, at which an unknown name counts as a misspelt one."""
 
 
+Kind = TypeVar("Kind")
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a network costs, as `allowed(choices, cost)` receives it."""
@@ -33,6 +37,24 @@ class Cost:
     macs: int
 
 
+def _naming_unknown_parts(kind: type[Kind]) -> type[Kind]:
+    """Returns the class, whose constructor raises TypeError, with the nearest name, for a part that does not exist."""
+    known = list(inspect.signature(kind).parameters)
+    make = kind.__init__
+
+    @wraps(make)
+    def checked(self: Kind, *args: object, **given: object) -> None:
+        if unknown := [name for name in given if name not in known]:
+            close = difflib.get_close_matches(unknown[0], known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"expected some of {', '.join(known)}"
+            raise TypeError(f"{unknown[0]} is no part of a task; {hint}")
+        make(self, *args, **given)
+
+    kind.__init__ = checked
+    return kind
+
+
+@_naming_unknown_parts
 @dataclass(frozen=True, kw_only=True)
 class OwnTask:
     """A problem of your own, for `search.start(task=search.Task(name="mine", data=data))`.
@@ -68,15 +90,6 @@ class OwnTask:
     """What is searched for, for people."""
     tailor: Callable[[Path], Task] | None = None
     """Makes the task for data at a path, `data=PATH`."""
-
-    def __new__(cls, *args: object, **given: object) -> OwnTask:
-        """Raises TypeError, with the nearest name, for a part that does not exist."""
-        known = [each.name for each in fields(cls)]
-        if unknown := [name for name in given if name not in known]:
-            close = difflib.get_close_matches(unknown[0], known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"expected some of {', '.join(known)}"
-            raise TypeError(f"{unknown[0]} is no part of a task; {hint}")
-        return super().__new__(cls)
 
     def code(self) -> TaskCode:
         """Returns the task's code. Its text is that of the parts and of what their functions use.
