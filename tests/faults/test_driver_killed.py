@@ -1,7 +1,7 @@
 """A run whose driver is killed at random moments and resumed equals one that was never disturbed.
 
 A run at concurrency 1 always writes the same records, so a moment is a number of records and a fraction of the time to
-the next one. Two runs are killed at three moments each. The environment variable FAULTS_SEED draws other moments.
+the next one. A run is killed at three moments; FAULTS_RUNS=20 in the environment kills 20 of them, FAULTS_SEED=1 draws others.
 """
 
 import os
@@ -21,7 +21,8 @@ from tests.faults.observed import Run, kill, wait_for
 from tests.search.command import start
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
-NUM_RUNS, MOMENTS, APPENDS = 2, 2, 1
+NUM_RUNS = int(os.environ.get("FAULTS_RUNS", "1"))
+MOMENTS, APPENDS = 2, 1
 GAP_SECONDS = 0.15  # about an epoch
 PARALLEL_KILLS = 2
 
