@@ -1,7 +1,8 @@
 """A run whose driver is killed at random moments and resumed equals one that was never disturbed.
 
 A run at concurrency 1 always writes the same records, so a moment is a number of records and a fraction of the time to
-the next one. A run is killed at three moments; FAULTS_RUNS=20 in the environment kills 20 of them, FAULTS_SEED=1 draws others.
+the next one. A run is killed at three moments. In the environment, FAULTS_RUNS=7 kills seven runs so, and FAULTS_SEED=1
+draws other moments.
 """
 
 import os
