@@ -148,7 +148,7 @@ def test_each_node_that_is_really_broken_is_named_and_no_other(broken, folder, i
         "code": ["the project's code differs from the code here", "`ray up` again"],
         "no-gpu": ["started with 64 GPUs, but NVIDIA's driver shows none", "--num-gpus=0"],
         "no-cuda": ["can use 0 of 64 GPUs", "a torch with CUDA"],
-        "store": ["object store has 80 MB", "--object-store-memory="],
+        "store": ["object store has 83.9 MB", "--object-store-memory="],
     }
     parts |= {"disk": [f"{small_disk}: ", " MB are free", "make room on that disk"]} if small_disk else {}
     assert {node: severity for node, (severity, _) in wrong.items()} == dict.fromkeys(parts, "broken")
