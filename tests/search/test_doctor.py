@@ -150,7 +150,7 @@ def test_each_node_that_is_really_broken_is_named_and_no_other(broken, folder, i
         "no-cuda": ["can use 0 of 64 GPUs", "a torch with CUDA"],
         "store": ["object store has 83.9 MB", "--object-store-memory="],
     }
-    parts |= {"disk": [f"{small_disk}: ", " MB are free", "make room on that disk"]} if small_disk else {}
+    parts |= {"disk": [f"{small_disk}: 67.1 MB are free", "make room on that disk"]} if small_disk else {}
     assert {node: severity for node, (severity, _) in wrong.items()} == dict.fromkeys(parts, "broken")
     assert [(node, part) for node in parts for part in parts[node] if part not in wrong[node][1]] == [], wrong
     assert [node for severity, node, _ in findings if severity == "ok"] == ["here", "here", "head", "cluster"]

@@ -33,9 +33,9 @@ def keys_of(example: Path) -> list[str]:
     return command.removeprefix(begin).split()
 
 
-def few(example: Path) -> str:
+def few(example: Path) -> list[str]:
     """Returns the keys that leave few examples; pages are large."""
-    return "train_examples=4 val_examples=4" if example.stem == "text_on_pages" else "train_examples=200"
+    return ["train_examples=4", "val_examples=4"] if example.stem == "text_on_pages" else ["train_examples=200"]
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
@@ -80,7 +80,7 @@ def test_its_space_has_networks_within_the_budget(example, made):
 @pytest.mark.ray
 @pytest.mark.tasks
 def test_its_command_finds_confirms_and_exports_a_network(example, made, cluster, tmp_path):
-    keys = [f"task={made}", *keys_of(example), cluster, f"runs_dir={tmp_path}", "run=a", *SMALL, *few(example).split()]
+    keys = [f"task={made}", *keys_of(example), cluster, f"runs_dir={tmp_path}", "run=a", *SMALL, *few(example)]
     code, output = run_command("search.run", *keys)
     assert code == 0, output
     board = results.load(example.stem, tmp_path)
